@@ -1,0 +1,161 @@
+"""The .mat reader gives what MATLAB shows; on honest files scipy is the oracle."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfdecode.errors import FileError
+from tfdecode.formats import mat
+
+scipy_io = pytest.importorskip("scipy.io")
+FILES = sorted((Path(scipy_io.matlab.__file__).parent / "tests" / "data").glob("*.mat"))
+
+
+def saved(variables: dict, **options: object) -> bytes:
+    file = io.BytesIO()
+    scipy_io.savemat(file, variables, **options)
+    return file.getvalue()
+
+
+def by_scipy(data: bytes) -> dict[str, np.ndarray]:
+    """Full numeric variables as in MATLAB; ``mat_dtype`` alone would drop imaginary parts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        typed = scipy_io.loadmat(io.BytesIO(data), mat_dtype=True)
+        plain = scipy_io.loadmat(io.BytesIO(data))
+    return {
+        name: plain[name] if np.iscomplexobj(plain[name]) else value
+        for name, value in typed.items()
+        if not name.startswith("__") and type(value) is np.ndarray and value.dtype.kind in "biufc"
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_real_files_read_as_by_scipy_or_are_refused(path: Path) -> None:
+    data = path.read_bytes()
+    try:
+        expected = by_scipy(data)
+    except Exception:  # corrupt, or HDF5
+        with pytest.raises(FileError):
+            mat.contents(data).read_all()
+        return
+    try:
+        arrays = mat.contents(data).read_all()
+    except FileError:
+        assert not expected
+        return
+    assert arrays.keys() == expected.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, expected[name])
+        assert array.dtype == expected[name].dtype.newbyteorder("=")
+
+
+@pytest.mark.skipif(not FILES, reason="this scipy comes without its test data")
+def test_most_real_files_of_numbers_are_read() -> None:
+    read = 0
+    for path in FILES:
+        with contextlib.suppress(FileError):
+            read += bool(mat.contents(path.read_bytes()).read_all())
+    assert read >= 30
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.array([[-0.0, np.inf, np.nan]]),
+        np.array([[1 - 0.0j, complex(-0.0, np.inf)]]),
+        np.array([[1 + 2j]], "c8"),
+        np.array([[True, False]]),
+        np.arange(24, dtype="i2").reshape(2, 3, 4),
+        np.array([[2**64 - 1]], "u8"),
+        np.zeros((0, 3), "f4"),
+        *(np.array([[1, 2]], code) for code in ["i1", "u1", "u2", "i4", "u4", "i8", "f4"]),
+    ],
+    ids=str,
+)
+def test_arrays_come_back_bit_for_bit(array: np.ndarray, compressed: bool) -> None:
+    read = mat.contents(saved({"x": array}, do_compression=compressed)).read("x")
+    assert (read.dtype, read.shape) == (array.dtype, array.shape)
+    assert read.tobytes() == array.tobytes()
+
+
+def test_doubles_stored_as_narrow_integers_are_doubles() -> None:
+    data = saved({"x": np.arange(8.0).reshape(2, 4)})
+    at = data.index(struct.pack("<II", 9, 64))
+    narrow = struct.pack("<II", 2, 8) + bytes([0, 4, 1, 5, 2, 6, 3, 7])
+    element = data[136:at] + narrow
+    read = mat.contents(data[:128] + struct.pack("<II", 14, len(element)) + element).read()
+    assert read.dtype == np.float64
+    assert read.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_version_4_files_hold_doubles() -> None:
+    data = struct.pack(">5i", 1050, 2, 1, 0, 2) + b"x\0" + bytes([3, 4])
+    assert mat.contents(data).read("x").tolist() == [[3.0], [4.0]]
+    assert mat.contents(data).read("x").dtype == np.float64
+
+
+def test_other_classes_are_named_with_advice() -> None:
+    sparse = pytest.importorskip("scipy.sparse").eye(3).tocsc()
+    data = saved({"S": sparse, "t": "text", "c": np.array([[1, "a"]], object), "s": {"f": 1}})
+    with pytest.raises(FileError) as caught:
+        mat.contents(data).read()
+    for words in ("S: sparse matrix; store full(S)", "t: text", "c: cell array", "s: struct"):
+        assert words.replace("full(S)", "full(...)") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x89HDF\r\n\x1a\n" + bytes(600), b"MATLAB 7.3 MAT-file".ljust(600)]
+)
+def test_version_7_3_says_how_to_save(data: bytes) -> None:
+    with pytest.raises(FileError, match=r"^is MATLAB v7.3 \(HDF5\); save it with -v7$"):
+        mat.contents(data)
+
+
+def test_a_bomb_is_refused_by_its_dimensions() -> None:
+    data = saved({"x": np.zeros((1, 10**6))}, do_compression=True)
+    with pytest.raises(FileError, match="x decodes to 8000000 bytes, more than the limit of 1000"):
+        mat.contents(data).read(max_bytes=1000)
+
+
+def test_a_tag_type_that_crashes_scipy_is_refused() -> None:
+    data = saved({"x": np.arange(12.0)})
+    mutant = data.replace(struct.pack("<II", 9, 96), struct.pack("<II", 8, 96))
+    with pytest.raises(FileError, match="x of class float64 is stored as type 8"):
+        mat.contents(mutant)
+
+
+def test_negative_rows_that_hang_scipy_are_refused() -> None:
+    with pytest.raises(FileError, match="non-negative"):
+        mat.contents(struct.pack("<5i", 50, -22, 1, 0, 2) + b"a\0")
+
+
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}, {"format": "4"}], ids=str)
+def test_mutants_give_an_array_or_a_file_error(options: dict) -> None:
+    data = saved({"x": np.arange(6.0).reshape(2, 3), "y": np.array([[1 + 2j]])}, **options)
+    source = random.Random(2)
+    for _ in range(3000):
+        mutant = bytearray(data)
+        for _ in range(source.randint(1, 3)):
+            mutant[source.randrange(0 if options else 120, len(mutant))] = source.randrange(256)
+        with contextlib.suppress(FileError):
+            mat.contents(bytes(mutant)).read_all(max_bytes=10**6)
+
+
+def test_every_truncation_is_refused_or_ends_between_variables() -> None:
+    data = saved({"x": np.arange(6.0), "y": np.arange(3)})
+    whole = 0
+    for end in range(len(data)):
+        with contextlib.suppress(FileError):
+            whole += len(mat.contents(data[:end]).read_all())
+    assert whole == 1

@@ -1,0 +1,109 @@
+"""The .npy reader gives what was saved, bit for bit, and refuses every byte too few or too many."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as npst
+
+from tfdecode.errors import FileError
+from tfdecode.formats import npy
+
+DTYPES = ["?", "i1", "<i2", ">i4", "<i8", "u1", ">u2", "<u4", ">u8"]
+DTYPES += ["<f2", ">f4", "<f8", "<c8", ">c16"]
+
+
+def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version)
+    return file.getvalue()
+
+
+@given(npst.arrays(npst.scalar_dtypes(), npst.array_shapes(min_dims=0, min_side=0)))
+def test_plain_numbers_come_back_bit_for_bit_and_the_rest_is_refused(array: np.ndarray) -> None:
+    listing = npy.contents(saved(array, (2, 0)))
+    if array.dtype.kind in "biufc" and array.dtype.itemsize <= 8 << (array.dtype.kind == "c"):
+        read = listing.read()
+        assert (read.dtype, read.shape, read.tobytes()) == (
+            array.dtype,
+            array.shape,
+            array.tobytes(),
+        )
+    else:
+        assert not listing.entries
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 4)])
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_each_dtype_shape_and_version(dtype: str, shape: tuple[int, ...], version: tuple) -> None:
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    read = npy.contents(saved(array, version)).read()
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
+
+
+def test_fortran_order_stays() -> None:
+    read = npy.contents(saved(np.asfortranarray(np.arange(6.0).reshape(2, 3)))).read()
+    assert read.flags.f_contiguous
+    assert read.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_arrays_are_read_only_views() -> None:
+    assert not npy.contents(saved(np.arange(3))).read().flags.writeable
+
+
+@pytest.mark.parametrize("change", [-8, -1, 1, 8])
+def test_a_changed_length_is_refused(change: int) -> None:
+    data = saved(np.arange(4.0))
+    data = data[:change] if change < 0 else data + bytes(change)
+    with pytest.raises(FileError, match=f"has {32 + change} bytes of data where float64 .4. needs"):
+        npy.contents(data)
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.array([1, "a"], object), "object array"),
+        (np.zeros(2, [("x", "f4")]), "structured array"),
+        (np.array(["a"]), "array of strings"),
+        (np.array([b"a"]), "array of byte strings"),
+        (np.zeros(2, "M8[s]"), "datetime64 array"),
+        (np.zeros(2, "g"), "long double array"),
+    ],
+)
+def test_what_is_no_number_is_named(array: np.ndarray, reason: str) -> None:
+    with pytest.raises(FileError, match=f"holds no array to read: {reason}; save"):
+        npy.contents(saved(array)).read()
+
+
+@pytest.mark.parametrize(
+    "shape", ["(-1,)", "(2.0,)", "(True,)", f"({2**70},)", f"(0, {2**70})", "(1,)*40", "(" * 4000]
+)
+def test_impossible_shapes_are_refused(shape: str) -> None:
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    with pytest.raises(FileError):
+        npy.contents(
+            b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(8)
+        ).read()
+
+
+def test_a_header_too_large_to_parse_safely_is_refused() -> None:
+    text = b" " * 200_000
+    with pytest.raises(FileError):
+        npy.contents(b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text)
+
+
+def test_mutated_headers_give_an_array_or_a_file_error() -> None:
+    source, data = random.Random(0), saved(np.arange(6.0).reshape(2, 3))
+    for _ in range(3000):
+        mutant = bytearray(data)
+        for _ in range(source.randint(1, 4)):
+            mutant[source.randrange(len(mutant))] = source.randrange(256)
+        with contextlib.suppress(FileError):
+            npy.contents(bytes(mutant)).read()

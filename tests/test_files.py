@@ -1,0 +1,181 @@
+"""load and load_all read any supported file, and every failure is one line that says what to do."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfdecode
+from tfdecode.errors import FileError
+from tfdecode.files import load, load_all
+
+FIXTURES = Path(__file__).parent / "fixtures" / "files"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "dtype", "shape", "fortran"),
+    [
+        ("h36m_cameras.pkl", "S1,54138969/R", "float64", (3, 3), True),
+        ("h36m_cameras.pkl", "S1,54138969/T", "float64", (3, 1), True),
+        ("panoptic_training_pose.pkl", "2/vis", "bool", (17, 3), False),
+        ("mel_fortran.npy", None, "float32", (80, 423), True),
+        ("h36m_2d_detection.npy", None, "float64", (4, 17, 3), False),
+        ("h36m_body3d.npz", "part", "float64", (4, 17, 3), False),
+        ("color150.mat", "colors", "uint8", (150, 3), True),
+        ("color150.mat", None, "uint8", (150, 3), True),
+    ],
+)
+def test_real_files(
+    name: str, key: str | None, dtype: str, shape: tuple[int, ...], fortran: bool
+) -> None:
+    array = load(FIXTURES / name, key)
+    assert (array.dtype, array.shape, array.flags.f_contiguous) == (dtype, shape, fortran)
+    assert not array.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["mel_fortran.npy", "h36m_2d_detection.npy"])
+def test_real_npy_files_equal_numpy(name: str) -> None:
+    assert load(FIXTURES / name).tobytes() == np.load(FIXTURES / name).tobytes()
+
+
+def test_real_pickles_equal_the_standard_library() -> None:
+    cameras = pickle.loads((FIXTURES / "h36m_cameras.pkl").read_bytes(), encoding="latin1")
+    arrays = load_all(FIXTURES / "h36m_cameras.pkl")
+    expected = {
+        f"{subject},{camera}/{name}": value
+        for (subject, camera), values in cameras.items()
+        for name, value in values.items()
+        if isinstance(value, np.ndarray)
+    }
+    assert arrays.keys() == expected.keys()
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(array, expected[key])
+
+
+def test_load_all_leaves_out_what_is_no_array() -> None:
+    assert list(load_all(FIXTURES / "h36m_body3d.npz")) == ["center", "scale", "part", "S"]
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".p", ".PKL", ".unknown", ""])
+def test_pickles_have_many_suffixes(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(pickle.dumps(np.eye(2)))
+    assert load(path).tolist() == load(str(path)).tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("data", [npy(np.arange(2)), npz(x=np.arange(2))])
+def test_an_unknown_suffix_leaves_it_to_the_first_bytes(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file.dat"
+    path.write_bytes(data)
+    assert load(path).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.npy", PNG, "is named .npy but holds a PNG image"),
+        ("a.npy", npz(x=np.eye(1)), "is named .npy but holds a zip archive"),
+        ("a.mat", pickle.dumps(np.eye(1)), "is named .mat but holds a pickle of protocol"),
+        ("a.pkl", b"\x1f\x8b\x08\x00", "is named .pkl but holds gzip data; decompress it first"),
+        ("a.pkl", b"PK\x03\x04", "is named .pkl but holds a zip archive .* torch.save"),
+        ("a.mat", b"\x89HDF\r\n\x1a\n" + bytes(99), r"is MATLAB v7.3 \(HDF5\); save it with -v7"),
+        ("a.png", PNG, "unknown suffix and holds a PNG image; the known ones are .npy, .npz, .mat"),
+        ("a.txt", b"1 2 3", "has an unknown suffix; the known ones are"),
+        ("a.npy", b"", "is empty"),
+        ("a.npy", b"1 2 3", "is not an .npy file"),
+        ("a.mat", b"1 2 3" * 50, "is no .mat file"),
+        (
+            "a.npz",
+            npz(x=np.eye(1), y=np.eye(2)),
+            r"2 arrays, choose one by key: x: float64 \[1,1\]; y",
+        ),
+        ("a.npz", npz(x=np.array([None])), "holds no array to read: x: object array"),
+    ],
+)
+def test_a_wrong_file_says_what_it_is(name: str, data: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(FileError, match=rf"^{path}: .*{reason}") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_key_lists_the_known_ones() -> None:
+    with pytest.raises(
+        FileError, match=r"holds no array named pose; it has center: float64 \[4,2\]"
+    ):
+        load(FIXTURES / "h36m_body3d.npz", "pose")
+
+
+def test_a_key_of_no_array_says_what_it_is() -> None:
+    with pytest.raises(FileError, match=r"no array named imgname \(imgname: array of strings"):
+        load(FIXTURES / "h36m_body3d.npz", "imgname")
+
+
+@pytest.mark.parametrize("read", [load, load_all])
+def test_paths_that_cannot_be_read(read, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    for path, reason in [
+        (tmp_path / "none.npy", "cannot be read: No such file"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "pipe.npy", "is not a regular file"),
+        (tmp_path / "a\0.npy", "cannot be read: .*embedded null"),
+    ]:
+        with pytest.raises(FileError, match=reason):
+            read(path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(npy(np.eye(1)))
+    path.chmod(0)
+    with pytest.raises(FileError, match="cannot be read: Permission denied"):
+        load(path)
+
+
+def test_max_bytes_bounds_one_array_or_the_sum(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(x=np.zeros(4), y=np.zeros(4)))
+    assert load(path, "x", max_bytes=32).shape == (4,)
+    with pytest.raises(
+        FileError, match="x decodes to 32 bytes, more than the limit of 31; pass max"
+    ):
+        load(path, "x", max_bytes=31)
+    assert len(load_all(path, max_bytes=64)) == 2
+    with pytest.raises(
+        FileError, match="the sum of 2 arrays decodes to 64 bytes, more than the limit of 63"
+    ):
+        load_all(path, max_bytes=63)
+
+
+def test_reading_imports_neither_tensorflow_nor_scipy() -> None:
+    script = (
+        "import sys; from tfdecode.files import load_all\n"
+        "for path in sys.argv[1:]: load_all(path)\n"
+        "sys.exit(bool({'tensorflow', 'scipy', 'ml_dtypes'} & set(sys.modules)))"
+    )
+    paths = [str(path) for path in sorted(FIXTURES.iterdir()) if path.suffix != ".md"]
+    root = str(Path(next(iter(tfdecode.__path__))).parent)
+    environment = {**os.environ, "PYTHONPATH": root}
+    subprocess.run([sys.executable, "-c", script, *paths], check=True, env=environment)

@@ -1,0 +1,141 @@
+"""The three kinds of codec. A codec is a frozen dataclass whose fields are its configuration.
+
+Each codec stands in one file with its numpy side (``encode``, ``decode``) and its graph side
+(``decode_rows``, ``encode_rows``) next to each other. ``form`` is always what stands *before*
+the step on the way of encoding, so ``decode`` gives something of that form back.
+
+No codec raises on bad rows in the graph: it narrows ``rows`` by ``rows.check`` and, before an op
+that can throw, crash or allocate by what a row claims, calls ``rows.guard``. The lengths of byte
+strings are checked by the chain, between the steps, against the forms.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import numpy as np
+
+from ..errors import SpecError
+from ..graph.rows import Rows
+from .form import ArrayForm, BytesForm
+
+
+def encoder_only(default: Any) -> Any:
+    """A field that steers the encoder and that no decoder needs: left out of the fingerprint."""
+    return field(default=default, metadata={"encoder_only": True})
+
+
+def bound_by_spec(default: Any) -> Any:
+    """A field that ``bind`` fills: no part of the configuration, of ``repr`` or of equality."""
+    return field(default=default, repr=False, compare=False, metadata={"bound_by_spec": True})
+
+
+Source = TypeVar("Source")
+Target = TypeVar("Target")
+SourceForm = TypeVar("SourceForm")
+TargetForm = TypeVar("TargetForm")
+
+
+@dataclass(frozen=True)
+class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
+    """One step of a chain."""
+
+    name: ClassVar[str]
+    #: Steps up when the payloads of a codec change their meaning.
+    version: ClassVar[int] = 1
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def resolve(self, form: SourceForm) -> TargetForm:
+        """What this step makes of ``form``; SpecError where it cannot."""
+
+    @abstractmethod
+    def encode(self, x: Source, form: SourceForm) -> Target:
+        """EncodeError where ``x`` is outside the domain."""
+
+    @abstractmethod
+    def decode(self, y: Target, form: SourceForm) -> Source:
+        """DecodeError where ``y`` is nothing that ``encode`` makes."""
+
+    @abstractmethod
+    def decode_rows(self, rows: Rows, form: SourceForm) -> Rows:
+        """The graph side of ``decode``, the whole batch at once."""
+
+    def encode_rows(self, rows: Rows, form: SourceForm) -> Rows:
+        """The graph side of ``encode``, for the outputs of a model."""
+        raise SpecError(
+            f"codec {self.name} cannot encode in a graph: no stock op does what it needs"
+        )
+
+    @classmethod
+    def options(cls) -> list[Field[Any]]:
+        """The fields that are the configuration."""
+        return [option for option in fields(cls) if "bound_by_spec" not in option.metadata]
+
+    def bind(self, fingerprint: str) -> AnyCodec:
+        """This codec inside the spec of that fingerprint."""
+        return self
+
+    def to_dict(self, *, wire: bool = False) -> dict[str, Any]:
+        """The configuration, defaults left out; ``wire`` leaves out what only encoders use."""
+        config: dict[str, Any] = {"name": self.name}
+        if self.version != 1:
+            config["version"] = self.version
+        for option in self.options():
+            value = getattr(self, option.name)
+            if wire and option.metadata.get("encoder_only"):
+                continue
+            if option.default is MISSING or value != option.default:
+                config[option.name] = list(value) if isinstance(value, tuple) else value
+        return config
+
+    @classmethod
+    def from_dict(cls, config: dict[str, Any]) -> AnyCodec:
+        """The codec of a configuration; SpecError lists the known options."""
+        options = {key: value for key, value in config.items() if key != "name"}
+        version = options.pop("version", 1)
+        if version != cls.version:
+            raise SpecError(
+                f"codec {cls.name}: version {version!r} is not known, only {cls.version}"
+            )
+        known = [option.name for option in cls.options()]
+        for key in options:
+            if key not in known:
+                raise SpecError(
+                    f"codec {cls.name}: unknown option {key!r}; known: {', '.join(known) or 'none'}"
+                )
+        for option in cls.options():
+            if option.default is MISSING and option.name not in options:
+                raise SpecError(f"codec {cls.name}: needs the option {option.name!r}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+
+
+AnyCodec: TypeAlias = Codec[Any, Any, Any, Any]
+
+
+class Filter(Codec[np.ndarray, np.ndarray, ArrayForm, ArrayForm]):
+    """Array to array."""
+
+    kind = "filter"
+
+
+class Container(Codec[np.ndarray, bytes, ArrayForm, BytesForm]):
+    """Array to bytes."""
+
+    kind = "container"
+
+    def filler(self, form: ArrayForm) -> bytes:
+        """A constant good payload."""
+        return self.encode(form.zeros(), form)
+
+
+class Compressor(Codec[bytes, bytes, BytesForm, BytesForm]):
+    """Bytes to bytes."""
+
+    kind = "compressor"
+
+    def filler(self, form: BytesForm) -> bytes:
+        """A constant good payload."""
+        return self.encode(form.filler(), form)

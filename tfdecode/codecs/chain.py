@@ -1,0 +1,219 @@
+"""A chain: any filters, exactly one container, any compressors; its text and its walk.
+
+Chain text is one grammar everywhere: steps joined by ``|``; the options of a step behind ``:``,
+joined by ``,``; an option is ``name=value`` or, for the first option of a codec, the bare value
+(``zlib:9`` is ``zlib:level=9``); where that first option is a list, the bare values are its items
+(``transpose:2,0,1``). Values are JSON, or words without quotes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..errors import DecodeError, SpecError
+from ..extras import tensorflow as tf
+from ..graph.rows import Rows, Status
+from .base import AnyCodec, Codec, Container, Filter
+from .containers.raw import Raw
+from .form import ArrayForm, BytesForm, Form
+from .registry import CODECS
+
+Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
+
+KINDS = ("filter", "container", "compressor")
+
+# What stands between two separators, strings in double quotes taken whole.
+QUOTED = r'(?:"(?:[^"\\]|\\.)*"|[^{}"])*'
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The codecs of one spec, in the order of encoding, and the forms between them."""
+
+    codecs: tuple[AnyCodec, ...]
+    form: ArrayForm
+    #: What stands before each codec, and behind the last: the form of the payloads.
+    forms: tuple[Form, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [codec.kind for codec in self.codecs]
+        if kinds.count("container") != 1 or kinds != sorted(kinds, key=KINDS.index):
+            raise SpecError(
+                f"chain {self.text!r} is not any filters, one container, any compressors"
+            )
+        forms: list[Form] = [self.form]
+        for codec in self.codecs:
+            forms.append(codec.resolve(forms[-1]))
+        object.__setattr__(self, "forms", tuple(forms))
+
+    @property
+    def payload(self) -> BytesForm:
+        """What the payloads can be."""
+        form = self.forms[-1]
+        assert isinstance(form, BytesForm)
+        return form
+
+    @property
+    def text(self) -> str:
+        """The chain as text."""
+        return "|".join(to_text(codec) for codec in self.codecs)
+
+    def encode(self, x: np.ndarray) -> bytes:
+        """The payload of ``x``; EncodeError outside the domain."""
+        value: Any = x
+        for codec, form in zip(self.codecs, self.forms, strict=False):
+            value = codec.encode(value, form)
+        assert isinstance(value, bytes)
+        return value
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """The array of ``payload``; DecodeError where it cannot be one."""
+        value: Any = payload
+        admit(value, self.payload, "payload has {} bytes")
+        for codec, form in self.backwards():
+            value = codec.decode(value, form)
+            if isinstance(form, BytesForm):
+                admit(value, form, f"payload holds {{}} bytes under its {codec.name}")
+        assert isinstance(value, np.ndarray)
+        return value
+
+    def decode_rows(self, payloads: Any, size: Any) -> Rows:
+        """Strings ``[B]`` to decoded rows, nothing raised yet."""
+        rows = admit_rows(Rows(payloads, size), self.payload, "has {} bytes")
+        for codec, form in self.backwards():
+            rows = codec.decode_rows(rows, form)
+            if isinstance(form, BytesForm):
+                rows = admit_rows(rows, form, f"holds {{}} bytes under its {codec.name}")
+        return rows
+
+    def encode_rows(self, data: Any, size: Any) -> Rows:
+        """A tensor ``[B, *shape]`` to payloads; SpecError where a codec cannot in a graph."""
+        rows = Rows(data, size)
+        for codec, form in zip(self.codecs, self.forms, strict=False):
+            rows = codec.encode_rows(rows, form)
+        return rows
+
+    def backwards(self) -> Iterator[tuple[AnyCodec, Form]]:
+        """Each codec with the form before it, in the order of decoding."""
+        return zip(reversed(self.codecs), reversed(self.forms[:-1]), strict=True)
+
+
+def admit(value: bytes, form: BytesForm, message: str) -> None:
+    """DecodeError unless ``value`` has a length that ``form`` allows."""
+    if not form.least <= len(value) <= form.most:
+        raise DecodeError(f"{message.format(len(value))}, {form.needs()}")
+
+
+def admit_rows(rows: Rows, form: BytesForm, message: str) -> Rows:
+    """Narrow ``rows`` to those with a length that ``form`` allows."""
+    length = tf.strings.length(rows.data)
+    if form.least == form.most:
+        fits = tf.equal(length, form.most)
+    else:
+        fits = (length >= form.least) & (length <= form.most)
+    return rows.check(fits, length, Status.LENGTH, f"{message}, {form.needs()}")
+
+
+def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
+    """Codecs from chain text, names, dicts or codec objects; ``raw`` where no container is named.
+
+    >>> [codec.name for codec in parse("astype:uint8|zlib:9")]
+    ['astype', 'raw', 'zlib']
+    """
+    steps = split(codecs, "|") if isinstance(codecs, str) else codecs
+    if isinstance(steps, Mapping) or not isinstance(steps, Sequence):
+        raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
+    parsed = [step if isinstance(step, Codec) else from_config(step) for step in steps]
+    if not any(isinstance(codec, Container) for codec in parsed):
+        filters = [codec for codec in parsed if isinstance(codec, Filter)]
+        parsed = [*filters, Raw(), *(c for c in parsed if not isinstance(c, Filter))]
+    return tuple(parsed)
+
+
+def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
+    """One codec from its text or its dict."""
+    config = from_text(step) if isinstance(step, str) else dict(step)
+    name = config.get("name")
+    if name not in CODECS:
+        known = ", ".join(CODECS)
+        raise SpecError(f"unknown codec {name!r}; known: {known}")
+    return CODECS[name].from_dict(config)
+
+
+def from_text(step: str) -> dict[str, Any]:
+    """The configuration that ``name:options`` stands for."""
+    name, _, text = step.strip().partition(":")
+    config: dict[str, Any] = {"name": name}
+    if not text or name not in CODECS:
+        return config
+    bare: list[Any] = []
+    for option in split(text, ","):
+        key = re.match(r"\s*([a-z_]+)\s*=(.*)", option, re.DOTALL)
+        if key:
+            config[key[1]] = value_of(key[2])
+        else:
+            bare.append(value_of(option))
+    if bare:
+        options = CODECS[name].options()
+        if not options:
+            raise SpecError(f"codec {name} takes no options, {text!r} was given")
+        takes_list = str(options[0].type).startswith("tuple")
+        if not takes_list and len(bare) > 1:
+            raise SpecError(f"codec {name}: {text!r} has {len(bare)} bare values, at most 1 can be")
+        config[options[0].name] = bare if takes_list else bare[0]
+    return config
+
+
+def value_of(text: str) -> Any:
+    """A JSON value, or the word as it stands."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
+
+
+def to_text(codec: AnyCodec) -> str:
+    """The text of one codec, defaults left out."""
+    config = codec.to_dict()
+    options = []
+    for index, option in enumerate(codec.options()):
+        if option.name in config:
+            value = config[option.name]
+            if index == 0 and isinstance(value, list):
+                options += [text_of(item) for item in value]
+            else:
+                options.append(text_of(value) if index == 0 else f"{option.name}={text_of(value)}")
+    return codec.name + (":" + ",".join(options) if options else "")
+
+
+def text_of(value: Any) -> str:
+    """The shortest text that ``value_of`` reads back."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        return value if value_of(value) == value else json.dumps(value)
+    return json.dumps(value)
+
+
+def split(text: str, separator: str) -> list[str]:
+    """``text`` at each separator outside double quotes."""
+    pattern = QUOTED.replace("{}", re.escape(separator))
+    return list(split_at(text, re.compile(pattern), separator))
+
+
+def split_at(text: str, piece: re.Pattern[str], separator: str) -> Iterator[str]:
+    """The pieces of ``text``; SpecError where a quote is left open."""
+    start = 0
+    while True:
+        match = piece.match(text, start)
+        end = match.end() if match else start
+        yield text[start:end]
+        if end == len(text):
+            return
+        if text[end] != separator:
+            raise SpecError(f"chain text {text!r} has an open quote at character {end}")
+        start = end + 1

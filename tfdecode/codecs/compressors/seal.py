@@ -1,0 +1,85 @@
+"""seal: eight bytes behind the payload that say it came whole from an encoder of this very spec."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import Any
+
+import siphash24
+
+from ...errors import DecodeError, SpecError
+from ...extras import tensorflow as tf
+from ...graph.rows import Rows, Status
+from ..base import Compressor, bound_by_spec
+from ..containers.raw import raw_bytes
+from ..form import BytesForm
+
+SIZE = 8
+# The op reduces the hash to a number of buckets that fits an int64.
+BUCKETS = 2**62
+
+
+@dataclass(frozen=True)
+class Seal(Compressor):
+    """SipHash-2-4 of the payload (Aumasson and Bernstein, 2012), modulo 2**62, little-endian.
+
+    The key is the first 16 bytes of the spec's fingerprint, so a seal refuses damage, the payload
+    of another input, and a client whose spec differs from the model's. Whoever holds the spec can
+    seal anything: it is no protection against forgery.
+    """
+
+    name = "seal"
+    key: bytes = bound_by_spec(b"")
+
+    def bind(self, fingerprint: str) -> Seal:
+        return replace(self, key=bytes.fromhex(fingerprint)[:16])
+
+    def resolve(self, form: BytesForm) -> BytesForm:
+        return BytesForm(form.least + SIZE, form.most + SIZE, lambda: self.filler(form))
+
+    def tag(self, payload: bytes) -> bytes:
+        """The eight bytes for ``payload``."""
+        if len(self.key) != 16:
+            raise SpecError("codec seal: works only inside an ArraySpec, whose fingerprint keys it")
+        digest = siphash24.siphash24(payload, key=self.key).digest()
+        return (int.from_bytes(digest, "little") % BUCKETS).to_bytes(SIZE, "little")
+
+    def encode(self, x: bytes, form: BytesForm) -> bytes:
+        return x + self.tag(x)
+
+    def decode(self, y: bytes, form: BytesForm) -> bytes:
+        x = y[:-SIZE]
+        if y[-SIZE:] != self.tag(x):
+            raise DecodeError(
+                f"payload of {len(y)} bytes does not match its seal: "
+                "damaged, of another input, or packed with another spec"
+            )
+        return x
+
+    def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
+        length = tf.strings.length(rows.data)
+        # Clamped, not guarded: substr out of range would print the whole row into its error.
+        end = tf.maximum(length - SIZE, 0)
+        start = tf.zeros_like(end)
+        payload = tf.strings.substr(rows.data, start, end)
+        tag = tf.strings.substr(rows.data, end, tf.fill([rows.size], SIZE))
+        tag = tf.reshape(tf.io.decode_raw(tag, tf.int64, fixed_length=SIZE), [rows.size])
+        hashed = self.hash_rows(payload)
+        rows = rows.check(
+            tf.equal(tag, hashed),
+            length,
+            Status.SEAL,
+            "has {} bytes that do not match their seal: "
+            "damaged, of another input, or packed with another spec",
+        )
+        return replace(rows, data=payload, verified=True)
+
+    def encode_rows(self, rows: Rows, form: BytesForm) -> Rows:
+        tags = raw_bytes(self.hash_rows(rows.data), SIZE)
+        return replace(rows, data=tf.strings.join([rows.data, tags]))
+
+    def hash_rows(self, payload: Any) -> Any:
+        """[B] strings -> [B] int64."""
+        key = list(struct.unpack("<qq", self.key))
+        return tf.strings.to_hash_bucket_strong(payload, BUCKETS, key)

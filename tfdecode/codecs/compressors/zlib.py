@@ -1,0 +1,138 @@
+"""zlib: deflate with a header and an Adler-32 trailer (RFC 1950, RFC 1951)."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import DecodeError, EncodeError, SpecError
+from ...extras import tensorflow as tf
+from ...graph.rows import Rows, Status
+from ..base import Compressor, encoder_only
+from ..form import BytesForm
+
+#: One byte of deflate makes at most 1032 (a match of 258 bytes in 2 bits).
+EXPANSION = 1032
+#: Of Adler-32: the largest prime below 2**16.
+MODULUS = 65521
+
+
+@dataclass(frozen=True)
+class Zlib(Compressor):
+    """Deflate, bounded as far as ``decode_compressed`` allows.
+
+    The op has no limit on its output. What bounds it is the length of the row, and deflate's
+    worst ratio: inflating costs at most ``1032 * max_packed`` bytes a row. ``max_packed``, the
+    largest payload that is accepted, is by default what incompressible data needs, so a hostile
+    row can cost 1032 times the array; a smaller one makes the bound smaller and becomes a part of
+    the domain: arrays that do not fit are an EncodeError.
+
+    The op takes a stream without its trailer, with bytes behind it or with a second stream behind
+    it for good data. In a sealed chain such rows never get here; in others the trailer is compared
+    with the Adler-32 of the inflated bytes in the graph. What a chain without a seal cannot do is
+    to isolate a row whose deflate stream is broken inside: the op then fails the batch with a
+    DataLossError.
+
+    Parameters
+    ----------
+    level : 0 to 9, how hard the encoder tries
+    max_packed : the largest number of compressed bytes that is accepted
+    """
+
+    name = "zlib"
+    level: int = encoder_only(6)
+    max_packed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.level not in range(10):
+            raise SpecError(f"codec zlib: level is {self.level!r}, needs 0 to 9")
+        bound = self.max_packed
+        if bound is not None and (not isinstance(bound, int) or bound < 8):
+            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs a number from 8 on")
+
+    def resolve(self, form: BytesForm) -> BytesForm:
+        # Covers stored blocks of zlib, libdeflate and isa-l at every level.
+        most = form.most + 5 * -(-form.most // 5000) + 64
+        if self.max_packed is not None:
+            most = min(most, self.max_packed)
+        least = max(8, form.least // EXPANSION)
+        if least > most:
+            raise SpecError(
+                f"codec zlib: max_packed is {self.max_packed}, needs {least} even for the best case"
+            )
+        return BytesForm(least, most, lambda: self.filler(form))
+
+    def encode(self, x: bytes, form: BytesForm) -> bytes:
+        y = zlib.compress(x, self.level)
+        most = self.resolve(form).most
+        if len(y) > most:
+            raise EncodeError(f"array deflates to {len(y)} bytes, zlib:max_packed allows {most}")
+        return y
+
+    def decode(self, y: bytes, form: BytesForm) -> bytes:
+        inflater = zlib.decompressobj()
+        try:
+            x = inflater.decompress(y, form.most + 1)
+        except zlib.error as error:
+            raise DecodeError(f"payload is no zlib stream: {error}") from None
+        if len(x) > form.most:
+            raise DecodeError(f"payload inflates to more than {form.most} bytes, {form.needs()}")
+        if not inflater.eof:
+            raise DecodeError(f"payload ends inside its zlib stream after {len(x)} bytes")
+        if inflater.unused_data:
+            count = len(inflater.unused_data)
+            raise DecodeError(f"payload has {count} bytes behind its zlib stream, needs 0")
+        return x
+
+    def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
+        if not rows.verified:
+            head = tf.io.decode_raw(rows.data, tf.uint8, fixed_length=2)
+            first, second = tf.cast(head[:, 0], tf.int32), tf.cast(head[:, 1], tf.int32)
+            header = first * 256 + second
+            # Deflate with a window of up to 32 KiB, no preset dictionary, header checksum right.
+            fits = tf.equal(first % 16, 8) & (first < 128) & tf.equal(header % 31, 0)
+            fits &= tf.equal(tf.bitwise.bitwise_and(second, 32), 0)
+            message = "is no zlib stream: it has {} bytes and another header"
+            rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
+        rows = rows.guard(self.filler(form))
+        packed = rows.data
+        rows = replace(rows, data=tf.io.decode_compressed(packed, "ZLIB"))
+        if not rows.verified:
+            length = tf.strings.length(packed)
+            trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))
+            trailer = tf.io.decode_raw(trailer, tf.int32, little_endian=False)
+            same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data))
+            inflated = tf.strings.length(rows.data)
+            message = "inflates to {} bytes that do not match its Adler-32 trailer"
+            rows = rows.check(same, inflated, Status.DAMAGED, message)
+        return rows
+
+
+def adler32(strings: Any) -> Any:
+    """The Adler-32 of each string: ``[B]`` -> ``[B]`` int32 (the bits of the unsigned sum).
+
+    A row at a time, because the integers take four times the bytes of the row, in blocks of 256,
+    whose weighted sums fit an int32.
+    """
+    block = 256
+    weights = tf.range(block)
+
+    def one(string: Any) -> Any:
+        length = tf.cast(tf.strings.length(string), tf.int64)
+        blocks = tf.cast((length + block - 1) // block, tf.int32)
+        padded = tf.maximum(blocks, 1) * block  # decode_raw pads the last block with zeros
+        data = tf.io.decode_raw(string[None], tf.uint8, fixed_length=padded)
+        data = tf.cast(tf.reshape(data, [-1, block]), tf.int32)
+        plain = tf.cast(tf.reduce_sum(data, 1), tf.int64)
+        weighted = tf.cast(tf.reduce_sum(data * weights, 1), tf.int64)
+        starts = tf.range(tf.size(plain, out_type=tf.int64)) * block
+        low = 1 + tf.reduce_sum(plain)
+        # Byte i counts (length - i) times; each block's share is reduced before the sum, so that
+        # nothing overflows on large rows.
+        high = length + tf.reduce_sum(((length - starts) * plain - weighted) % MODULUS)
+        total = (high % MODULUS) * 65536 + low % MODULUS
+        # To int32 by hand: casts that wrap are left to the platform.
+        return tf.cast(tf.where(total < 2**31, total, total - 2**32), tf.int32)
+
+    return tf.map_fn(one, strings, fn_output_signature=tf.int32)

@@ -1,0 +1,179 @@
+"""astype: carry the values in another dtype, where every one of them is exactly the same in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import ITEM_SIZES, dtype_name, numpy_dtype
+from ...errors import DecodeError, EncodeError, SpecError
+from ...extras import tensorflow as tf
+from ...graph.rows import Rows, Status
+from ..base import Filter
+from ..form import ArrayForm
+
+
+@dataclass(frozen=True)
+class AsType(Filter):
+    """Values as ``dtype``: ``astype:uint8`` packs float32 labels in a quarter of the bytes.
+
+    The domain is the arrays whose values survive the way there and back with every bit (so -0.0
+    and NaN do not become integers, and a NaN stays only where its payload does). Decoding checks
+    values too wherever ``dtype`` can hold some that the array's dtype cannot: a file of float64
+    labels with a 1.5 in it is a bad row for an int32 input, not a 1.
+    """
+
+    name = "astype"
+    dtype: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", dtype_name(self.dtype))
+
+    def resolve(self, form: ArrayForm) -> ArrayForm:
+        if "complex" in self.dtype and "complex" not in form.dtype:
+            raise SpecError(f"codec astype: {form.dtype} cannot be carried as {self.dtype}")
+        return ArrayForm(form.shape, self.dtype, form.max_shape)
+
+    def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
+        y = cast(x, numpy_dtype(self.dtype))
+        exact = survives(x, y)
+        if not exact.all():
+            raise EncodeError(f"array is not exact in {self.dtype}: {first(x, exact)}")
+        return y
+
+    def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
+        x = cast(y, numpy_dtype(form.dtype))
+        if not exact_cast(self.dtype, form.dtype):
+            exact = survives(y, x)
+            if not exact.all():
+                raise DecodeError(f"payload is not exact in {form.dtype}: {first(y, exact)}")
+        return x
+
+    def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        y = rows.data
+        x = cast_tensor(y, form.dtype)
+        if not exact_cast(self.dtype, form.dtype) and not rows.verified:
+            count = rows.count(tf.logical_not(tensor_survives(y, x)))
+            rows = rows.check(
+                tf.equal(count, 0),
+                count,
+                Status.VALUE,
+                f"has {{}} values of {self.dtype} that are not exact in {form.dtype}",
+            )
+        return replace(rows, data=x)
+
+    def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        if not exact_cast(form.dtype, self.dtype):
+            raise SpecError(
+                f"codec astype cannot encode {form.dtype} as {self.dtype} in a graph: "
+                "not every value is exact"
+            )
+        return replace(rows, data=cast_tensor(rows.data, self.dtype))
+
+
+def integral(dtype: str) -> bool:
+    """Whether ``dtype`` holds whole numbers (or bool)."""
+    return dtype == "bool" or "int" in dtype
+
+
+#: dtype -> (bits of the significand, smallest and largest power of two that it holds)
+FLOATS = {
+    "float16": (11, -24, 15),
+    "bfloat16": (8, -133, 127),
+    "float32": (24, -149, 127),
+    "float64": (53, -1074, 1023),
+    "complex64": (24, -149, 127),
+    "complex128": (53, -1074, 1023),
+}
+
+
+def exact_cast(source: str, target: str) -> bool:
+    """Whether every value of ``source`` is the same in ``target``, every bit of it kept on return.
+
+    Between floats only where nothing has to be widened through arithmetic: a signalling NaN of
+    float16 comes out quiet.
+    """
+    if source == target:
+        return True
+    if integral(source):
+        bits = 1 if source == "bool" else 8 * ITEM_SIZES[source] - (not source.startswith("u"))
+        if target == "bool":
+            return False
+        if integral(target):
+            room = 8 * ITEM_SIZES[target] - (not target.startswith("u"))
+            return bits <= room and (source.startswith(("u", "bool")) or not target.startswith("u"))
+        return bits <= FLOATS[target][0]
+    return False
+
+
+def cast(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """``x`` as ``dtype`` without warnings: values that do not fit are found by ``survives``."""
+    with np.errstate(all="ignore"):
+        if x.dtype.kind == "c" and dtype.kind != "c":
+            x = x.real
+        return x.astype(dtype)
+
+
+def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Where ``y``, a cast of ``x``, casts back to the same bits."""
+    a, b = (bits(z) for z in (x, cast(y, x.dtype)))
+    same = np.asarray((a == b).all(axis=-1))
+    for number, other in ((x, y), (y, x)):
+        if not integral(number.dtype.name) and integral(other.dtype.name):
+            # A float outside an integer dtype casts to anything: to another number on x86, to the
+            # nearest one on ARM, which would then come back the same.
+            low, high = limits(other.dtype.name)
+            real = number.real.astype(np.float64)
+            same &= (real >= low) & (real < high)
+    return same
+
+
+def bits(x: np.ndarray) -> np.ndarray:
+    """The bits of each element, as unsigned integers along a last axis."""
+    x = np.asarray(x, x.dtype.newbyteorder("=") if x.dtype.kind != "V" else x.dtype, order="C")
+    return x.reshape(*x.shape, 1).view(f"u{min(x.dtype.itemsize, 8)}")
+
+
+def limits(dtype: str) -> tuple[float, float]:
+    """The least value of an integer dtype and the first above its greatest, exact as float64."""
+    if dtype == "bool":
+        return 0.0, 2.0
+    info = np.iinfo(dtype)
+    return float(info.min), float(int(info.max) + 1)
+
+
+def first(x: np.ndarray, exact: np.ndarray) -> str:
+    """The first value that is not exact and its index, for a message."""
+    index = tuple(int(i) for i in np.argwhere(~exact)[0])
+    return f"{x[index]} at index {list(index)} ({np.count_nonzero(~exact)} in all)"
+
+
+def cast_tensor(x: Any, dtype: str) -> Any:
+    """``x`` as ``dtype``; values that do not fit are found by ``tensor_survives``."""
+    return x if x.dtype.name == dtype else tf.cast(x, dtype)
+
+
+def tensor_survives(x: Any, y: Any) -> Any:
+    """Where ``y``, a cast of ``x``, casts back to the same bits: ``survives`` in the graph."""
+    a, b = (tensor_bits(z) for z in (x, cast_tensor(y, x.dtype.name)))
+    same = tf.equal(a, b)
+    if x.dtype == tf.complex128:
+        same = tf.reduce_all(same, -1)
+    for number, other in ((x, y), (y, x)):
+        if not integral(number.dtype.name) and integral(other.dtype.name):
+            low, high = limits(other.dtype.name)
+            real = tf.math.real(number) if number.dtype.is_complex else number
+            real = tf.cast(real, tf.float64)
+            same &= (real >= low) & (real < high)
+    return same
+
+
+def tensor_bits(x: Any) -> Any:
+    """The bits of each element as signed integers, which every release compares."""
+    if x.dtype == tf.bool:
+        return x
+    if x.dtype == tf.complex128:  # two numbers along a last axis
+        x = tf.stack([tf.math.real(x), tf.math.imag(x)], -1)
+    return tf.bitcast(x, {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size])

@@ -1,0 +1,31 @@
+"""The one family of exceptions: everything that tfdecode itself raises is a ``TfdecodeError``."""
+
+from __future__ import annotations
+
+
+class TfdecodeError(Exception):
+    """Base of every error that tfdecode raises; its message is one sentence made to be read."""
+
+
+class SpecError(TfdecodeError, ValueError):
+    """A spec, schema or chain that cannot be: unknown codec, impossible dtype, broken JSON."""
+
+
+class EncodeError(TfdecodeError, ValueError):
+    """An array outside the domain of its chain; names the value and its index."""
+
+
+class DecodeError(TfdecodeError, ValueError):
+    """A payload that is not what its spec says; states expected against got."""
+
+
+class FileError(TfdecodeError, ValueError):
+    """A file that cannot be read safely; says what is inside and what to do."""
+
+
+class ExportError(TfdecodeError, RuntimeError):
+    """A model that cannot be exported, or whose export a stock server could not run."""
+
+
+class MissingExtraError(TfdecodeError, ImportError):
+    """An optional library is not installed; names the extra that brings it."""

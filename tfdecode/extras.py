@@ -1,0 +1,41 @@
+"""Libraries that are imported when used: each is an extra, and its absence names the extra."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from .errors import MissingExtraError
+
+
+class LazyModule(ModuleType):
+    """A stand-in for ``module`` that imports it at the first look at one of its attributes.
+
+    >>> from tfdecode.extras import LazyModule
+    >>> LazyModule("json").dumps([1])
+    '[1]'
+    """
+
+    def __init__(self, module: str, extra: str | None = None) -> None:
+        super().__init__(module)
+        self.__dict__["_extra"] = extra
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # inspection by tools must not import a heavy library
+            raise AttributeError(name)
+        try:
+            module = importlib.import_module(self.__name__)
+        except ModuleNotFoundError as error:
+            raise missing_extra(self.__name__, self.__dict__["_extra"]) from error
+        return getattr(module, name)
+
+
+def missing_extra(module: str, extra: str | None) -> MissingExtraError:
+    """The error that tells which extra of tfdecode brings ``module``."""
+    package = module.split(".")[0]
+    wanted = f"tfdecode[{extra}]" if extra else package
+    return MissingExtraError(f"{package} is not installed; install it with: pip install '{wanted}'")
+
+
+tensorflow: Any = LazyModule("tensorflow", "tensorflow")

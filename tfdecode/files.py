@@ -1,0 +1,136 @@
+"""Reading array files safely: ``.npy``, ``.npz``, ``.mat`` and pickles, with nothing executed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .errors import FileError
+from .formats import mat, npy, npz, pkl
+from .formats.contents import MAX_BYTES, Array, Contents, shown
+from .formats.sniff import sniff
+
+_READERS = {"npy": npy.contents, "npz": npz.contents, "mat": mat.contents, "pkl": pkl.contents}
+_SUFFIXES = {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".mat": "mat",
+    ".pkl": "pkl",
+    ".pickle": "pkl",
+    ".p": "pkl",
+}
+
+
+def load(
+    path: str | os.PathLike[str], key: str | None = None, *, max_bytes: int = MAX_BYTES
+) -> Array:
+    """Read one array of a file, in any shape and numeric dtype, exactly as it was saved.
+
+    Parameters
+    ----------
+    path
+        The file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p``), or else its
+        first bytes do.
+    key
+        Which array, needed if there are several: the member of an ``.npz``, the variable of a
+        ``.mat``, the path in a pickle (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
+    max_bytes
+        Most bytes that the array may have; checked before any of them is decoded. The file itself
+        is read whole and may have twice as many, or 4 GiB if that is more.
+
+    Returns
+    -------
+    numpy.ndarray
+        Read-only, often a view of the file's bytes; ``.copy()`` it to write. Byte order and Fortran
+        order stay as saved.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, is damaged, too large, holds no array or several without a
+        ``key``; the message lists what it holds. Nothing that a pickle names is imported or run.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from tfdecode.files import load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "maps.npz")
+    ...     np.savez(path, pose=np.zeros((2, 3), "float32"), depth=np.ones(4))
+    ...     load(path, "depth")
+    array([1., 1., 1., 1.])
+    """
+    try:
+        return _contents(path, max_bytes).read(key, max_bytes=max_bytes)
+    except FileError as error:
+        raise _named(path, error) from None
+
+
+def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
+    """Read every array of a file by its key; ``max_bytes`` bounds their sum. See `load`.
+
+    What is no numeric array is left out; a file without any is a `FileError`.
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from tfdecode.files import load_all
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "maps.npz")
+    ...     np.savez(path, a=np.zeros(2), b=np.ones(3))
+    ...     list(load_all(path))
+    ['a', 'b']
+    """
+    try:
+        return _contents(path, max_bytes).read_all(max_bytes=max_bytes)
+    except FileError as error:
+        raise _named(path, error) from None
+
+
+def _named(path: str | os.PathLike[str], error: FileError) -> FileError:
+    return FileError(f"{shown(os.fspath(path), 200)}: {error}")
+
+
+def _contents(path: str | os.PathLike[str], max_bytes: int) -> Contents:
+    data = _bytes(Path(path), 2 * max(max_bytes, MAX_BYTES))
+    return _READERS[_format(Path(path).suffix.lower(), data)](data, max_bytes=max_bytes)
+
+
+def _format(suffix: str, data: bytes) -> str:
+    named, found = _SUFFIXES.get(suffix), sniff(data)
+    if not data:
+        raise FileError("is empty")
+    if named is None:
+        if found and found.format:
+            return found.format
+        holds = f" and holds {found.name}" if found else ""
+        raise FileError(f"has an unknown suffix{holds}; the known ones are {', '.join(_SUFFIXES)}")
+    # MATLAB v7.3 is HDF5 and .mat all the same: its reader says what to do.
+    hdf5 = named == "mat" and found is not None and found.name.startswith("HDF5")
+    if found and found.format != named and not hdf5:
+        raise FileError(f"is named {suffix} but holds {found.name}")
+    return named
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise FileError("is a directory, not a file")
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
+            raise FileError("is not a regular file")
+        if status.st_size > limit:
+            raise FileError(
+                f"has {status.st_size} bytes, more than the limit of {limit} for a file; raise it "
+                "by max_bytes"
+            )
+        with path.open("rb") as file:
+            return file.read(status.st_size)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        if isinstance(error, FileError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileError(f"cannot be read: {reason or error}") from None
+    except MemoryError:
+        raise FileError("does not fit into memory") from None

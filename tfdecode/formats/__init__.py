@@ -1,0 +1,1 @@
+"""Readers of array files: each takes bytes and gives `Contents`, and executes nothing."""

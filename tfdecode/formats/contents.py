@@ -1,0 +1,190 @@
+"""What every file format gives: its arrays, listed but not yet decoded, and what else is there."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FileError
+
+Array: TypeAlias = npt.NDArray[Any]
+Buffer: TypeAlias = "bytes | memoryview"
+
+MAX_BYTES = 2**31
+"""Decoded bytes that a read may yield when the caller names no other limit."""
+
+_LISTED = 20
+# NumPy 1 stops at 32 dimensions; a file that needs more could not be read everywhere.
+_MAX_DIMENSIONS = 32
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array in a file: its ``key``, ``dtype`` and ``shape``, and ``read`` to decode it."""
+
+    key: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    read: Callable[[], Array] = field(repr=False, compare=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the decoded array, counted with Python's integers."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        form = f"{self.dtype} [{','.join(map(str, self.shape))}]"
+        return f"{shown(self.key)}: {form}" if self.key else form
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The listing of a file: its arrays, and what else is there with what to do about it.
+
+    >>> import numpy as np
+    >>> one = Entry("x", np.dtype("f4"), (2,), lambda: np.zeros(2, "f4"))
+    >>> Contents([one]).read().shape
+    (2,)
+    >>> Contents([one], {"cfg": "mypkg.Config"}).read("cfg")
+    Traceback (most recent call last):
+      ...
+    tfdecode.errors.FileError: holds no array named cfg (cfg: mypkg.Config); it has x: float32 [2]
+    """
+
+    entries: Sequence[Entry]
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
+        """The array named ``key``, or the only one; `FileError` says what there is otherwise."""
+        self._require_some()
+        if key is None:
+            found = list(self.entries)
+            if len(found) > 1:
+                raise FileError(f"holds {len(found)} arrays, choose one by key: {_listing(found)}")
+        else:
+            found = [entry for entry in self.entries if entry.key == key]
+            if not found:
+                what = self.others.get(key)
+                note = f" ({shown(key)}: {what})" if what else ""
+                raise FileError(
+                    f"holds no array named {shown(key)}{note}; it has {_listing(self.entries)}"
+                )
+            if len(found) > 1:
+                raise _ambiguous(key, len(found))
+        return _decode(found, max_bytes)[0]
+
+    def read_all(self, *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
+        """Every array by its key; `FileError` if there is none or two share a key."""
+        self._require_some()
+        key, times = Counter(entry.key for entry in self.entries).most_common(1)[0]
+        if times > 1:
+            raise _ambiguous(key, times)
+        arrays = _decode(self.entries, max_bytes)
+        return {entry.key: array for entry, array in zip(self.entries, arrays, strict=True)}
+
+    def _require_some(self) -> None:
+        if not self.entries:
+            others = [f"{shown(key)}: {what}" if key else what for key, what in self.others.items()]
+            raise FileError(f"holds no array to read: {_capped(others) or 'it is empty'}")
+
+
+def _ambiguous(key: str, times: int) -> FileError:
+    return FileError(
+        f"holds {times} different arrays named {shown(key)}, so that key is ambiguous; "
+        "give them different names"
+    )
+
+
+def _decode(entries: Sequence[Entry], max_bytes: int) -> list[Array]:
+    needed = sum(entry.nbytes for entry in entries)
+    if needed > max_bytes:
+        one = len(entries) == 1
+        what = (
+            (shown(entries[0].key) or "the array") if one else f"the sum of {len(entries)} arrays"
+        )
+        raise FileError(
+            f"{what} decodes to {needed} bytes, more than the limit of {max_bytes}; "
+            f"pass max_bytes={needed} if you trust the file"
+        )
+    arrays = [entry.read() for entry in entries]
+    for array in arrays:
+        array.flags.writeable = False  # some are views of the file's bytes: make all alike
+    return arrays
+
+
+def _listing(entries: Iterable[Entry]) -> str:
+    return _capped([str(entry) for entry in entries])
+
+
+def _capped(items: Sequence[str]) -> str:
+    more = f"; ... and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
+    return "; ".join(items[:_LISTED]) + more
+
+
+def shown(name: str, limit: int = 80) -> str:
+    """A name out of a file as one short printable piece of a message."""
+    text = name if name.isprintable() else ascii(name[:limit])
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def checked_shape(dims: Iterable[object], itemsize: int) -> tuple[int, ...]:
+    """``dims`` as a shape that NumPy can hold; `FileError` for any other claim of a file."""
+    shape: list[int] = []
+    for dim in dims:
+        if type(dim) is not int or not 0 <= dim <= _LARGEST:
+            raise FileError("has an array whose dimensions are not all non-negative integers")
+        shape.append(dim)
+        if len(shape) > _MAX_DIMENSIONS:
+            raise FileError(f"has an array of more than {_MAX_DIMENSIONS} dimensions")
+    # NumPy multiplies the non-zero dimensions even of an array without elements.
+    if math.prod(dim for dim in shape if dim) * itemsize > _LARGEST:
+        raise FileError("has an array whose dimensions exceed the address space")
+    return tuple(shape)
+
+
+def view(
+    raw: Buffer, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"] = "C"
+) -> Array:
+    """``raw`` as an array, without a copy; its length must be exactly what the form needs."""
+    needed, got = math.prod(shape) * dtype.itemsize, len(raw)
+    if needed != got:
+        dims = ",".join(map(str, shape))
+        raise FileError(f"has {got} bytes of data where {dtype} [{dims}] needs {needed}")
+    if not needed:  # frombuffer refuses an empty buffer in NumPy 1
+        return np.empty(shape, dtype, order)
+    return np.frombuffer(raw, dtype).reshape(shape, order=order)
+
+
+def unreadable(kind: str, itemsize: int = 0) -> str | None:
+    """Why arrays of dtype ``kind`` and ``itemsize`` are refused; None for plain numbers.
+
+    >>> unreadable("f", 8) is None
+    True
+    >>> unreadable("O")
+    'object array; save each array in it under its own key'
+    """
+    if kind in "bui" or (kind, itemsize) in _FLOATS:
+        return None
+    return _REFUSED.get(kind, f"array of dtype kind {shown(kind)}; save it as plain numbers")
+
+
+_FLOATS = {("f", 2), ("f", 4), ("f", 8), ("c", 8), ("c", 16)}
+_REFUSED = {
+    "O": "object array; save each array in it under its own key",
+    "V": "structured array; save each field as an array of its own",
+    "S": "array of byte strings; save the numbers they stand for",
+    "a": "array of byte strings; save the numbers they stand for",
+    "U": "array of strings; save the numbers they stand for",
+    "T": "array of strings; save the numbers they stand for",
+    "M": "datetime64 array; save it as .view('int64')",
+    "m": "timedelta64 array; save it as .view('int64')",
+    "f": "long double array; save it as .astype('float64')",
+    "c": "long double array; save it as .astype('complex128')",
+}

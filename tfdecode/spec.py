@@ -1,0 +1,342 @@
+"""ArraySpec: what one array is, and the chain that carries it; all that client and graph share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .codecs.base import AnyCodec
+from .codecs.chain import Chain, Codecs, parse
+from .codecs.compressors.seal import Seal
+from .codecs.form import ArrayForm, Shape
+from .dtypes import dtype_name, numpy_dtype
+from .errors import DecodeError, EncodeError, SpecError
+from .extras import tensorflow as tf
+from .graph import rows as graph
+
+#: The version of the JSON form.
+VERSION = 1
+#: Decoded bytes that one request may ask for when nobody says ``max_rows``.
+REQUEST_BUDGET = 2**30
+#: First bytes that ``one_of`` will use to say which chain carries a payload: no native file and no
+#: text begins with one of them (they are continuation bytes of UTF-8).
+ONE_OF_TAGS = range(0xA0, 0xC0)
+
+
+@dataclass(frozen=True, repr=False)
+class ArraySpec:
+    """One array: its shape, its dtype and the chain of codecs that carries it as bytes.
+
+    Parameters
+    ----------
+    shape : sizes of the dimensions, of one example (no batch); at most one may be ``None``
+    dtype : bool, int8 .. int64, uint8 .. uint64, float16, bfloat16, float32, float64, complex64
+        or complex128: a name, a numpy dtype or a tf.DType
+    codecs : chain text (``"astype:uint8|zlib:9"``), or a list of names, dicts and codec objects;
+        ``raw`` is the container where none is named
+    max_shape : needed with a ``None``: the largest shape, which bounds the memory of a row
+    label : tells inputs apart that are otherwise specified alike: it is in the fingerprint, so that
+        a seal refuses the payload of the one where the other belongs
+    seal : whether to end the chain with ``seal``; by default when it has a compressor
+
+    Raises SpecError for a shape, dtype or chain that cannot be.
+
+    >>> import numpy as np
+    >>> spec = ArraySpec((2, 3), "float32", codecs="astype:uint8|zlib")
+    >>> spec
+    ArraySpec((2, 3), 'float32', codecs='astype:uint8|raw|zlib|seal')
+    >>> spec.decode(spec.encode(np.ones((2, 3), "float32"))).sum()
+    np.float32(6.0)
+    """
+
+    shape: Shape
+    dtype: str
+    codecs: tuple[AnyCodec, ...] = ("raw",)  # type: ignore[assignment]  # any form of Codecs
+    max_shape: tuple[int, ...] | None = None
+    label: str = ""
+    seal: InitVar[bool | None] = None
+    chain: Chain = field(init=False, compare=False)
+
+    def __post_init__(self, seal: bool | None) -> None:
+        put = object.__setattr__  # frozen, but made of more forms than it keeps
+        put(self, "shape", checked_sides(self.shape, "shape"))
+        put(self, "dtype", dtype_name(self.dtype))
+        if self.max_shape is not None:
+            put(self, "max_shape", checked_sides(self.max_shape, "max_shape"))
+        if not isinstance(self.label, str):
+            raise SpecError(f"label is {self.label!r}, needs text")
+        given: Codecs = self.codecs
+        codecs = parse(given)
+        sealed = any(isinstance(codec, Seal) for codec in codecs)
+        if seal is None:
+            seal = sealed or any(codec.kind == "compressor" for codec in codecs)
+        if sealed and not seal:
+            raise SpecError("seal=False for a chain that names seal: leave one of them out")
+        put(self, "codecs", codecs if sealed or not seal else (*codecs, Seal()))
+        form = ArrayForm.of(self.shape, self.dtype, self.max_shape)
+        if None not in self.shape:
+            put(self, "max_shape", None)  # says nothing that shape does not
+        bound = tuple(codec.bind(self.fingerprint) for codec in self.codecs)
+        put(self, "chain", Chain(bound, form))
+
+    def __repr__(self) -> str:
+        text = f"{self.shape}, {self.dtype!r}, codecs={self.chain.text!r}"
+        if self.max_shape is not None:
+            text += f", max_shape={self.max_shape}"
+        if self.label:
+            text += f", label={self.label!r}"
+        kinds = {type(codec) for codec in self.codecs}
+        if Seal not in kinds and any(codec.kind == "compressor" for codec in self.codecs):
+            text += ", seal=False"
+        return f"ArraySpec({text})"
+
+    # -- numpy --------------------------------------------------------------------------------
+
+    def encode(self, array: Any) -> bytes:
+        """Pack an array of this spec's shape and dtype, in any memory layout and byte order.
+
+        Raises EncodeError where shape or dtype differ, or a value is outside the chain's domain.
+        """
+        x = np.asarray(array)
+        form = self.chain.form
+        if x.dtype.name != self.dtype:
+            raise EncodeError(
+                f"array is {x.dtype.name}, spec needs {self.dtype}; "
+                f"convert it first: array.astype({self.dtype!r})"
+            )
+        sides = zip(x.shape, form.shape, form.max_shape, strict=False)
+        if x.ndim != len(form.shape) or any(
+            got > most if side is None else got != side for got, side, most in sides
+        ):
+            limit = f" (at most {list(form.max_shape)})" if self.max_shape else ""
+            raise EncodeError(f"array has shape {list(x.shape)}, spec needs {form}{limit}")
+        return self.chain.encode(x)
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """Unpack one payload to a new array, native and in C order.
+
+        Raises DecodeError where the payload is not one that this spec's ``encode`` could have made.
+        """
+        if not isinstance(payload, bytes | bytearray | memoryview):
+            raise DecodeError(f"payload is {type(payload).__name__}, needs bytes")
+        x = self.chain.decode(bytes(payload))
+        form = self.chain.form
+        assert x.dtype == numpy_dtype(form.dtype) and x.ndim == len(form.shape)
+        return np.ascontiguousarray(x).reshape(x.shape)
+
+    # -- graph --------------------------------------------------------------------------------
+
+    def decode_tensor(
+        self, payloads: Any, *, name: str = "payload", max_rows: int | None = None
+    ) -> Any:
+        """Decode inside a graph (or eagerly), with stock ops only.
+
+        Parameters
+        ----------
+        payloads : a string tensor, scalar or ``[B]``; B may be 0 or unknown
+        name : what error messages call it
+        max_rows : the largest B; by default as many as decode to 1 GiB
+
+        Returns a tensor of this dtype: ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with
+        its static shape set. A ``None`` dimension is as long as the rows are, which must agree.
+
+        Fails at run time with InvalidArgumentError, naming the row, what was expected and what
+        came, when any row is bad.
+
+        >>> spec = ArraySpec((2,), "int16")
+        >>> spec.decode_tensor([spec.encode(np.array([1, 2], "int16"))]).numpy().tolist()
+        [[1, 2]]
+        """
+        with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
+            payloads, scalar = batch(payloads, name)
+            rows = self._decode_rows(payloads, name, max_rows).enforce(name)
+            return self._dense(rows, payloads, scalar, name)
+
+    def decode_checked(
+        self, payloads: Any, *, name: str = "payload", max_rows: int | None = None
+    ) -> tuple[Any, Any]:
+        """Decode without failing on bad rows: ``(tensor, status)``.
+
+        Takes what ``decode_tensor`` takes and gives the same tensor, bad rows all zeros, and
+        ``status`` int32 ``[B]`` (or a scalar): 0 for a good row, else a `tfdecode.Status`. Good
+        rows are what they would be without their bad neighbours. With a ``None`` dimension, rows
+        shorter than the longest are zeros behind their end.
+
+        A batch of more than ``max_rows`` still fails, and so does a corrupt deflate stream in a
+        chain that was not sealed.
+        """
+        with tf.device("/cpu:0"):
+            payloads, scalar = batch(payloads, name)
+            rows = self._decode_rows(payloads, name, max_rows).zero_bad()
+            status = rows.status()
+            status.set_shape(payloads.shape)
+            data = self._dense(rows, payloads, scalar, name, pad=True)
+            return data, tf.squeeze(status, 0) if scalar else status
+
+    def decode_ragged(
+        self, payloads: Any, *, name: str = "payload", max_rows: int | None = None
+    ) -> Any:
+        """Decode rows whose ``None`` dimension differs, to a tf.RaggedTensor ``[B, *shape]``.
+
+        ``payloads`` is a string tensor ``[B]``. Bad rows fail as in ``decode_tensor``.
+        Raises SpecError for a spec without a ``None`` dimension.
+        """
+        form = self.chain.form
+        axis = form.unknown_axis
+        if axis is None:
+            raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
+        with tf.device("/cpu:0"):
+            payloads, scalar = batch(payloads, name)
+            if scalar:
+                raise SpecError(f"{name} is a scalar, decode_ragged needs a batch [B]")
+            rows = self._decode_rows(payloads, name, max_rows).enforce(name)
+            before, after = form.max_shape[:axis], form.max_shape[axis + 1 :]
+            count = int(np.prod(before, dtype=np.int64))
+            sides = tf.repeat(rows.lengths // form.stride, tf.fill([rows.size], count))
+            values = tf.reshape(rows.data, [-1, *after])
+            ragged = tf.RaggedTensor.from_row_lengths(values, sides, validate=False)
+            for side in reversed(before):
+                ragged = tf.RaggedTensor.from_uniform_row_length(ragged, side)
+            return ragged
+
+    def encode_tensor(self, tensor: Any) -> Any:
+        """Encode inside a graph: ``[B, *shape]`` of this dtype to strings ``[B]``, for outputs.
+
+        Raises SpecError where a codec of the chain has no stock op that encodes.
+        """
+        form = self.chain.form
+        if form.unknown_axis is not None:
+            raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
+        with tf.device("/cpu:0"):
+            tensor = tf.ensure_shape(tensor, [None, *form.shape])
+            if tensor.dtype.name != self.dtype:
+                raise SpecError(f"tensor is {tensor.dtype.name}, spec needs {self.dtype}")
+            payloads = self.chain.encode_rows(tensor, tf.shape(tensor)[0]).data
+            payloads.set_shape([tensor.shape[0]])
+            return payloads
+
+    @cached_property
+    def max_rows(self) -> int:
+        """How many rows decode to at most 1 GiB (1 at the least): the default limit of a batch."""
+        return max(1, REQUEST_BUDGET // max(1, self.chain.form.max_nbytes))
+
+    def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
+        limit = self.max_rows if max_rows is None else max_rows
+        size = tf.shape(payloads)[0]
+        return self.chain.decode_rows(graph.admit(payloads, size, limit, name), size)
+
+    def _dense(
+        self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
+    ) -> Any:
+        data = rows.data
+        form = self.chain.form
+        if rows.lengths is not None:
+            data = rows.pad(form) if pad else rows.agree(form, name)
+        data.set_shape([payloads.shape[0], *form.shape])
+        return tf.squeeze(data, 0) if scalar else data
+
+    # -- JSON ---------------------------------------------------------------------------------
+
+    def to_dict(self, *, wire: bool = False) -> dict[str, Any]:
+        """A JSON object; ``wire`` leaves out what only encoders use."""
+        spec: dict[str, Any] = {
+            "version": VERSION,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "codecs": [codec.to_dict(wire=wire) for codec in self.codecs],
+        }
+        if self.max_shape is not None:
+            spec["max_shape"] = list(self.max_shape)
+        if self.label:
+            spec["label"] = self.label
+        return spec
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, as hex: equal where payloads mean the same."""
+        text = json.dumps(self.to_dict(wire=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def to_json(self) -> str:
+        """The spec as JSON, its fingerprint with it."""
+        return json.dumps({**self.to_dict(), "fingerprint": self.fingerprint}, indent=2)
+
+    @classmethod
+    def from_dict(cls, spec: Any) -> ArraySpec:
+        """The spec of a JSON object; SpecError for anything unknown in it."""
+        if not isinstance(spec, dict):
+            raise SpecError(f"spec is {type(spec).__name__}, needs a JSON object")
+        if "one_of" in spec:
+            raise SpecError("spec has 'one_of', which is reserved and not read by this version")
+        if spec.get("version") != VERSION:
+            raise SpecError(f"spec has version {spec.get('version')!r}, known: {VERSION}")
+        known = ("version", "shape", "dtype", "codecs", "max_shape", "label", "fingerprint")
+        for key in spec:
+            if key not in known:
+                raise SpecError(f"spec has an unknown key {key!r}; known: {', '.join(known)}")
+        for key in ("shape", "dtype", "codecs"):
+            if key not in spec:
+                raise SpecError(f"spec has no {key!r}")
+        codecs = parse(spec["codecs"])
+        made = cls(
+            spec["shape"],
+            spec["dtype"],
+            codecs,
+            max_shape=spec.get("max_shape"),
+            label=spec.get("label", ""),
+            seal=any(codec.name == "seal" for codec in codecs),
+        )
+        if spec.get("fingerprint", made.fingerprint) != made.fingerprint:
+            raise SpecError("spec does not have the fingerprint that it states: it was edited")
+        return made
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ArraySpec:
+        """The spec of a JSON text; SpecError for anything unknown in it.
+
+        >>> spec = ArraySpec((3,), "uint8", "zlib:9")
+        >>> ArraySpec.from_json(spec.to_json()) == spec
+        True
+        """
+        return cls.from_dict(parse_json(text, "spec"))
+
+
+def parse_json(text: str | bytes, what: str) -> Any:
+    """The value of a JSON text; SpecError where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{what} is no JSON: {error}") from None
+
+
+def checked_sides(shape: Any, what: str) -> Shape:
+    """``shape`` as a tuple of sizes; SpecError for anything else."""
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        shape = getattr(shape, "as_list", lambda: shape)()
+        if not isinstance(shape, Sequence):
+            raise SpecError(f"{what} is {shape!r}, needs a list of sizes")
+    sides = []
+    for side in shape:
+        whole = isinstance(side, int | np.integer) and not isinstance(side, bool)
+        if side is not None and (not whole or not 0 <= side < 2**31):
+            raise SpecError(f"{what} {list(shape)} has the size {side!r}, needs 0 to 2147483647")
+        sides.append(None if side is None else int(side))
+    return tuple(sides)
+
+
+def batch(payloads: Any, name: str) -> tuple[Any, bool]:
+    """The payloads as ``[B]``, and whether they were a scalar."""
+    payloads = tf.convert_to_tensor(payloads, dtype=tf.string)
+    if payloads.shape.rank not in (0, 1):
+        raise SpecError(
+            f"{name} has shape {payloads.shape}, needs a scalar string or a batch [B] "
+            "with its rank known"
+        )
+    scalar = payloads.shape.rank == 0
+    return (tf.expand_dims(payloads, 0) if scalar else payloads), scalar
