@@ -19,6 +19,7 @@ from .errors import (
     SpecError,
     TfdecodeError,
 )
+from .export import check, export
 from .files import load, load_all
 from .graph.rows import Status
 from .schema import Schema
@@ -37,6 +38,8 @@ __all__ = [
     "SpecError",
     "Status",
     "TfdecodeError",
+    "check",
+    "export",
     "load",
     "load_all",
 ]

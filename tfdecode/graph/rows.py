@@ -1,4 +1,4 @@
-"""Rows: a batch on its way through a chain inside the graph, and what is known to be wrong in it."""
+"""Rows: a batch on its way through a chain inside the graph, and what is wrong with it."""
 
 from __future__ import annotations
 

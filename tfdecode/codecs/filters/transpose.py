@@ -36,10 +36,10 @@ class Transpose(Filter):
         return ArrayForm(shape, form.dtype, tuple(form.max_shape[axis] for axis in self.order))
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
-        return x.transpose(self.order)
+        return np.transpose(x, self.order)
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
-        return y.transpose(np.argsort(self.order))
+        return np.transpose(y, np.argsort(self.order))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         inverse = [int(axis) for axis in np.argsort(self.order)]

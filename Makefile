@@ -1,0 +1,31 @@
+# Everything is installed into .venv, nothing outside of it.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint types bench clean
+.DEFAULT_GOAL := test
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(RUN) examples/demo.py
+
+test: lint types
+	$(RUN) -m pytest
+
+lint: $(VENV)/installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/installed
+	$(RUN) -m mypy
+
+bench: $(VENV)/installed
+	$(RUN) -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,5 @@
+"""Run every benchmark."""
+
+from . import bench_overhead
+
+bench_overhead.main()

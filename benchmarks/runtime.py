@@ -1,0 +1,34 @@
+"""The C program of the tests, as the place to measure: a process without Python, like a server."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def program() -> Path:
+    """Build (or find) it."""
+    location = Path(__file__).parents[1] / "tests" / "runtime" / "build.py"
+    spec = importlib.util.spec_from_file_location("runtime_build", location)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    path: Path = module.build()
+    return path
+
+
+def medians(
+    iterations: int,
+    rows: int,
+    jobs: Sequence[tuple[Path, str, Mapping[str, Sequence[Path]]]],
+) -> list[float]:
+    """Median microseconds of each (SavedModel, signature, inputs), run in turns in one process."""
+    words: list[str] = []
+    for model, signature, inputs in jobs:
+        words += ["--", str(model), signature]
+        words += [f"{name}={','.join(map(str, files))}" for name, files in inputs.items()]
+    command = [str(program()), "bench", str(iterations), "-r", str(rows), *words[1:]]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [float(line.split("\t")[1]) for line in run.stdout.splitlines()]
