@@ -1,5 +1,9 @@
-"""Run every benchmark."""
+"""Run every benchmark, print its table, and write them all to ``RESULTS.md``."""
 
-from . import bench_overhead
+from . import bench_overhead, bench_start, report
 
-bench_overhead.main()
+tables = []
+for benchmark in (bench_overhead, bench_start):
+    tables.append(benchmark.main())
+    print(tables[-1].markdown(), flush=True)
+report.write(tables)

@@ -10,6 +10,8 @@ stock ops only, bit for bit.
 (256, 192)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     DecodeError,
     EncodeError,
@@ -19,11 +21,13 @@ from .errors import (
     SpecError,
     TfdecodeError,
 )
-from .export import check, export
-from .files import load, load_all
 from .graph.rows import Status
 from .schema import Schema
 from .spec import ArraySpec
+
+if TYPE_CHECKING:
+    from .exporting import check, export
+    from .files import load, load_all
 
 __version__ = "0.1.0"
 
@@ -43,3 +47,19 @@ __all__ = [
     "load",
     "load_all",
 ]
+
+# Imported when first used: a client that only packs should not wait 40 ms for them.
+_WHERE = {"check": "exporting", "export": "exporting", "load": "files", "load_all": "files"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    globals()[name] = value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -39,8 +39,9 @@ def dtype_name(dtype: Any) -> str:
     if isinstance(dtype, str) and dtype in ITEM_SIZES:
         return dtype
     try:
-        name = str(np.dtype(getattr(dtype, "as_numpy_dtype", dtype)).name)
-    except TypeError:
+        # numpy takes None for float64
+        name = "None" if dtype is None else np.dtype(getattr(dtype, "as_numpy_dtype", dtype)).name
+    except (TypeError, ValueError, SyntaxError):  # SyntaxError: of texts like "f4,,"
         name = str(dtype)
     if name not in ITEM_SIZES:
         raise SpecError(f"dtype {name!r} is not one of {', '.join(ITEM_SIZES)}")
@@ -59,8 +60,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 def little_endian(x: np.ndarray) -> np.ndarray:
     """``x`` in C order and little-endian, every bit kept (no copy when it is so already)."""
-    if x.dtype.name == "bfloat16":  # knows no byte order: its bits do
-        x = x.view(np.uint16)
+    if x.dtype.name == "bfloat16":  # not every numpy swaps its bytes: those of its bits it does
+        x = x.view(np.dtype(np.uint16).newbyteorder(x.dtype.byteorder))
     return np.asarray(x, x.dtype.newbyteorder("<"), order="C")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
-from .spec import VERSION, ArraySpec, parse_json
+from .spec import VERSION, ArraySpec, check_version, parse_json
 
 #: Where a copy lies inside a version directory of a SavedModel.
 ASSET = Path("assets.extra", "tfdecode.json")
@@ -100,8 +100,7 @@ class Schema(Mapping[str, ArraySpec]):
         schema = parse_json(text, "schema")
         if not isinstance(schema, dict) or not isinstance(schema.get("inputs"), dict):
             raise SpecError("schema needs a JSON object with 'inputs'")
-        if schema.get("version") != VERSION:
-            raise SpecError(f"schema has version {schema.get('version')!r}, known: {VERSION}")
+        check_version(schema, "schema")
         unknown = set(schema) - {"version", "inputs"}
         if unknown:
             raise SpecError(f"schema has unknown keys {sorted(unknown)}; known: version, inputs")

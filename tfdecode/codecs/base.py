@@ -96,7 +96,7 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         """The codec of a configuration; SpecError lists the known options."""
         options = {key: value for key, value in config.items() if key != "name"}
         version = options.pop("version", 1)
-        if version != cls.version:
+        if type(version) is not int or version != cls.version:
             raise SpecError(
                 f"codec {cls.name}: version {version!r} is not known, only {cls.version}"
             )

@@ -21,7 +21,7 @@ from ..extras import tensorflow as tf
 from ..graph.rows import Rows, Status
 from .base import AnyCodec, Codec, Container, Filter
 from .containers.raw import Raw
-from .form import ArrayForm, BytesForm, Form
+from .form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from .registry import CODECS
 
 Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
@@ -49,7 +49,13 @@ class Chain:
             )
         forms: list[Form] = [self.form]
         for codec in self.codecs:
-            forms.append(codec.resolve(forms[-1]))
+            form = codec.resolve(forms[-1])
+            if isinstance(form, BytesForm) and form.most > MAX_NBYTES:
+                raise SpecError(
+                    f"chain {self.text!r} makes {form.most} bytes of {self.form}, "
+                    f"at most {MAX_NBYTES} fit a string tensor"
+                )
+            forms.append(form)
         object.__setattr__(self, "forms", tuple(forms))
 
     @property
@@ -127,7 +133,7 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
     ['astype', 'raw', 'zlib']
     """
     steps = split(codecs, "|") if isinstance(codecs, str) else codecs
-    if isinstance(steps, Mapping) or not isinstance(steps, Sequence):
+    if isinstance(steps, Mapping | bytes) or not isinstance(steps, Sequence):
         raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
     parsed = [step if isinstance(step, Codec) else from_config(step) for step in steps]
     if not any(isinstance(codec, Container) for codec in parsed):
@@ -138,9 +144,11 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
 
 def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
     """One codec from its text or its dict."""
+    if not isinstance(step, str | Mapping):
+        raise SpecError(f"codec is {step!r}, needs a name, a dict or a codec object")
     config = from_text(step) if isinstance(step, str) else dict(step)
     name = config.get("name")
-    if name not in CODECS:
+    if not isinstance(name, str) or name not in CODECS:
         known = ", ".join(CODECS)
         raise SpecError(f"unknown codec {name!r}; known: {known}")
     return CODECS[name].from_dict(config)
@@ -155,6 +163,8 @@ def from_text(step: str) -> dict[str, Any]:
     bare: list[Any] = []
     for option in split(text, ","):
         key = re.match(r"\s*([a-z_]+)\s*=(.*)", option, re.DOTALL)
+        if key and key[1] in config:
+            raise SpecError(f"codec {name}: {text!r} gives {key[1]} again")
         if key:
             config[key[1]] = value_of(key[2])
         else:
@@ -166,6 +176,8 @@ def from_text(step: str) -> dict[str, Any]:
         takes_list = str(options[0].type).startswith("tuple")
         if not takes_list and len(bare) > 1:
             raise SpecError(f"codec {name}: {text!r} has {len(bare)} bare values, at most 1 can be")
+        if options[0].name in config:
+            raise SpecError(f"codec {name}: {text!r} gives {options[0].name} again")
         config[options[0].name] = bare if takes_list else bare[0]
     return config
 
@@ -174,7 +186,7 @@ def value_of(text: str) -> Any:
     """A JSON value, or the word as it stands."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
 
 

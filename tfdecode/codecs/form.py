@@ -15,6 +15,11 @@ from ..errors import SpecError
 
 Shape: TypeAlias = tuple[int | None, ...]
 
+#: Of one array and of its payload: TensorFlow counts the bytes of a string in an int32.
+MAX_NBYTES = 2**31 - 1
+#: What every numpy can hold, from 1.24 on.
+MAX_RANK = 32
+
 
 @dataclass(frozen=True)
 class ArrayForm:
@@ -27,6 +32,8 @@ class ArrayForm:
     @classmethod
     def of(cls, shape: Shape, dtype: str, max_shape: Shape | None = None) -> ArrayForm:
         """The form of a spec; SpecError where ``shape`` and ``max_shape`` do not fit."""
+        if len(shape) > MAX_RANK:
+            raise SpecError(f"shape has {len(shape)} dimensions, at most {MAX_RANK} can be")
         unknown = [axis for axis, side in enumerate(shape) if side is None]
         if len(unknown) > 1:
             raise SpecError(
@@ -45,6 +52,12 @@ class ArrayForm:
             raise SpecError(
                 f"max_shape {list(bound)} does not bound shape {list(shape)}: same rank, "
                 "same sides, a number for each None"
+            )
+        # A side of 0 does not make the others small: numpy multiplies them all the same.
+        nbytes = prod(side or 1 for side in bound) * ITEM_SIZES[dtype]
+        if nbytes > MAX_NBYTES:
+            raise SpecError(
+                f"shape {list(bound)} of {dtype} has {nbytes} bytes, at most {MAX_NBYTES} can be"
             )
         form = cls(shape, dtype, tuple(int(side or 0) for side in bound))
         if unknown and form.stride == 0:

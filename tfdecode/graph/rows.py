@@ -24,7 +24,7 @@ class Status(enum.IntEnum):
     VALUE = 4  #: a value that the spec's dtype cannot hold exactly
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Check:
     """One thing that every row was checked for."""
 
@@ -34,7 +34,7 @@ class Check:
     message: str  # with one {} for the number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """A batch between two steps of a chain.
 
@@ -119,18 +119,24 @@ class Rows:
             return failed(message, self.data)
 
         # By data dependency: an assert that nothing takes its output from is dropped in v1 graphs.
-        return replace(self, data=tf.cond(tf.reduce_all(self.ok), lambda: self.data, fail))
+        data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, fail)
+        if self.lengths is None:
+            return replace(self, data=data)
+        with tf.control_dependencies([data]):
+            return replace(self, data=data, lengths=tf.identity(self.lengths))
 
     def zero_bad(self) -> Rows:
         """Set the elements of bad rows to zero (rows that differ in length become empty)."""
         if self.ok is None:
             return self
         if self.lengths is None:
-            rank = self.data.shape.rank - 1
 
             def masked() -> Any:
-                mask = tf.reshape(self.ok, tf.concat([[self.size], [1] * rank], 0))
-                return tf.where(mask, self.data, tf.zeros([], self.data.dtype))
+                # As a matrix: tf.where does not broadcast over more than 9 dimensions.
+                matrix = tf.reshape(self.data, self.matrix_shape(self.data))
+                zero = tf.zeros([], matrix.dtype)
+                matrix = tf.where(self.ok[:, tf.newaxis], matrix, zero)
+                return tf.reshape(matrix, tf.shape(self.data))
 
             data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, masked)
             return replace(self, data=data)

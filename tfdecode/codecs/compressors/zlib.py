@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
+from ...graph.each import map_strings
 from ...graph.rows import Rows, Status
 from ..base import Compressor, encoder_only
 from ..form import BytesForm
@@ -30,9 +31,10 @@ class Zlib(Compressor):
 
     The op takes a stream without its trailer, with bytes behind it or with a second stream behind
     it for good data. In a sealed chain such rows never get here; in others the trailer is compared
-    with the Adler-32 of the inflated bytes in the graph. What a chain without a seal cannot do is
-    to isolate a row whose deflate stream is broken inside: the op then fails the batch with a
-    DataLossError.
+    with the Adler-32 of the inflated bytes in the graph. (Bytes behind a whole stream pass there if
+    they end in that stream's own checksum; the array is right all the same.) What a chain without
+    a seal cannot do is to isolate a row whose deflate stream is broken inside: the op then fails
+    the whole batch with a DataLossError.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ class Zlib(Compressor):
     max_packed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.level not in range(10):
+        if type(self.level) is not int or self.level not in range(10):
             raise SpecError(f"codec zlib: level is {self.level!r}, needs 0 to 9")
         bound = self.max_packed
         if bound is not None and (not isinstance(bound, int) or bound < 8):
@@ -62,6 +64,9 @@ class Zlib(Compressor):
                 f"codec zlib: max_packed is {self.max_packed}, needs {least} even for the best case"
             )
         return BytesForm(least, most, lambda: self.filler(form))
+
+    def filler(self, form: BytesForm) -> bytes:
+        return zlib.compress(form.filler(), 9)  # may be more than max_packed: it is never sent
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         y = zlib.compress(x, self.level)
@@ -97,28 +102,39 @@ class Zlib(Compressor):
             rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
         rows = rows.guard(self.filler(form))
         packed = rows.data
-        rows = replace(rows, data=tf.io.decode_compressed(packed, "ZLIB"))
+        rows = replace(rows, data=inflate(packed, form))
         if not rows.verified:
             length = tf.strings.length(packed)
             trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))
             trailer = tf.io.decode_raw(trailer, tf.int32, little_endian=False)
-            same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data))
+            same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data, form.most))
             inflated = tf.strings.length(rows.data)
             message = "inflates to {} bytes that do not match its Adler-32 trailer"
             rows = rows.check(same, inflated, Status.DAMAGED, message)
         return rows
 
 
-def adler32(strings: Any) -> Any:
+def inflate(packed: Any, form: BytesForm) -> Any:
+    """``[B]`` -> ``[B]``. The op takes a batch row after row on one core, MapDefun on all: 1.9x on
+    32 pose maps, 1.5x on 32 label maps of 48 KiB, 0.8x on 32 rows of 4 KiB (2 cores).
+    """
+    if form.most < 2**15:
+        return tf.io.decode_compressed(packed, "ZLIB")
+    return map_strings(lambda row: tf.io.decode_compressed(row, "ZLIB"), packed)
+
+
+def adler32(strings: Any, most: int) -> Any:
     """The Adler-32 of each string: ``[B]`` -> ``[B]`` int32 (the bits of the unsigned sum).
 
-    A row at a time, because the integers take four times the bytes of the row, in blocks of 256,
-    whose weighted sums fit an int32.
+    A row at a time, because the integers take eight times the bytes of the row, in blocks of 256,
+    whose weighted sums fit an int32. Strings of more than ``most`` bytes, which are wrong anyway,
+    are cut there: a bomb must not grow further.
     """
     block = 256
     weights = tf.range(block)
 
     def one(string: Any) -> Any:
+        string = tf.strings.substr(string, 0, most)
         length = tf.cast(tf.strings.length(string), tf.int64)
         blocks = tf.cast((length + block - 1) // block, tf.int32)
         padded = tf.maximum(blocks, 1) * block  # decode_raw pads the last block with zeros

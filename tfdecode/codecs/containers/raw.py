@@ -10,6 +10,7 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
+from ...graph.each import map_strings
 from ...graph.rows import Rows, Status
 from ..base import Container
 from ..form import ArrayForm, BytesForm
@@ -103,12 +104,4 @@ def raw_bytes(data: Any, nbytes: int) -> Any:
         text = tf.io.serialize_tensor(row)
         return tf.strings.substr(text, tf.strings.length(text) - nbytes, nbytes)
 
-    signature = [tf.TensorSpec(data.shape[1:], data.dtype)]
-    function = tf.function(one, input_signature=signature, autograph=False)
-    return tf.raw_ops.MapDefun(
-        arguments=[data],
-        captured_inputs=[],
-        output_types=[tf.string],
-        output_shapes=[[]],
-        f=function.get_concrete_function(),
-    )[0]
+    return map_strings(one, data)

@@ -119,21 +119,26 @@ def cast(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Where ``y``, a cast of ``x``, casts back to the same bits."""
     a, b = (bits(z) for z in (x, cast(y, x.dtype)))
-    same = np.asarray((a == b).all(axis=-1))
+    same = np.asarray(a == b)
+    if x.dtype == np.complex128:
+        same = np.asarray(same.all(axis=-1))
     for number, other in ((x, y), (y, x)):
         if not integral(number.dtype.name) and integral(other.dtype.name):
             # A float outside an integer dtype casts to anything: to another number on x86, to the
             # nearest one on ARM, which would then come back the same.
             low, high = limits(other.dtype.name)
-            real = number.real.astype(np.float64)
+            # float16 and bfloat16 cannot hold the limits; a copy of the others would cost a third.
+            real = number.real if number.dtype.itemsize > 2 else number.astype(np.float64)
             same &= (real >= low) & (real < high)
     return same
 
 
 def bits(x: np.ndarray) -> np.ndarray:
-    """The bits of each element, as unsigned integers along a last axis."""
+    """The bits of each element as unsigned integers: two along a last axis for complex128."""
     x = np.asarray(x, x.dtype.newbyteorder("=") if x.dtype.kind != "V" else x.dtype, order="C")
-    return x.reshape(*x.shape, 1).view(f"u{min(x.dtype.itemsize, 8)}")
+    if x.dtype == np.complex128:
+        return x.reshape(*x.shape, 1).view(np.uint64)
+    return x.view(f"u{x.dtype.itemsize}")
 
 
 def limits(dtype: str) -> tuple[float, float]:
@@ -152,7 +157,57 @@ def first(x: np.ndarray, exact: np.ndarray) -> str:
 
 def cast_tensor(x: Any, dtype: str) -> Any:
     """``x`` as ``dtype``; values that do not fit are found by ``tensor_survives``."""
-    return x if x.dtype.name == dtype else tf.cast(x, dtype)
+    source = x.dtype.name
+    if source == dtype:
+        return x
+    if x.dtype.is_complex or dtype in PARTS:
+        part = PARTS.get(dtype, dtype)
+        real = cast_tensor(tf.math.real(x) if x.dtype.is_complex else x, part)
+        if part == dtype:
+            return real
+        imag = cast_tensor(tf.math.imag(x), part) if x.dtype.is_complex else tf.zeros_like(real)
+        return tf.complex(real, imag)
+    if "float64" in (source, dtype) and {source, dtype} & {"float32", "bfloat16"}:
+        return widened(x) if dtype == "float64" else narrowed(x, dtype)
+    return tf.cast(x, dtype)
+
+
+#: Of what dtype the two numbers of a complex one are.
+PARTS = {"complex64": "float32", "complex128": "float64"}
+#: The least power of two that is a normal float32, and the least of all.
+NORMAL, TINY = 2.0**-126, 2.0**-149
+
+
+def widened(x: Any) -> Any:
+    """float32 or bfloat16 as float64, subnormal numbers too.
+
+    TensorFlow's threads flush subnormal float32 numbers to zero in every conversion: those are
+    made from their bits.
+    """
+    x = tf.cast(x, tf.float32)
+    bits = tf.bitcast(x, tf.int32)
+    size = tf.bitwise.bitwise_and(bits, 2**31 - 1)
+    tiny = (size > 0) & (size < 2**23)
+    wide = tf.cast(x, tf.float64)
+
+    def exact() -> Any:
+        value = tf.cast(size, tf.float64) * TINY
+        return tf.where(tiny, tf.where(bits < 0, -value, value), wide)
+
+    return tf.cond(tf.reduce_any(tiny), exact, lambda: wide)
+
+
+def narrowed(x: Any, dtype: str) -> Any:
+    """float64 as float32 or bfloat16, subnormal numbers too: the reverse of ``widened``."""
+    tiny = (tf.abs(x) < NORMAL) & tf.not_equal(x, 0)
+    narrow = tf.cast(x, tf.float32)
+
+    def exact() -> Any:
+        size = tf.cast(tf.where(tiny, tf.abs(x), 0) / TINY, tf.int32)
+        bits = tf.where(x < 0, size - 2**31, size)
+        return tf.where(tiny, tf.bitcast(bits, tf.float32), narrow)
+
+    return tf.cast(tf.cond(tf.reduce_any(tiny), exact, lambda: narrow), dtype)
 
 
 def tensor_survives(x: Any, y: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +27,15 @@ class Transpose(Filter):
     name = "transpose"
     order: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        order = self.order
+        if not isinstance(order, Sequence) or not all(type(axis) is int for axis in order):
+            raise SpecError(f"codec transpose: order is {order!r}, needs a list of axes")
+        object.__setattr__(self, "order", tuple(order))
+
     def resolve(self, form: ArrayForm) -> ArrayForm:
+        if not form.shape:
+            raise SpecError(f"codec transpose: {form} has no axes")
         if sorted(self.order) != list(range(len(form.shape))):
             raise SpecError(
                 f"codec transpose: order {list(self.order)} is no permutation "

@@ -1,0 +1,3 @@
+from tests.common import X
+def test_a():
+    assert X

@@ -1,0 +1,115 @@
+"""The command line: ``python -m tfdecode`` and the console script ``tfdecode``, one file a command.
+
+A command is a module here with ``add_arguments(parser)``, ``run(arguments) -> int``, a docstring
+(its description) and ``EXAMPLES``. It is imported when it is asked for, so that ``pack`` never
+waits for what ``predict`` needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ..errors import TfdecodeError
+from .failure import UsageError, complain, one_line, reason
+
+COMMANDS = {
+    "pack": "pack array files into payloads",
+    "unpack": "unpack payloads into .npy files",
+    "predict": "run a SavedModel in this process on arrays and files",
+}
+
+# What a shell reports of a process that a signal ended: 128 and the number of SIGINT or SIGPIPE.
+INTERRUPTED, PIPE_CLOSED = 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    0: done; 1: the work failed, the reason is one line on stderr; 2: the command line is wrong;
+    130: interrupted; 141: nobody reads the output any more.
+
+    >>> main(["pack", "no-such-file.npy"])
+    1
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    command = given[0] if given and given[0] in COMMANDS else None
+    try:
+        status = run(command, given[1:]) if command else overview(given)
+        sys.stdout.flush()  # here, where a closed pipe or a full disk can still be reported
+        return status
+    except SystemExit as stop:  # argparse: --help, --version or a usage error
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        silence_stdout()
+        return PIPE_CLOSED
+    except (TfdecodeError, OSError, MemoryError) as error:
+        complain(command, reason(error))
+        return 1
+
+
+def run(command: str, given: Sequence[str]) -> int:
+    """One command on its arguments; SystemExit as argparse raises it."""
+    module = importlib.import_module(f"{__name__}.{command}")
+    parser = Parser(
+        prog=f"tfdecode {command}",
+        description=module.__doc__,
+        epilog=module.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # an abbreviation in a script breaks when an option is added
+    )
+    module.add_arguments(parser)
+    try:
+        status: int = module.run(parser.parse_args(given))
+    except UsageError as error:
+        parser.error(str(error))
+    return status
+
+
+def overview(given: Sequence[str]) -> int:
+    """What a command line without a known command gets: help, the version or an error."""
+    width = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {name:{width}}  {what}" for name, what in COMMANDS.items())
+    parser = Parser(
+        prog="tfdecode",
+        description="Getting arrays that are not images into a TensorFlow graph.",
+        epilog=f"commands:\n{listed}\n\ntfdecode COMMAND --help tells more, with examples",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
+    parser.parse_args(given)
+    parser.error("the command stands first")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, whose errors cannot carry control characters of the command line to a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(one_line(message))
+
+
+class Version(argparse.Action):
+    """``--version``, which looks the version up only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from .. import __version__
+
+        print(f"tfdecode {__version__}")
+        parser.exit()
+
+
+def silence_stdout() -> None:
+    """Let the interpreter flush what nobody reads into nowhere, without a message."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,52 @@
+"""What went wrong, as one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ..errors import FileError
+
+
+class UsageError(Exception):
+    """A command line that cannot be carried out: exit status 2."""
+
+
+def complain(command: str | None, text: str) -> None:
+    """Write ``text`` to stderr as one line under the name of the command."""
+    name = f"tfdecode {command}" if command else "tfdecode"
+    print(f"{name}: {one_line(text)}", file=sys.stderr)
+
+
+def reason(error: BaseException, path: str | os.PathLike[str] | None = None) -> str:
+    """What ``error`` says, with the file that it is about in front."""
+    if isinstance(error, FileError):  # names its file itself
+        return str(error)
+    if isinstance(error, MemoryError):
+        text = "does not fit into memory" if path is not None else "out of memory"
+    elif isinstance(error, OSError):
+        path = path_of(error.filename) if error.filename else path
+        text = error.strerror or str(error)
+    else:
+        text = str(error)
+    return text if path is None else f"{os.fspath(path)}: {text}"
+
+
+def path_of(name: Any) -> str:
+    """The ``filename`` of an OSError, which may be bytes or a number, as text."""
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
+
+
+def one_line(text: str) -> str:
+    """``text`` with everything escaped that a terminal would not simply print.
+
+    Names of files and models come from others: a newline would end the line, an escape sequence
+    would steer the terminal.
+
+    >>> one_line("two\\nlines")
+    'two\\\\nlines'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,127 @@
+"""Run a SavedModel in this process on arrays and files, as a server would run it.
+
+Inputs that are arrays to the model are packed as its schema says, from an array file or a payload
+(.tfd); other strings get the bytes of the file, as an encoded image; other numbers its array. The
+dtype of a file is converted where every value stays the same. A NAME given several times makes a
+batch of as many rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..client.in_process import InProcess
+from ..client.inputs import ArrayFile
+from ..errors import EncodeError
+from .failure import UsageError
+from .npy import savable, save_npz
+from .show import dimensions, say, table
+from .source import split_fragment
+from .write import refuse_overwriting, write_files
+
+EXAMPLES = """\
+examples:
+  tfdecode predict model/ pose_map=pose.pkl image_bytes=person.png
+  tfdecode predict model/2 labels=scene.mat#S -o out.npz
+  tfdecode predict model/ pose_map=a.pkl pose_map=b.pkl --json     a batch of two
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``predict``."""
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the base path of versions")
+    add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
+    add("--signature", default="serving_default", metavar="S", help="default: %(default)s")
+    add("-o", type=Path, metavar="OUT.npz", help="save all outputs")
+    add("--json", action="store_true", help="print a JSON object")
+
+
+def assignment(text: str) -> tuple[str, ArrayFile]:
+    """The argument ``NAME=FILE[#KEY]``."""
+    name, mark, file = text.partition("=")
+    if not (name and mark and file):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, ArrayFile(*split_fragment(file))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the model once."""
+    inputs: dict[str, list[ArrayFile]] = {}
+    for name, file in arguments.inputs:
+        inputs.setdefault(name, []).append(file)
+    out: Path | None = arguments.o
+    if out is not None:
+        if out.is_dir():
+            raise UsageError(f"argument -o: {out} is a directory, needs the name of an .npz file")
+        refuse_overwriting([file.path for _, file in arguments.inputs], [out])
+    # Before TensorFlow is imported: it reads its log level once.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with InProcess(arguments.model, arguments.signature) as model:
+        # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
+        outputs = model.predict({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
+    if out is not None:
+        saved = {name: named(name, array) for name, array in outputs.items()}
+        write_files({out: partial(save_npz, arrays=saved)})
+    facts = [{"name": name, **summary(outputs[name])} for name in sorted(outputs)]
+    if arguments.json:
+        told = {
+            "model": str(model.directory),
+            "signature": model.signature,
+            "outputs": [{key: plain(value) for key, value in fact.items()} for fact in facts],
+            "saved": str(out) if out is not None else None,
+        }
+        say(json.dumps(told, indent=2))
+        return 0
+    rows = [
+        [fact["name"], fact["dtype"], dimensions(fact["shape"]), *map(number, statistics(fact))]
+        for fact in facts
+    ]
+    table(("name", "dtype", "shape", *STATISTICS), rows, right=STATISTICS)
+    return 0
+
+
+STATISTICS = ("min", "mean", "max")
+
+
+def summary(array: np.ndarray) -> dict[str, Any]:
+    """The dtype and shape of an output, and its least, mean and greatest value if it has any."""
+    string = array.dtype.kind == "O"
+    facts = {"dtype": "string" if string else array.dtype.name, "shape": list(array.shape)}
+    values: list[Any] = [None] * 3
+    if array.size and not string and array.dtype.kind != "c":
+        # float64 for what numpy has no statistics of: bool, bfloat16, and sums beyond float16.
+        exact = array if array.dtype.kind in "iu" else array.astype(np.float64)
+        values = [exact.min().item(), float(np.mean(exact, dtype=np.float64)), exact.max().item()]
+    return {**facts, **dict(zip(STATISTICS, values, strict=True))}
+
+
+def statistics(facts: dict[str, Any]) -> list[Any]:
+    """The three numbers of a summary."""
+    return [facts[name] for name in STATISTICS]
+
+
+def number(value: Any) -> str:
+    """A statistic for people."""
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can say it, which knows neither NaN nor infinity: null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def named(name: str, array: np.ndarray) -> np.ndarray:
+    """An output as it is saved; EncodeError tells which one cannot be."""
+    try:
+        return savable(array)
+    except EncodeError as error:
+        raise EncodeError(f"output {name}: {error}") from None

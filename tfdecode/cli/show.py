@@ -1,0 +1,60 @@
+"""What people read: lines, tables on stdout and progress on stderr."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from .failure import one_line
+
+Item = TypeVar("Item")
+
+
+def say(text: str) -> None:
+    """Print to stdout; characters that its encoding lacks are escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def dimensions(shape: Sequence[int]) -> str:
+    """A shape without spaces, as ``[256,192,18]``."""
+    return f"[{','.join(map(str, shape))}]"
+
+
+def ratio(before: int, after: int) -> str:
+    """How many times smaller, as ``12.3x``."""
+    return f"{before / after:.3g}x" if after else "-"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """Print a table; the columns named by ``right`` hold numbers."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    # Where no terminal sets a width, lines are as long as they are: nothing wrapped or cut.
+    width = shutil.get_terminal_size().columns if terminal else 10_000
+    lines = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        lines.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        # Text, not str: names with [brackets] are no markup.
+        lines.add_row(*(Text(one_line(cell)) for cell in row))
+    buffer = io.StringIO()
+    Console(file=buffer, width=width, force_terminal=terminal, highlight=False).print(lines)
+    say("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """Go through ``items``, with a bar on stderr while it is a terminal and there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, what, console=Console(stderr=True), transient=True)

@@ -1,0 +1,62 @@
+"""Where a spec comes from: ``SPEC.json``, ``SCHEMA.json#input`` or ``MODEL_DIR#input``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import FileError, SpecError
+from ..schema import ASSET, MAX_BYTES, Schema, version_directory
+from ..spec import ArraySpec, parse_json
+
+
+def split_fragment(text: str) -> tuple[Path, str | None]:
+    """The path and what stands behind its ``#``, if anything does.
+
+    Files may have a ``#`` in their names: the longest path that exists is taken.
+
+    >>> split_fragment("no-such.mat#depth")
+    (PosixPath('no-such.mat'), 'depth')
+    """
+    pieces = text.split("#")
+    for count in range(len(pieces), 0, -1):
+        path = "#".join(pieces[:count])
+        if path and os.path.exists(path):
+            return Path(path), "#".join(pieces[count:]) if count < len(pieces) else None
+    path, mark, fragment = text.partition("#")
+    return Path(path), fragment if mark else None
+
+
+def read_spec(text: str) -> tuple[ArraySpec, Path]:
+    """The spec that ``text`` names, and the file that it stands in.
+
+    Raises FileError where it cannot be read, SpecError where it is none or has no such input.
+    """
+    path, name = split_fragment(text)
+    try:
+        if path.is_dir():
+            return one_of(Schema.load(path), name), version_directory(path) / ASSET
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise SpecError(f"has more than {MAX_BYTES} bytes, which no spec needs")
+        value = parse_json(data, "it")
+        if isinstance(value, dict) and "inputs" in value:
+            return one_of(Schema.from_json(data), name), path
+        if name is not None:
+            raise SpecError(f"is the spec of one array, so it has no input #{name}")
+        return ArraySpec.from_dict(value), path
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    except OSError as error:
+        raise FileError(f"{path}: no spec could be read: {error.strerror}") from None
+
+
+def one_of(schema: Schema, name: str | None) -> ArraySpec:
+    """The input called ``name``, or the only one."""
+    if name is None and len(schema) == 1:
+        return next(iter(schema.values()))
+    if name is None or name not in schema:
+        wanted = "has several inputs" if name is None else f"has no input {name}"
+        raise SpecError(f"{wanted}, choose one by #NAME of {', '.join(schema) or 'none'}")
+    return schema[name]

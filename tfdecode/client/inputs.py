@@ -1,0 +1,158 @@
+"""The inputs of a signature, and what is fed to them for arrays, files and payloads."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..errors import EncodeError, FileError, TfdecodeError
+from ..extras import tensorflow as tf
+from ..files import load
+from ..formats.contents import MAX_BYTES
+from ..schema import Schema, bytes_key
+from ..spec import ArraySpec
+from .exact import exact_astype
+
+#: The suffix of files that hold a payload.
+PAYLOAD_SUFFIX = ".tfd"
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """One array of a file that may hold several."""
+
+    path: Path
+    key: str | None = None
+
+
+Value: TypeAlias = "np.ndarray | bytes | Path | ArrayFile"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a signature: its name, the key it is fed by, and what it takes."""
+
+    name: str
+    key: str
+    dtype: Any  # a tf.DType
+    shape: Any  # a tf.TensorShape, with the batch dimension
+    spec: ArraySpec | None = None
+
+    @classmethod
+    def of_signature(cls, infos: Mapping[str, Any], schema: Schema) -> dict[str, Input]:
+        """Signature key -> input, from the TensorInfo of each and the schema."""
+        specs = {bytes_key(name): (name, spec) for name, spec in schema.items()}
+        inputs = {}
+        for key, info in infos.items():
+            dtype, shape = tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape)
+            name, spec = specs.get(key, (key, None)) if dtype == tf.string else (key, None)
+            inputs[key] = cls(name, key, dtype, shape, spec)
+        return inputs
+
+    @property
+    def batched(self) -> bool:
+        """Whether the first dimension may be any number of rows."""
+        return self.shape.rank is None or (self.shape.rank > 0 and self.shape[0] is None)
+
+    def __str__(self) -> str:
+        if self.spec is not None:
+            return f"{self.name} ({self.spec.chain.form} by {self.spec.chain.text})"
+        if self.shape.rank is None:
+            return f"{self.name} ({self.dtype.name} of any shape)"
+        sides = ", ".join(str(side) for side in self.shape.as_list())
+        return f"{self.name} ({self.dtype.name} [{sides}])"
+
+
+def stacked(given: Input, value: Value | Sequence[Value]) -> np.ndarray:
+    """What to feed for one example or a list of them, the batch dimension included."""
+    if isinstance(value, bytearray | memoryview):
+        value = bytes(value)
+    several = isinstance(value, Sequence) and not isinstance(value, bytes | str)
+    values: list[Any] = list(value) if several else [value]  # type: ignore[arg-type]
+    if not values:
+        raise EncodeError(f"input {given.name} has no rows")
+    rows = []
+    for index, item in enumerate(values):
+        try:
+            rows.append(row_of(given, item))
+        except FileError:  # names the file
+            raise
+        except TfdecodeError as error:
+            place = f"input {given.name}, row {index}" if several else f"input {given.name}"
+            raise type(error)(f"{place}: {error}") from None
+    return joined(given, rows, several)
+
+
+def row_of(given: Input, value: Any) -> Any:
+    """One example: a payload, a byte string or an array."""
+    if isinstance(value, str):  # a service that forwards text must not read local files
+        raise EncodeError("is text, needs an array, bytes or a pathlib.Path")
+    file = ArrayFile(value) if isinstance(value, Path) else value
+    if given.dtype == tf.string:
+        if isinstance(value, bytes):
+            return value
+        if isinstance(file, ArrayFile):
+            if given.spec is None or file.path.suffix == PAYLOAD_SUFFIX:
+                return file_bytes(file)
+            array = load(file.path, file.key)
+            try:
+                return given.spec.encode(exact_astype(array, given.spec.dtype))
+            except EncodeError as error:
+                raise EncodeError(f"{file.path}: {error}") from None
+        if given.spec is not None:
+            return given.spec.encode(value)
+        return np.asarray(value, object)
+    if isinstance(file, ArrayFile):
+        try:
+            return exact_astype(load(file.path, file.key), given.dtype.name)
+        except EncodeError as error:
+            raise EncodeError(f"{file.path}: {error}") from None
+    if isinstance(value, bytes):
+        raise EncodeError(f"is bytes, needs an array of {given.dtype.name}")
+    array = np.asarray(value)
+    if array.dtype.name != given.dtype.name:
+        raise EncodeError(f"array is {array.dtype.name}, the signature needs {given.dtype.name}")
+    return array
+
+
+def joined(given: Input, rows: Sequence[Any], several: bool) -> np.ndarray:
+    """Rows as one array that fits the signature's shape."""
+    batch: np.ndarray
+    if isinstance(rows[0], bytes):
+        batch = np.empty(len(rows), object)
+        batch[:] = rows
+    elif not several and given.shape.rank == rows[0].ndim:
+        batch = rows[0]  # has its batch dimension, or the input has none
+    elif len({row.shape for row in rows}) > 1:
+        listed = ", ".join(str(list(row.shape)) for row in rows[:5])
+        raise EncodeError(f"input {given.name}: rows differ in shape: {listed}")
+    else:
+        batch = np.stack(rows)
+    if given.shape.rank == 0 and batch.shape == (1,):
+        batch = batch.reshape(())
+    if not given.shape.is_compatible_with(batch.shape):
+        raise EncodeError(
+            f"input {given.name}: has shape {list(batch.shape)}, the signature takes {given}"
+        )
+    return batch
+
+
+def file_bytes(file: ArrayFile) -> bytes:
+    """The bytes of a file as they are, an encoded image or a payload."""
+    path = file.path
+    if file.key is not None:
+        raise EncodeError(f"{path} is passed on as it is, so it has no array {file.key!r}")
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
+            raise FileError(f"{path}: is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise FileError(f"{path}: has {status.st_size} bytes, at most {MAX_BYTES} can be fed")
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from None
