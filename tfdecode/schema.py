@@ -104,7 +104,13 @@ class Schema(Mapping[str, ArraySpec]):
         unknown = set(schema) - {"version", "inputs"}
         if unknown:
             raise SpecError(f"schema has unknown keys {sorted(unknown)}; known: version, inputs")
-        return cls({name: ArraySpec.from_dict(spec) for name, spec in schema["inputs"].items()})
+        inputs = {}
+        for name, spec in schema["inputs"].items():
+            try:
+                inputs[name] = ArraySpec.from_dict(spec)
+            except SpecError as error:
+                raise SpecError(f"input {name[:128]!r}: {error}") from None
+        return cls(inputs)
 
     def save(self, path: Path | str) -> None:
         """Write the JSON to ``path``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -43,7 +43,7 @@ def as_written(method: Callable[Arguments, Result]) -> Callable[Arguments, Resul
     return call
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class ArraySpec:
     """One array: its shape, its dtype and the chain of codecs that carries it as bytes.
 
@@ -71,33 +71,39 @@ class ArraySpec:
 
     shape: Shape
     dtype: str
-    codecs: tuple[AnyCodec, ...] = ("raw",)  # type: ignore[assignment]  # any form of Codecs
-    max_shape: tuple[int, ...] | None = None
-    label: str = ""
-    seal: InitVar[bool | None] = None
-    chain: Chain = field(init=False, compare=False)
+    codecs: tuple[AnyCodec, ...]
+    max_shape: tuple[int, ...] | None
+    label: str
+    chain: Chain = field(compare=False)
 
-    def __post_init__(self, seal: bool | None) -> None:
-        put = object.__setattr__  # frozen, but made of more forms than it keeps
-        put(self, "shape", checked_sides(self.shape, "shape"))
-        put(self, "dtype", dtype_name(self.dtype))
-        if self.max_shape is not None:
-            put(self, "max_shape", checked_sides(self.max_shape, "max_shape"))
-        if not isinstance(self.label, str):
-            raise SpecError(f"label is {self.label!r}, needs text")
-        given: Codecs = self.codecs
-        codecs = parse(given)
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any,
+        codecs: Codecs = "raw",
+        *,
+        max_shape: Any = None,
+        label: str = "",
+        seal: bool | None = None,
+    ) -> None:
+        put = object.__setattr__  # frozen
+        put(self, "shape", checked_sides(shape, "shape"))
+        put(self, "dtype", dtype_name(dtype))
+        bound = None if max_shape is None else checked_sides(max_shape, "max_shape")
+        form = ArrayForm.of(self.shape, self.dtype, bound)
+        # Without a None it says nothing that shape does not.
+        put(self, "max_shape", form.max_shape if form.unknown_axis is not None else None)
+        if not isinstance(label, str):
+            raise SpecError(f"label is {label!r}, needs text")
+        put(self, "label", label)
+        codecs = parse(codecs)
         sealed = any(isinstance(codec, Seal) for codec in codecs)
         if seal is None:
             seal = sealed or any(codec.kind == "compressor" for codec in codecs)
         if sealed and not seal:
             raise SpecError("seal=False for a chain that names seal: leave one of them out")
         put(self, "codecs", codecs if sealed or not seal else (*codecs, Seal()))
-        form = ArrayForm.of(self.shape, self.dtype, self.max_shape)
-        if None not in self.shape:
-            put(self, "max_shape", None)  # says nothing that shape does not
-        bound = tuple(codec.bind(self.fingerprint) for codec in self.codecs)
-        put(self, "chain", Chain(bound, form))
+        put(self, "chain", Chain(tuple(c.bind(self.fingerprint) for c in self.codecs), form))
 
     def __repr__(self) -> str:
         text = f"{self.shape}, {self.dtype!r}, codecs={self.chain.text!r}"

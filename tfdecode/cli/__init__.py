@@ -66,6 +66,8 @@ def run(command: str, given: Sequence[str]) -> int:
         allow_abbrev=False,  # an abbreviation in a script breaks when an option is added
     )
     module.add_arguments(parser)
+    if any("\0" in argument for argument in given):  # no shell passes one, but a caller of main
+        parser.error("an argument has a null character")
     try:
         status: int = module.run(parser.parse_args(given))
     except UsageError as error:

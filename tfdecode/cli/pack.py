@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..codecs.base import AnyCodec
-from ..codecs.chain import KINDS, parse
+from ..codecs.chain import parse
 from ..dtypes import dtype_name
-from ..errors import SpecError
+from ..errors import EncodeError, SpecError
 from ..files import load
 from ..formats.contents import MAX_BYTES
 from ..spec import ArraySpec
@@ -21,7 +21,7 @@ from .each import Facts, each
 from .failure import UsageError
 from .show import dimensions, ratio
 from .source import read_spec
-from .write import outputs, refuse_overwriting, write_files
+from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
 examples:
@@ -47,7 +47,7 @@ COLUMNS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``pack``."""
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="array file")
+    add("files", nargs="+", type=named_path, metavar="FILE", help="array file")
     add("--key", help="which array of a file that holds several")
     add("--dtype", type=dtype, help="convert first; an error where a value would change")
     add("--codec", type=chain, metavar="CHAIN", help="chain text (default: zlib)")
@@ -105,6 +105,11 @@ def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Name
         from ..client.exact import exact_astype
 
         array = exact_astype(array, arguments.dtype)
+    elif spec is not None and array.dtype.name != spec.dtype:
+        raise EncodeError(
+            f"array is {array.dtype.name}, spec needs {spec.dtype}; "
+            f"convert it with --dtype {spec.dtype}"
+        )
     if spec is None:
         codecs = arguments.codec or parse("zlib")
         label = arguments.label or ""
@@ -167,12 +172,6 @@ def dtype(text: str) -> str:
 def chain(text: str) -> tuple[AnyCodec, ...]:
     """The argument of ``--codec``, as far as it can be judged without an array."""
     try:
-        codecs = parse(text)
+        return parse(text)
     except SpecError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    kinds = [codec.kind for codec in codecs]
-    if kinds.count("container") != 1 or kinds != sorted(kinds, key=KINDS.index):
-        raise argparse.ArgumentTypeError(
-            f"chain {text!r} is not any filters, one container, any compressors"
-        )
-    return codecs

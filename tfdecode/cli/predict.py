@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,11 @@ import numpy as np
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile
 from ..errors import EncodeError
-from .failure import UsageError
 from .npy import savable, save_npz
+from .quiet_import import import_quietly
 from .show import dimensions, say, table
 from .source import split_fragment
-from .write import refuse_overwriting, write_files
+from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
 examples:
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the base path of versions")
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
     add("--signature", default="serving_default", metavar="S", help="default: %(default)s")
-    add("-o", type=Path, metavar="OUT.npz", help="save all outputs")
+    add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -60,11 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         inputs.setdefault(name, []).append(file)
     out: Path | None = arguments.o
     if out is not None:
-        if out.is_dir():
-            raise UsageError(f"argument -o: {out} is a directory, needs the name of an .npz file")
         refuse_overwriting([file.path for _, file in arguments.inputs], [out])
-    # Before TensorFlow is imported: it reads its log level once.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_quietly()
     with InProcess(arguments.model, arguments.signature) as model:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         outputs = model.predict({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})

@@ -33,6 +33,8 @@ def read_spec(text: str) -> tuple[ArraySpec, Path]:
     Raises FileError where it cannot be read, SpecError where it is none or has no such input.
     """
     path, name = split_fragment(text)
+    if not text or text.startswith("#"):
+        raise FileError(f"{text!r} names no spec; it is SPEC.json or MODEL_DIR#INPUT")
     try:
         if path.is_dir():
             return one_of(Schema.load(path), name), version_directory(path) / ASSET

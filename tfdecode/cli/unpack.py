@@ -18,7 +18,7 @@ from .npy import savable, save_npy
 from .pack import spec_path
 from .show import dimensions
 from .source import read_spec
-from .write import outputs, refuse_overwriting, write_files
+from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
 examples:
@@ -41,7 +41,7 @@ COLUMNS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``unpack``."""
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="PAYLOAD", help="what pack wrote")
+    add("files", nargs="+", type=named_path, metavar="PAYLOAD", help="what pack wrote")
     add("--spec", metavar="SPEC", help="SPEC.json or MODEL_DIR#INPUT (default: PAYLOAD.json)")
     add(
         "-o",

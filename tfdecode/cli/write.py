@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,14 @@ from .failure import UsageError
 Writer = Callable[[BinaryIO], object]
 
 
+def named_path(text: str) -> Path:
+    """An argument that names a file; ``.``, ``/`` and nothing do not."""
+    path = Path(text)
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+    return path
+
+
 def outputs(inputs: Sequence[Path], out: str | None, rename: Callable[[str], str]) -> list[Path]:
     """The output of each input: beside it or, with ``-o``, in that directory or that file.
 
@@ -20,13 +29,13 @@ def outputs(inputs: Sequence[Path], out: str | None, rename: Callable[[str], str
     or is an existing directory; such a directory is made. UsageError where ``out`` is a file for
     several inputs.
     """
-    if out is None:
+    if not out:
         return [path.with_name(rename(path.name)) for path in inputs]
     directory = Path(out)
     if len(inputs) == 1 and not out.endswith(("/", os.sep)) and not directory.is_dir():
         return [directory]
     if directory.exists() and not directory.is_dir():
-        raise UsageError(f"argument -o: {out} is a file, {len(inputs)} inputs need a directory")
+        raise UsageError(f"argument -o: {out} is a file, not a directory")
     directory.mkdir(parents=True, exist_ok=True)
     return [directory / rename(path.name) for path in inputs]
 

@@ -46,7 +46,7 @@ class InProcess:
         try:
             self._signatures = self._session.signatures
             if signature not in self._signatures:
-                known = ", ".join(sorted(self._signatures))
+                known = ", ".join(self._signatures)
                 raise SpecError(f"the model has no signature {signature!r}; it has {known}")
             self.signature = signature
             self.schema = self._read_schema()
@@ -121,7 +121,7 @@ class InProcess:
             found[key] = value
         missing = [given.name for key, given in self._items() if key not in found]
         if missing:
-            raise SpecError(f"input {', '.join(missing)} is missing; {self._takes()}")
+            raise SpecError(f"inputs are missing: {', '.join(missing)}; {self._takes()}")
         return found
 
     def _items(self) -> Sequence[tuple[str, Input]]:

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DecodeError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import Rows, Status
-from .base import AnyCodec, Codec, Container, Filter
+from .base import AnyCodec, Codec
 from .containers.raw import Raw
 from .form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from .registry import CODECS
@@ -28,8 +28,8 @@ Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
 
 KINDS = ("filter", "container", "compressor")
 
-# What stands between two separators, strings in double quotes taken whole.
-QUOTED = r'(?:"(?:[^"\\]|\\.)*"|[^{}"])*'
+# What stands between two separators, strings in double quotes and lists taken whole.
+QUOTED = r'(?:"(?:[^"\\]|\\.)*"|\[[^\]"]*\]|[^{}"])*'
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,6 @@ class Chain:
     forms: tuple[Form, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        kinds = [codec.kind for codec in self.codecs]
-        if kinds.count("container") != 1 or kinds != sorted(kinds, key=KINDS.index):
-            raise SpecError(
-                f"chain {self.text!r} is not any filters, one container, any compressors"
-            )
         forms: list[Form] = [self.form]
         for codec in self.codecs:
             form = codec.resolve(forms[-1])
@@ -68,7 +63,7 @@ class Chain:
     @property
     def text(self) -> str:
         """The chain as text."""
-        return "|".join(to_text(codec) for codec in self.codecs)
+        return chain_text(self.codecs)
 
     def encode(self, x: np.ndarray) -> bytes:
         """The payload of ``x``; EncodeError outside the domain."""
@@ -136,9 +131,15 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
     if isinstance(steps, Mapping | bytes) or not isinstance(steps, Sequence):
         raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
     parsed = [step if isinstance(step, Codec) else from_config(step) for step in steps]
-    if not any(isinstance(codec, Container) for codec in parsed):
-        filters = [codec for codec in parsed if isinstance(codec, Filter)]
-        parsed = [*filters, Raw(), *(c for c in parsed if not isinstance(c, Filter))]
+    kinds = [codec.kind for codec in parsed]
+    if "container" not in kinds:
+        place = kinds.index("compressor") if "compressor" in kinds else len(kinds)
+        parsed.insert(place, Raw())
+        kinds.insert(place, "container")
+    if kinds.count("container") != 1 or kinds != sorted(kinds, key=KINDS.index):
+        raise SpecError(
+            f"chain {chain_text(parsed)!r} is not any filters, one container, any compressors"
+        )
     return tuple(parsed)
 
 
@@ -178,7 +179,8 @@ def from_text(step: str) -> dict[str, Any]:
             raise SpecError(f"codec {name}: {text!r} has {len(bare)} bare values, at most 1 can be")
         if options[0].name in config:
             raise SpecError(f"codec {name}: {text!r} gives {options[0].name} again")
-        config[options[0].name] = bare if takes_list else bare[0]
+        items = bare[0] if len(bare) == 1 and isinstance(bare[0], list) else bare
+        config[options[0].name] = items if takes_list else bare[0]
     return config
 
 
@@ -188,6 +190,11 @@ def value_of(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text.strip()
+
+
+def chain_text(codecs: Sequence[AnyCodec]) -> str:
+    """The text of a chain."""
+    return "|".join(to_text(codec) for codec in codecs)
 
 
 def to_text(codec: AnyCodec) -> str:

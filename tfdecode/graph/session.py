@@ -25,8 +25,8 @@ class ServingSession:
         with graph.as_default(), quiet():
             meta = tf.compat.v1.saved_model.load(self.session, ["serve"], str(directory))
         self.signatures = {
-            name: (dict(signature.inputs), dict(signature.outputs))
-            for name, signature in meta.signature_def.items()
+            name: (dict(sorted(signature.inputs.items())), dict(sorted(signature.outputs.items())))
+            for name, signature in sorted(meta.signature_def.items())  # protobuf maps have no order
             if not name.startswith("__saved_model")  # what the loader itself runs
         }
 

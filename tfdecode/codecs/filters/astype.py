@@ -120,7 +120,7 @@ def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Where ``y``, a cast of ``x``, casts back to the same bits."""
     a, b = (bits(z) for z in (x, cast(y, x.dtype)))
     same = np.asarray(a == b)
-    if x.dtype == np.complex128:
+    if x.dtype.itemsize == 16:  # complex128, in either byte order
         same = np.asarray(same.all(axis=-1))
     for number, other in ((x, y), (y, x)):
         if not integral(number.dtype.name) and integral(other.dtype.name):
@@ -128,15 +128,25 @@ def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             # nearest one on ARM, which would then come back the same.
             low, high = limits(other.dtype.name)
             # float16 and bfloat16 cannot hold the limits; a copy of the others would cost a third.
-            real = number.real if number.dtype.itemsize > 2 else number.astype(np.float64)
+            real = number.real if number.dtype.itemsize > 2 else cast(number, np.dtype(np.float64))
             same &= (real >= low) & (real < high)
+    if not integral(x.dtype.name) and not integral(y.dtype.name):
+        # NaNs that numpy keeps and TensorFlow does not: it makes those of float16 quiet and those
+        # of bfloat16 positive.
+        for short in (x, y):
+            if short.dtype.name == "float16":
+                same &= ((bits(short) & 0x7E00) != 0x7C00) | ((bits(short) & 0x01FF) == 0)
+            elif short.dtype.name == "bfloat16":
+                same &= bits(short) <= 0xFF80
     return same
 
 
 def bits(x: np.ndarray) -> np.ndarray:
     """The bits of each element as unsigned integers: two along a last axis for complex128."""
-    x = np.asarray(x, x.dtype.newbyteorder("=") if x.dtype.kind != "V" else x.dtype, order="C")
-    if x.dtype == np.complex128:
+    if x.dtype.kind == "V":  # bfloat16
+        x = x.view(np.dtype(np.uint16).newbyteorder(x.dtype.byteorder))
+    x = np.asarray(x, x.dtype.newbyteorder("="), order="C")
+    if x.dtype.itemsize == 16:  # complex128, in either byte order
         return x.reshape(*x.shape, 1).view(np.uint64)
     return x.view(f"u{x.dtype.itemsize}")
 

@@ -1,0 +1,124 @@
+"""The command line itself: statuses, help, and what it does not import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfdecode
+from tfdecode import cli
+from tfdecode.cli import main
+
+HEAVY = {"tensorflow", "rich", "scipy", "ml_dtypes", "tfdecode.cli.predict"}
+
+
+def run(*command: str, cwd: Path, **options) -> subprocess.CompletedProcess:
+    """Python in a process of its own, which finds this tfdecode."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(tfdecode.__file__).parents[1])}
+    environment |= options.pop("env", {})
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.run([sys.executable, *command], cwd=cwd, env=environment, **options)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help_with_examples(command: str, capsys) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"tfdecode {command} " in text.split("examples:")[1]
+    assert "--json" in text
+
+
+def test_the_overview_lists_every_command(capsys) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(what in text for what in cli.COMMANDS.values())
+
+
+def test_the_version(capsys) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tfdecode {tfdecode.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        ([], "required: COMMAND"),
+        (["pakc"], "invalid choice: 'pakc'"),
+        (["--", "pack"], "the command stands first"),
+        (["pack"], "required: FILE"),
+        (["pack", "a.npy", "--cod", "raw"], "unrecognized arguments: --cod"),
+        (["pack", "a.npy", "--\x1b[31m"], r"unrecognized arguments: --\x1b[31m"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2(argv: list[str], reason: str, capsys) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert not out and reason in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 141, ""),
+        (MemoryError("Unable to allocate"), 1, "tfdecode pack: out of memory\n"),
+        (OSError(28, "No space left on device"), 1, "tfdecode pack: No space left on device\n"),
+        (tfdecode.SpecError("a\nb"), 1, "tfdecode pack: a\\nb\n"),
+    ],
+)
+def test_what_interrupts_a_command(error, status, message, monkeypatch, capsys) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr(cli, "silence_stdout", lambda: None)
+    assert main(["pack", "a.npy"]) == status
+    assert capsys.readouterr() == ("", message)
+
+
+def test_packing_and_unpacking_import_nothing_heavy(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.eye(3))
+    script = (
+        "import sys; from tfdecode.cli import main\n"
+        "assert main(['pack', 'a.npy', '--dtype', 'uint8']) == 0\n"
+        "assert main(['unpack', 'a.npy.tfd']) == 0\n"
+        f"sys.exit(str({HEAVY} & set(sys.modules)) if {HEAVY} & set(sys.modules) else 0)"
+    )
+    run("-c", script, cwd=tmp_path, check=True)
+
+
+def test_a_pipe_that_nobody_reads_is_no_traceback(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.eye(3))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run("-m", "tfdecode", "pack", "a.npy", "--json", cwd=tmp_path, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_names_that_stdout_cannot_encode_are_escaped(tmp_path: Path) -> None:
+    name = "größe\udcff.npy"  # the last is a byte that is no UTF-8
+    with open(tmp_path / name, "wb") as file:
+        np.save(file, np.eye(3))
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    done = run("-m", "tfdecode", "pack", name, cwd=tmp_path, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(rb"gr\xf6\xdfe\udcff.npy: float64 [3,3] by ")
+
+
+def test_only_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.eye(3))
+    command = ("-m", "tfdecode", "pack", "a.npy", "b.npy")
+    assert run(*command, cwd=tmp_path, check=True).stderr == b""
+    terminal, end = pty.openpty()
+    run(*command, cwd=tmp_path, check=True, stderr=end, env={"TERM": "xterm"})
+    assert b"tfdecode pack" in os.read(terminal, 100_000)
+    os.close(end)
+    os.close(terminal)

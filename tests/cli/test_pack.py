@@ -1,0 +1,409 @@
+"""pack: files in, payloads and their specs out."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from tfdecode.cli import main, write
+
+POSE = np.arange(24, dtype="float32").reshape(2, 3, 4)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """A working directory with files to pack."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pose.pkl").write_bytes(pickle.dumps(POSE))
+    np.save("depth.npy", np.array([[0.5, 1.0], [2.0, 3.0]]))
+    np.savez("maps.npz", pose=POSE, labels=np.array([0.0, 7.0]))
+    return tmp_path
+
+
+def pack(*arguments: str, status: int = 0) -> None:
+    assert main(["pack", *arguments]) == status
+
+
+def packed(path: str) -> np.ndarray:
+    """The array of a payload, by the spec that lies beside it."""
+    spec = tfd.ArraySpec.from_json(Path(f"{path}.json").read_text())
+    return spec.decode(Path(path).read_bytes())
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def failure(capsys) -> str:
+    """The one line on stderr; nothing on stdout."""
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1
+    return err.rstrip("\n")
+
+
+# -- one file -------------------------------------------------------------------------------------
+
+
+def test_payload_and_spec_lie_beside_the_file(folder: Path, capsys) -> None:
+    before = names(folder)
+    pack("pose.pkl")
+    assert names(folder) - before == {"pose.pkl.tfd", "pose.pkl.tfd.json"}
+    assert packed("pose.pkl.tfd").tobytes() == POSE.tobytes()
+    size = Path("pose.pkl.tfd").stat().st_size
+    out, err = capsys.readouterr()
+    assert not err and out == (
+        f"pose.pkl: float32 [2,3,4] by raw|zlib|seal, 96 -> {size} bytes ({96 / size:.3g}x) "
+        "-> pose.pkl.tfd\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([-0.0, np.nan, np.inf, 5e-324]),
+        np.frombuffer(b"\x01\x00\xa0\x7f\xff\xff\xff\xff", "f4"),
+        np.arange(6, dtype=">i4").reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.zeros((0, 3), "uint8"),
+        np.array(7, "int16"),
+        np.array([1 + 2j], "complex64"),
+        np.array([True, False]),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.ndim}",
+)
+def test_every_bit_survives(array: np.ndarray) -> None:
+    np.save("x.npy", array)
+    pack("x.npy")
+    same = packed("x.npy.tfd")
+    native = array.astype(array.dtype.newbyteorder("="))
+    assert (same.dtype, same.shape, same.tobytes()) == (native.dtype, array.shape, native.tobytes())
+
+
+def test_key_chooses_an_array(capsys) -> None:
+    pack("maps.npz", "--key", "labels")
+    assert packed("maps.npz.tfd").tolist() == [0, 7]
+    assert capsys.readouterr().out.startswith("maps.npz#labels: float64 [2] by ")
+
+
+def test_a_missing_key_lists_the_arrays(capsys) -> None:
+    pack("maps.npz", status=1)
+    assert failure(capsys) == (
+        "tfdecode pack: maps.npz: holds 2 arrays, choose one by key: "
+        "pose: float32 [2,3,4]; labels: float64 [2]"
+    )
+
+
+def test_codec_seal_and_label_make_the_spec() -> None:
+    pack("depth.npy", "--codec", "transpose:1,0|zlib:9", "--no-seal", "--label", "left")
+    spec = tfd.ArraySpec.from_json(Path("depth.npy.tfd.json").read_text())
+    assert spec == tfd.ArraySpec(
+        (2, 2), "float64", "transpose:1,0|zlib:9", seal=False, label="left"
+    )
+    pack("depth.npy", "--codec", "raw", "--seal")
+    assert tfd.ArraySpec.from_json(Path("depth.npy.tfd.json").read_text()).chain.text == "raw|seal"
+
+
+def test_dtype_converts_what_stays_the_same() -> None:
+    pack("maps.npz", "--key", "labels", "--dtype", "uint8")
+    assert packed("maps.npz.tfd").dtype == np.uint8
+
+
+def test_dtype_names_the_first_value_that_would_change(folder: Path, capsys) -> None:
+    before = names(folder)
+    pack("depth.npy", "--dtype", "uint8", status=1)
+    assert failure(capsys) == (
+        "tfdecode pack: depth.npy: array is not exact in uint8: 0.5 at index [0, 0] (1 in all)"
+    )
+    assert names(folder) == before
+
+
+def test_an_array_outside_the_domain_of_the_chain(capsys) -> None:
+    pack("depth.npy", "--codec", "astype:uint8|zlib", status=1)
+    assert failure(capsys).startswith("tfdecode pack: depth.npy: array is not exact in uint8: 0.5")
+
+
+def test_a_chain_that_cannot_carry_this_array(capsys) -> None:
+    pack("depth.npy", "--codec", "transpose:2,1,0", status=1)
+    assert failure(capsys).startswith("tfdecode pack: depth.npy: codec transpose: ")
+
+
+def test_max_bytes_bounds_what_is_read(capsys) -> None:
+    pack("pose.pkl", "--max-bytes", "95", status=1)
+    assert "decodes to 96 bytes, more than the limit of 95" in failure(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none.npy", "cannot be read: No such file or directory"), ("..", "is a directory, not a")],
+)
+def test_a_file_that_cannot_be_read(name: str, reason: str, capsys) -> None:
+    pack(name, "-o", "out.tfd", status=1)
+    assert failure(capsys).startswith(f"tfdecode pack: {name}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--codec", "nope"], "argument --codec: unknown codec 'nope'; known: "),
+        (["--codec", "zlib:level=99"], "argument --codec: codec zlib: level is 99"),
+        (["--codec", "zlib|raw"], "argument --codec: chain 'zlib|raw' is not any filters, one"),
+        (["--codec", "raw|raw"], "argument --codec: chain 'raw|raw' is not any filters, one"),
+        (["--codec", 'zlib:"'], "argument --codec: chain text 'zlib:\"' has an open quote"),
+        (["--dtype", "float99"], "argument --dtype: dtype 'float99' is not one of bool, int8"),
+        (["--codec", "raw|seal", "--no-seal"], "--no-seal: not allowed with a chain that names"),
+        ([".", "/", ""], "argument FILE: '.' is no name of a file"),
+        (["-o", "a\0b"], "an argument has a null character"),
+        (["--max-bytes", "many"], "argument --max-bytes: invalid int value: 'many'"),
+    ],
+)
+def test_bad_options_are_status_2(options: list[str], reason: str, folder: Path, capsys) -> None:
+    before = names(folder)
+    pack("pose.pkl", *options, status=2)
+    assert reason in capsys.readouterr().err.splitlines()[-1]
+    assert names(folder) == before
+
+
+# -- --spec ---------------------------------------------------------------------------------------
+
+SPEC = tfd.ArraySpec((2, 3, 4), "float32", "zlib", label="pose")
+
+
+def test_spec_from_a_file() -> None:
+    Path("spec.json").write_text(SPEC.to_json())
+    pack("pose.pkl", "--spec", "spec.json")
+    assert Path("pose.pkl.tfd").read_bytes() == SPEC.encode(POSE)
+    assert tfd.ArraySpec.from_json(Path("pose.pkl.tfd.json").read_text()) == SPEC
+
+
+@pytest.mark.parametrize("source", ["model", "model#pose", "model/1#pose", "schema#1.json#pose"])
+def test_spec_from_a_schema_or_a_model(source: str, folder: Path) -> None:
+    schema = tfd.Schema({"pose": SPEC})
+    schema.save("schema#1.json")
+    (folder / "model/1/assets.extra").mkdir(parents=True)
+    (folder / "model/1/saved_model.pb").touch()
+    schema.save("model/1/assets.extra/tfdecode.json")
+    pack("pose.pkl", "--spec", source)
+    assert Path("pose.pkl.tfd").read_bytes() == SPEC.encode(POSE)
+
+
+def test_spec_with_a_none_dimension() -> None:
+    spec = tfd.ArraySpec((None, 3, 4), "float32", "zlib", max_shape=(9, 3, 4))
+    Path("spec.json").write_text(spec.to_json())
+    pack("pose.pkl", "--spec", "spec.json")
+    assert packed("pose.pkl.tfd").shape == (2, 3, 4)
+
+
+def edited(text: str) -> str:
+    return json.dumps({**json.loads(text), "label": "other"})
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "reason"),
+    [
+        ("s.json", edited(SPEC.to_json()), "s.json: spec does not have the fingerprint that it"),
+        ("s.json", "{", "s.json: it is no JSON: "),
+        ("s.json", " " * 2**20 + "{}", "s.json: has more than 1048576 bytes"),
+        ("s.json#pose", SPEC.to_json(), "s.json: is the spec of one array, so it has no input #po"),
+        (
+            "s.json",
+            tfd.Schema({"a": SPEC, "b": SPEC}).to_json(),
+            "s.json: has several inputs, choose one by #NAME of a, b",
+        ),
+        (
+            "s.json#c",
+            tfd.Schema({"a": SPEC, "b": SPEC}).to_json(),
+            "s.json: has no input c, choose one by #NAME of a, b",
+        ),
+        ("t.json", "", "t.json: no spec could be read: No such file or directory"),
+        ("", "", "'' names no spec; it is SPEC.json or MODEL_DIR#INPUT"),
+        (".", "", ".: holds neither a SavedModel nor versions of one"),
+    ],
+)
+def test_a_spec_that_cannot_be_used(source: str, content: str, reason: str, capsys) -> None:
+    Path("s.json").write_text(content)
+    pack("pose.pkl", "--spec", source, status=1)
+    assert failure(capsys).startswith(f"tfdecode pack: {reason}")
+
+
+def test_an_array_that_is_not_what_the_spec_says(capsys) -> None:
+    Path("s.json").write_text(tfd.ArraySpec((2,), "uint8").to_json())
+    pack("maps.npz", "--key", "labels", "--spec", "s.json", status=1)
+    assert failure(capsys).endswith(
+        "array is float64, spec needs uint8; convert it with --dtype uint8"
+    )
+    pack("maps.npz", "--key", "labels", "--spec", "s.json", "--dtype", "uint8")
+    assert Path("maps.npz.tfd").read_bytes() == b"\0\7"
+
+
+@pytest.mark.parametrize("option", [["--codec", "raw"], ["--no-seal"], ["--label", "x"]])
+def test_a_spec_leaves_no_room_for_a_chain(option: list[str], capsys) -> None:
+    pack("pose.pkl", "--spec", "s.json", *option, status=2)
+    assert "not allowed with argument --spec" in capsys.readouterr().err
+
+
+# -- -o -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("out", "payload"),
+    [
+        ("x.bin", "x.bin"),
+        ("there", "there/pose.pkl.tfd"),
+        ("new/", "new/pose.pkl.tfd"),
+        ("new/deep/", "new/deep/pose.pkl.tfd"),
+    ],
+)
+def test_o_for_one_file(out: str, payload: str, folder: Path) -> None:
+    (folder / "there").mkdir()
+    before = names(folder)
+    pack("pose.pkl", "-o", out)
+    assert names(folder) - before == {payload, f"{payload}.json"}
+
+
+def test_o_for_several_files_is_a_directory(folder: Path, capsys) -> None:
+    before = names(folder)
+    pack("pose.pkl", "depth.npy", "-o", "out")
+    written = {f"out/{n}.tfd{s}" for n in ("pose.pkl", "depth.npy") for s in ("", ".json")}
+    assert names(folder) - before == written
+    pack("pose.pkl", "depth.npy", "-o", "maps.npz", status=2)
+    assert "argument -o: maps.npz is a file, not a directory" in capsys.readouterr().err
+
+
+def test_an_earlier_output_is_replaced() -> None:
+    Path("pose.pkl.tfd").write_bytes(b"old")
+    pack("pose.pkl")
+    assert packed("pose.pkl.tfd").tobytes() == POSE.tobytes()
+
+
+@pytest.mark.parametrize(
+    "out", ["pose.pkl", "./pose.pkl", "link.pkl", "depth.npy", "spec", "spec.json"]
+)
+def test_an_input_is_never_overwritten(out: str, folder: Path, capsys) -> None:
+    (folder / "link.pkl").symlink_to("pose.pkl")
+    (folder / "spec.json").write_text(SPEC.to_json())
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    if out == "depth.npy":  # the spec of a payload called depth.npy.tfd is an input
+        Path("depth.npy.tfd.json").write_bytes(Path("depth.npy").read_bytes())
+        before[folder / "depth.npy.tfd.json"] = Path("depth.npy").read_bytes()
+        pack("depth.npy", "depth.npy.tfd.json", status=2)
+    else:
+        pack("pose.pkl", "--spec", "spec.json", "-o", out, status=2)
+    assert "would be overwritten, it is the input" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_two_inputs_never_share_an_output(folder: Path, capsys) -> None:
+    (folder / "sub").mkdir()
+    np.save("sub/depth.npy", np.eye(2))
+    pack("depth.npy", "sub/depth.npy", "-o", "out", status=2)
+    assert "two inputs would both be written to out/depth.npy.tfd" in capsys.readouterr().err
+    pack("depth.npy", "depth.npy", status=2)
+
+
+def test_a_device_is_not_replaced(capsys) -> None:
+    pack("pose.pkl", "-o", os.devnull, status=2)
+    assert "it is not a regular file" in capsys.readouterr().err
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_failed_write_leaves_nothing(folder: Path, monkeypatch, capsys) -> None:
+    Path("pose.pkl.tfd").write_bytes(b"old")
+    before = names(folder)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tfdecode.cli.pack.write_bytes", lambda file, data: full())
+        pack("pose.pkl", status=1)
+    assert failure(capsys) == "tfdecode pack: pose.pkl.tfd.json: No space left on device"
+    with monkeypatch.context() as patched:
+        patched.setattr(write.os, "replace", full)
+        pack("pose.pkl", status=1)
+    assert names(folder) == before and Path("pose.pkl.tfd").read_bytes() == b"old"
+
+
+def test_outputs_have_the_permissions_of_any_new_file() -> None:
+    Path("plain").touch()
+    pack("pose.pkl")
+    assert Path("pose.pkl.tfd").stat().st_mode == Path("plain").stat().st_mode
+
+
+def test_a_missing_directory_is_a_reason(capsys) -> None:
+    pack("pose.pkl", "-o", "no/such/x.tfd", status=1)
+    assert failure(capsys) == "tfdecode pack: no/such/x.tfd.json: No such file or directory"
+
+
+# -- several files, names, JSON -------------------------------------------------------------------
+
+
+def test_several_files_make_a_table(capsys) -> None:
+    pack("pose.pkl", "depth.npy")
+    out, err = capsys.readouterr()
+    head, *rows = out.splitlines()
+    assert not err and head.startswith("file ") and head.endswith("ratio  payload")
+    assert [row.split()[:3] for row in rows] == [
+        ["pose.pkl", "float32", "[2,3,4]"],
+        ["depth.npy", "float64", "[2,2]"],
+    ]
+    assert [row.split()[-1] for row in rows] == ["pose.pkl.tfd", "depth.npy.tfd"]
+
+
+def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
+    Path("bad.npy").write_bytes(b"1 2 3")
+    pack("pose.pkl", "bad.npy", "depth.npy", status=1)
+    out, err = capsys.readouterr()
+    assert err.startswith("tfdecode pack: bad.npy: is not an .npy file") and err.count("\n") == 1
+    assert [row.split()[0] for row in out.splitlines()[1:]] == ["pose.pkl", "depth.npy"]
+    assert packed("depth.npy.tfd").shape == (2, 2) and not Path("bad.npy.tfd").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.npy", "größe 図.npy", "[bold]x[red].npy", "-x.npy", "a#b.npy"]
+)
+def test_any_name_is_packed_and_shown_as_it_is(name: str, capsys) -> None:
+    np.save(f"./{name}", np.eye(2))
+    pack("--", name)
+    assert capsys.readouterr().out.startswith(f"{name}: float64 [2,2] by ")
+    pack("pose.pkl", f"./{name}")
+    assert f"\n{name} " in capsys.readouterr().out
+    assert packed(f"./{name}.tfd").tolist() == [[1, 0], [0, 1]]
+
+
+def test_control_characters_of_a_name_never_reach_the_terminal(capsys) -> None:
+    name = "\x1b[31m\n.npy"
+    np.save(name, np.eye(2))
+    pack(name)
+    pack(name, "pose.pkl", f"{name}.none", status=1)
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err and err.count("\n") == 1
+    assert out.count(r"\x1b[31m\n.npy.tfd") == 2
+
+
+def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
+    pack("maps.npz", "none.npz", "--key", "pose", "--json", status=1)
+    out, err = capsys.readouterr()
+    good, bad = json.loads(out)
+    spec = tfd.ArraySpec((2, 3, 4), "float32", "zlib")
+    assert good == {
+        "file": "maps.npz",
+        "key": "pose",
+        "dtype": "float32",
+        "shape": [2, 3, 4],
+        "codecs": "raw|zlib|seal",
+        "array_bytes": 96,
+        "payload_bytes": len(spec.encode(POSE)),
+        "payload": "maps.npz.tfd",
+        "spec": "maps.npz.tfd.json",
+        "fingerprint": spec.fingerprint,
+    }
+    reason = "none.npz: cannot be read: No such file or directory"
+    assert bad == {"file": "none.npz", "error": reason}
+    assert err == f"tfdecode pack: {reason}\n"

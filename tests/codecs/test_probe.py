@@ -1,3 +1,0 @@
-from tests.common import X
-def test_a():
-    assert X
