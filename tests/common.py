@@ -18,12 +18,16 @@ Maker = Callable[[np.random.Generator, tuple[int, ...], str], np.ndarray]
 #: Bit patterns that a careless conversion loses, by dtype: NaNs with a payload, signalling and
 #: negative ones, both zeros, infinities, the least and the greatest subnormal number.
 SPECIALS = {
-    "float16": [0x7E01, 0x7C01, 0xFE55, 0x8000, 0, 0x7C00, 0xFC00, 0x0001, 0x83FF],
-    "bfloat16": [0x7FC1, 0x7F81, 0xFFD5, 0x8000, 0, 0x7F80, 0xFF80, 0x0001, 0x807F],
-    "float32": [0x7FC00001, 0x7F800001, 0xFFC12345, 0x80000000, 0, 0x7F800000, 0xFF800000]
-    + [0x00000001, 0x807FFFFF],
-    "float64": [0x7FF8000000000001, 0x7FF0000000000001, 0xFFF8123456789ABC, 1 << 63, 0]
-    + [0x7FF0000000000000, 0xFFF0000000000000, 0x0000000000000001, 0x800FFFFFFFFFFFFF],
+    "float16": [0x7E01, 0x7C01, 0xFE55, 0x8000, 0, 0x7C00, 0xFC00, 1, 0x83FF],
+    "bfloat16": [0x7FC1, 0x7F81, 0xFFD5, 0x8000, 0, 0x7F80, 0xFF80, 1, 0x807F],
+    "float32": [
+        *(0x7FC00001, 0x7F800001, 0xFFC12345, 0x80000000, 0),
+        *(0x7F800000, 0xFF800000, 1, 0x807FFFFF),
+    ],
+    "float64": [
+        *(0x7FF8000000000001, 0x7FF0000000000001, 0xFFF8123456789ABC, 0x8000000000000000, 0),
+        *(0x7FF0000000000000, 0xFFF0000000000000, 1, 0x800FFFFFFFFFFFFF),
+    ],
 }
 PARTS = {"complex64": ("float32", 2), "complex128": ("float64", 2)}
 

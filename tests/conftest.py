@@ -20,7 +20,9 @@ settings.register_profile(
     max_examples=100,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.register_profile("thorough", settings.get_profile("ci"), derandomize=False, max_examples=5000)
+settings.register_profile(
+    "thorough", settings.get_profile("ci"), derandomize=False, max_examples=1000
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
@@ -47,14 +49,15 @@ def reloaded(traced: Any, model_directory: Path) -> Any:
     from tests.codecs.cases import CASES
     from tests.saved_models import save
 
-    @tf.function(
-        input_signature=[
-            {f"{case.key}_bytes": tf.TensorSpec([None], tf.string) for case in CASES}
-        ],
-        autograph=False,
-    )
-    def every_case(payloads: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {case.key: case.spec.decode_tensor(payloads[f"{case.key}_bytes"],
-                                                  name=f"{case.key}_bytes") for case in CASES}
+    @tf.function(autograph=False)
+    def every_case(**payloads: Any) -> Any:
+        keys = {case.key: f"{case.key}_bytes" for case in CASES}
+        return {
+            case.key: case.spec.decode_tensor(payloads[keys[case.key]], name=keys[case.key])
+            for case in CASES
+        }
 
-    return save(traced, model_directory, {"every_case": every_case})
+    keys = [f"{case.key}_bytes" for case in CASES]
+    inputs = {key: tf.TensorSpec([None], tf.string, key) for key in keys}
+    signature = every_case.get_concrete_function(**inputs)
+    return save(traced, model_directory, {"every_case": signature})

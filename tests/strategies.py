@@ -68,6 +68,8 @@ def arrays_of(case: Case) -> st.SearchStrategy[np.ndarray]:
     if case.make is not any_bits:
         return st.integers(0, 2**32).map(lambda seed: case.arrays(1, seed)[0])
     bound = case.max_shape or case.shape
-    sides = [st.integers(0, most) if side is None else st.just(side)
-             for side, most in zip(case.shape, bound, strict=True)]
+    sides = [
+        st.integers(0, most) if side is None else st.just(side)
+        for side, most in zip(case.shape, bound, strict=True)
+    ]
     return st.tuples(*sides).flatmap(lambda shape: arrays(case.dtype, shape))

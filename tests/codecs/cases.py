@@ -93,6 +93,8 @@ CASES = (
     ),
     Case("astype:float32", (40,), "float64", carried("float32"), seal=True),
     Case("astype:bfloat16", (40,), "float64", carried("bfloat16"), seal=True),
+    Case("astype:float16", (40,), "float16"),
+    Case("astype:bfloat16", (40,), "bfloat16"),
     Case("astype:float16", (40,), "float64", carried("float16")),
     Case("astype:float16", (40,), "float32", carried("float16")),
     Case("astype:bfloat16", (40,), "float32", carried("bfloat16")),

@@ -226,7 +226,9 @@ def decoders(tmp_path_factory: pytest.TempPathFactory) -> Any:
     specs = {name.replace(" ", "_").replace(",", ""): toy.spec for name, toy in TOYS.items()}
     module = Decoders(specs)
     again = save(module, tmp_path_factory.mktemp("toys"))
-    return {name: (again.tensor[key], again.checked[key]) for name, key in zip(TOYS, specs)}
+    return {
+        name: (again.tensor[key], again.checked[key]) for name, key in zip(TOYS, specs, strict=True)
+    }
 
 
 @each_toy
@@ -242,9 +244,7 @@ def test_a_reloaded_model_decodes_it(name: str, decoders: Any) -> None:
 
 
 @each_bad
-def test_numpy_refuses_a_bad_payload(
-    name: str, payload: bytes, status: Status, words: str
-) -> None:
+def test_numpy_refuses_a_bad_payload(name: str, payload: bytes, status: Status, words: str) -> None:
     with pytest.raises(DecodeError):
         TOYS[name].spec.decode(payload)
 

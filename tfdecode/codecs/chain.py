@@ -29,7 +29,7 @@ Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
 KINDS = ("filter", "container", "compressor")
 
 # What stands between two separators, strings in double quotes and lists taken whole.
-QUOTED = r'(?:"(?:[^"\\]|\\.)*"|\[[^\]"]*\]|[^{}"])*'
+QUOTED = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,8 @@ def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             # float16 and bfloat16 cannot hold the limits; a copy of the others would cost a third.
             real = number.real if number.dtype.itemsize > 2 else cast(number, np.dtype(np.float64))
             same &= (real >= low) & (real < high)
-    if not integral(x.dtype.name) and not integral(y.dtype.name):
+    names = {x.dtype.name, y.dtype.name}
+    if len(names) > 1 and not any(integral(name) for name in names):
         # NaNs that numpy keeps and TensorFlow does not: it makes those of float16 quiet and those
         # of bfloat16 positive.
         for short in (x, y):

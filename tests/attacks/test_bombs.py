@@ -1,0 +1,137 @@
+"""Bombs: what a payload claims or inflates to costs a bounded amount of memory, measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MIB = 2**20
+
+#: Sets the peak of resident memory back, runs ``attack()`` and prints by how many bytes it rose.
+MEASURE = """
+import re, sys, zlib
+import numpy as np
+import tfdecode as tfd
+
+def resident(what):
+    return 1024 * int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+def measure(attack):
+    attack("warm up")
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = resident("VmRSS")
+    print(attack("attack"), resident("VmHWM") - before)
+"""
+TENSORFLOW = """
+import tensorflow as tf
+
+def graph(decode):
+    return tf.function(decode, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+"""
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc"
+)
+
+
+def run(attack: str, tensorflow: bool) -> tuple[str, int]:
+    """What ``attack`` says and how many bytes it took at its peak, in a process of its own."""
+    code = MEASURE + (TENSORFLOW if tensorflow else "") + attack
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    outcome, peak = done.stdout.split()
+    return outcome, int(peak)
+
+
+def test_numpy_does_not_inflate_a_bomb() -> None:
+    outcome, peak = run(
+        """
+bomb = zlib.compress(bytes(300_000_000), 9)
+spec = tfd.ArraySpec((300_000,), "uint8", "zlib", seal=False)
+assert len(bomb) < 300_000
+def attack(name):
+    try:
+        spec.decode(bomb if name == "attack" else spec.encode(np.zeros(300_000, "u1")))
+    except tfd.DecodeError as error:
+        assert "inflates to more than 300000 bytes" in str(error)
+        return "refused"
+measure(attack)
+""",
+        tensorflow=False,
+    )
+    assert outcome == "refused"
+    assert peak < 8 * MIB
+
+
+GRAPH_BOMB = """
+zeros = np.zeros(100_000, "u1")
+spec = tfd.ArraySpec((100_000,), "uint8", {codecs!r}, seal={seal})
+{bomb}
+decode = graph(spec.decode_tensor)
+def attack(name):
+    rows = [spec.encode(zeros)] * 3 + [bomb if name == "attack" else spec.encode(zeros)]
+    try:
+        decode(tf.constant(rows))
+    except tf.errors.InvalidArgumentError as error:
+        assert "row 3" in error.message
+        return "refused"
+    except tf.errors.DataLossError:  # the op itself compares the trailer where it sees it
+        return "refused"
+measure(attack)
+"""
+
+
+@pytest.mark.parametrize(
+    "codecs, seal, bomb, bound",
+    [
+        # Sealed: refused before anything is inflated.
+        ("zlib", None, "bomb = zlib.compress(bytes(90_000_000), 9)", 16 * MIB),
+        # Longer than incompressible data needs: refused by its length.
+        ("zlib", False, "bomb = zlib.compress(bytes(200_000_000), 9)", 16 * MIB),
+        # max_packed bounds what a row may cost: 1032 times itself.
+        ("zlib:max_packed=1000", False, "bomb = zlib.compress(bytes(1_000_000), 9)", 16 * MIB),
+        # Without either, the row may cost what is documented: 1032 times the array, and while the
+        # op's buffer grows twice that. Its checksum must not cost more.
+        ("zlib", False, "bomb = zlib.compress(bytes(90_000_000), 9)", 2 * 103_200_000 + 16 * MIB),
+        (
+            "zlib",
+            False,
+            "inner = zlib.compress(bytes(90_000_000), 9)\n"
+            "bomb = inner[:-4] + zlib.adler32(bytes(100_000)).to_bytes(4, 'big')",
+            2 * 103_200_000 + 16 * MIB,
+        ),
+    ],
+    ids=["sealed", "too long", "max_packed", "worst case", "worst case, forged trailer"],
+)
+def test_a_graph_bounds_a_bomb(codecs: str, seal: bool | None, bomb: str, bound: int) -> None:
+    outcome, peak = run(GRAPH_BOMB.format(codecs=codecs, seal=seal, bomb=bomb), tensorflow=True)
+    assert outcome == "refused"
+    assert peak < bound
+
+
+@pytest.mark.parametrize("method", ["decode_tensor", "decode_checked"])
+def test_a_batch_of_too_many_rows_is_refused_before_it_is_decoded(method: str) -> None:
+    """Four thousand sealed rows of a megabyte, each under two kilobytes on the wire."""
+    outcome, peak = run(
+        f"""
+spec = tfd.ArraySpec((2**20,), "uint8", "zlib:9")
+assert spec.max_rows == 1024
+good = spec.encode(np.zeros(2**20, "u1"))
+decode = graph(spec.{method})
+def attack(name):
+    rows = tf.fill([4000 if name == "attack" else 4], good)
+    try:
+        decode(rows)
+    except tf.errors.InvalidArgumentError as error:
+        assert "payload: batch has 4000 rows, at most 1024 fit the memory" in error.message
+        return "refused"
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome == "refused"
+    assert peak < 32 * MIB

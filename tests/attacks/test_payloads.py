@@ -1,0 +1,335 @@
+"""Hostile payloads: never a crash, a wrong shape, another number of rows or, sealed, a wrong array.
+
+Every chain of the table is attacked with the same mutations, in numpy and in a reloaded model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdecode as tfd
+from tests.codecs.cases import CASES
+from tests.common import Case, assert_same
+from tfdecode.codecs.compressors.seal import Seal
+from tfdecode.codecs.compressors.zlib import Zlib
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+#: Stands in every payload of ours that has room for it; no message may repeat it.
+MARKER = b"SECRETBYTES"
+BITS_OF_LARGE_PAYLOADS = 60
+
+
+def mutations(case: Case) -> Iterator[bytes]:
+    """Payloads that are not what the spec's encoder writes, most of them close to it."""
+    (array,), (other,) = case.arrays(1, seed=1), case.arrays(1, seed=2)
+    good = case.spec.encode(array)
+    rng = np.random.default_rng(3)
+    yield b""
+    yield b"\0"
+    yield MARKER
+    yield (MARKER * (len(good) // len(MARKER) + 1))[: len(good)]
+    yield bytes(len(good))
+    yield b"\xff" * len(good)
+    yield rng.bytes(len(good))
+    yield good + b"\0"
+    yield b"\0" + good
+    yield good[1:]
+    yield good + good
+    yield good[: len(good) // 2] + MARKER + good[len(good) // 2 :]
+    yield good[::-1]
+    yield good + MARKER * 1000
+    yield from swapped(case, array, other)
+    ends = range(len(good)) if len(good) <= 64 else rng.integers(0, len(good), 40)
+    yield from (good[:end] for end in ends)
+    flips: Any = range(8 * len(good))
+    if len(good) > 16:
+        flips = rng.integers(0, 8 * len(good), BITS_OF_LARGE_PAYLOADS)
+    for bit in flips:
+        yield flipped(good, int(bit))
+    for _ in range(10):
+        start, end = sorted(rng.integers(0, len(good) + 1, 2))
+        yield good[:start] + rng.bytes(end - start) + good[end:]
+
+
+def swapped(case: Case, array: np.ndarray, other: np.ndarray) -> Iterator[bytes]:
+    """Payloads of other specs: another label, chain, shape or dtype of the same values."""
+    spec = case.spec
+    for changed in (
+        {"label": "another"},
+        {"codecs": "raw"},
+        {"codecs": "raw|seal"},
+        {"codecs": "zlib:1"},
+        {"codecs": "zlib:1", "seal": False},
+    ):
+        fields = {"codecs": spec.codecs, "max_shape": spec.max_shape, "label": spec.label}
+        other_spec = tfd.ArraySpec(spec.shape, spec.dtype, **{**fields, **changed})
+        if other_spec.fingerprint != spec.fingerprint:  # another level makes no other spec
+            yield other_spec.encode(array)
+    if len(case.spec.encode(array)) > 2:
+        mine, its = spec.encode(array), spec.encode(other)
+        yield mine[: len(mine) // 2] + its[len(its) // 2 :]
+
+
+def flipped(payload: bytes, bit: int) -> bytes:
+    changed = bytearray(payload)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def wrong(case: Case) -> list[bytes]:
+    """The mutations that are not a good payload after all."""
+    good = {case.spec.encode(array) for array in case.arrays(1, seed=1)}
+    return [payload for payload in mutations(case) if payload not in good]
+
+
+def sealed(case: Case) -> bool:
+    """Whether the seal is the outermost step: it covers every byte."""
+    return isinstance(case.spec.codecs[-1], Seal)
+
+
+def inflates_unsealed(case: Case) -> bool:
+    return isinstance(case.spec.codecs[-1], Zlib)
+
+
+#: Without a seal a corrupt stream fails the whole batch, as is documented.
+each_isolating = pytest.mark.parametrize(
+    "case", [case for case in CASES if not inflates_unsealed(case)], ids=str
+)
+#: Their payloads can be cut in two.
+each_divisible = pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if len(case.spec.encode(case.arrays(1, length=2)[0])) > 1],
+    ids=str,
+)
+
+
+def decoded_by_numpy(case: Case, payload: bytes) -> np.ndarray | None:
+    try:
+        return case.spec.decode(payload)
+    except tfd.DecodeError as error:
+        assert MARKER.decode() not in str(error)
+        return None
+
+
+def fits(case: Case, array: Any) -> bool:
+    """Whether ``array`` has a shape that the spec allows."""
+    bound = case.max_shape or case.shape
+    sides = zip(array.shape, case.shape, bound, strict=True)
+    return all(got == side or (side is None and got <= most) for got, side, most in sides)
+
+
+@each_case
+def test_numpy_refuses_or_gives_an_array_of_the_right_shape(case: Case) -> None:
+    for payload in wrong(case):
+        array = decoded_by_numpy(case, payload)
+        assert array is None or (not sealed(case) and fits(case, array))
+        assert array is None or array.dtype.name == case.dtype
+
+
+@each_case
+def test_decode_tensor_refuses_what_numpy_refuses(case: Case, reloaded: Any) -> None:
+    decode = reloaded.tensor[case.key]
+    for payload in wrong(case):
+        expected = decoded_by_numpy(case, payload)
+        try:
+            decoded = decode(tf.constant([payload]))
+        except tf.errors.InvalidArgumentError as error:
+            assert expected is None
+            assert re.search(rf"{case.key}: row 0 (has|holds|is|inflates) .*\d", error.message)
+            assert MARKER.decode() not in error.message
+        except tf.errors.DataLossError as error:
+            assert expected is None and inflates_unsealed(case)
+            assert MARKER.decode() not in error.message
+        else:
+            assert decoded.shape[0] == 1 and fits(case, decoded[0])
+            # TensorFlow's inflater stops at the end of a stream and ignores what is behind it.
+            assert expected is not None or inflates_unsealed(case)
+            if expected is not None:
+                assert_same(decoded[0], expected)
+
+
+@each_case
+def test_decode_checked_isolates_each_bad_row(case: Case, reloaded: Any) -> None:
+    decode = reloaded.checked[case.key]
+    arrays = case.arrays(3, length=2)
+    good = [case.spec.encode(array) for array in arrays]
+    for payload in wrong(case):
+        try:
+            decoded, status = decode(tf.constant([*good[:2], payload, good[2]]))
+        except tf.errors.DataLossError:
+            assert inflates_unsealed(case)
+            continue
+        assert decoded.shape[0] == 4 and status.shape == [4]
+        assert status.numpy()[[0, 1, 3]].tolist() == [0, 0, 0]
+        rows = decoded.numpy()
+        if decoded.shape[1:] != arrays[0].shape:  # the row in question is good and longer
+            assert None in case.shape and status.numpy()[2] == 0
+            rows = rows[(slice(None), *(slice(side) for side in arrays[0].shape))]
+        for row, array in zip(rows[[0, 1, 3]], arrays, strict=True):
+            assert_same(row, array)
+        expected = decoded_by_numpy(case, payload)
+        if expected is None and status.numpy()[2]:
+            assert_same(rows[2], np.zeros_like(arrays[0]))
+            assert status.numpy()[2] in list(tfd.Status)
+        else:
+            assert status.numpy()[2] == 0 and (expected is not None or inflates_unsealed(case))
+
+
+@each_isolating
+def test_thousands_of_rows_at_once_keep_their_places(case: Case, reloaded: Any) -> None:
+    """Good rows at random places between bad ones, and every status where it belongs."""
+    (array,) = case.arrays(1, seed=1, length=2)
+    good, bad = case.spec.encode(array), wrong(case)
+    chosen = np.random.default_rng(0).integers(0, 2 * len(bad), min(2000, case.spec.max_rows))
+    payloads = [bad[i] if i < len(bad) else good for i in chosen]
+    decoded, status = reloaded.checked[case.key](tf.constant(payloads))
+    expected = [int(decoded_by_numpy(case, payload) is not None) for payload in payloads]
+    assert (status.numpy() == 0).astype(int).tolist() == expected
+    for row, payload in zip(decoded.numpy(), payloads, strict=True):
+        if payload == good:
+            kept = row[tuple(slice(side) for side in array.shape)]
+            assert_same(np.ascontiguousarray(kept).reshape(array.shape), array)
+
+
+@each_divisible
+def test_a_good_neighbour_does_not_make_up_for_a_bad_row(case: Case, reloaded: Any) -> None:
+    """Two halves are not one row, and one row of double length is not two."""
+    array = case.arrays(1, length=2)[0]
+    good = case.spec.encode(array)
+    half = len(good) // 2
+    for rows in ([good[:half], good[half:]], [good + good, b""], [b"", good + good]):
+        expected = [decoded_by_numpy(case, row) for row in rows]
+        if all(array is not None for array in expected):  # a None dimension: two short rows
+            assert None in case.shape and not sealed(case)
+            continue
+        with pytest.raises((tf.errors.InvalidArgumentError, tf.errors.DataLossError)):
+            reloaded.tensor[case.key](tf.constant(rows))
+
+
+MESSAGES = {
+    "short": (
+        tfd.ArraySpec((256, 192, 18), "float32"),
+        bytes(1179648),
+        "pose_map_bytes: row 3 has 1179648 bytes, needs 3538944",
+    ),
+    "None": (
+        tfd.ArraySpec((None, 2), "int16", max_shape=(5, 2)),
+        bytes(24),
+        "pose_map_bytes: row 3 has 24 bytes, needs 0 to 20",
+    ),
+    "None in part": (
+        tfd.ArraySpec((None, 2), "int16", max_shape=(5, 2)),
+        bytes(6),
+        "pose_map_bytes: row 3 has 6 bytes, needs a multiple of 4",
+    ),
+    "bool": (
+        tfd.ArraySpec((3,), "bool"),
+        b"\0\2\3",
+        "pose_map_bytes: row 3 has 2 bytes other than 0 and 1, needs bool",
+    ),
+    "astype": (
+        tfd.ArraySpec((2,), "int32", "astype:float64"),
+        np.array([1.5, 2]).tobytes(),
+        "pose_map_bytes: row 3 has 1 values of float64 that are not exact in int32",
+    ),
+    "seal": (
+        tfd.ArraySpec((2,), "uint8", "raw|seal"),
+        bytes(10),
+        "pose_map_bytes: row 3 has 10 bytes that do not match their seal: "
+        "damaged, of another input, or packed with another spec",
+    ),
+    "no zlib": (
+        tfd.ArraySpec((2,), "uint8", "zlib", seal=False),
+        b"GIF89a..",
+        "pose_map_bytes: row 3 is no zlib stream: it has 8 bytes and another header",
+    ),
+}
+
+
+@pytest.mark.parametrize("spec, payload, message", MESSAGES.values(), ids=MESSAGES)
+def test_the_message_names_input_row_expected_and_got(
+    spec: tfd.ArraySpec, payload: bytes, message: str
+) -> None:
+    good = spec.encode(spec.chain.form.zeros())
+    with pytest.raises(tf.errors.InvalidArgumentError) as failure:
+        spec.decode_tensor([good, good, good, payload, payload[:1]], name="pose_map_bytes")
+    assert f"[{message}]" in failure.value.message
+
+
+def test_the_first_bad_row_is_named() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="payload: row 1 has 2 bytes, needs 3"):
+        tfd.ArraySpec((3,), "uint8").decode_tensor([b"abc", b"ab", b"abc", b"abcd"])
+
+
+def test_the_fuller_check_of_a_row_does_not_hide_the_first() -> None:
+    spec = tfd.ArraySpec((2,), "int32", "astype:float64|raw|seal")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has 3 bytes, needs 24"):
+        spec.decode_tensor([b"abc"])
+
+
+def test_a_stream_behind_the_stream_is_refused_by_its_length() -> None:
+    """The op takes a second stream for good data: its trailer and length are compared."""
+    spec = tfd.ArraySpec((300,), "uint8", "zlib", seal=False)
+    halves = [spec.encode(np.full(300, n, "u1")) for n in (1, 2)]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="row 0"):
+        spec.decode_tensor([halves[0] + halves[1]])
+
+
+@pytest.mark.parametrize("cut", range(1, 5))
+def test_a_stream_without_its_whole_trailer_is_refused(cut: int) -> None:
+    spec = tfd.ArraySpec((300,), "uint8", "zlib", seal=False)
+    payload = spec.encode(np.arange(300).astype("u1"))[:-cut]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Adler-32"):
+        spec.decode_tensor([payload])
+    with pytest.raises(tfd.DecodeError, match="ends inside its zlib stream after 300 bytes"):
+        spec.decode(payload)
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 65521, 70000, 400000])
+@pytest.mark.parametrize("fill", [0, 255, None])
+def test_the_adler_of_the_graph_is_that_of_zlib(size: int, fill: int | None) -> None:
+    spec = tfd.ArraySpec((size,), "uint8", "zlib:1", seal=False)
+    array = np.frombuffer(np.random.default_rng(size).bytes(size), "u1")
+    array = array if fill is None else np.full(size, fill, "u1")
+    assert_same(spec.decode_tensor([spec.encode(array)])[0], array)
+
+
+def test_a_seal_is_of_one_spec_alone() -> None:
+    """Specs that differ in anything that decoding depends on refuse each other's payloads."""
+    specs = [
+        tfd.ArraySpec((4,), "int32", "raw|seal"),
+        tfd.ArraySpec((2, 2), "int32", "raw|seal"),
+        tfd.ArraySpec((4,), "uint32", "raw|seal"),
+        tfd.ArraySpec((4,), "float32", "raw|seal"),
+        tfd.ArraySpec((4,), "int32", "raw|seal", label="left"),
+        tfd.ArraySpec((4,), "int32", "transpose:0|raw|seal"),
+        tfd.ArraySpec((4,), "int64", "astype:int32|raw|seal"),
+        tfd.ArraySpec((None,), "int32", "raw|seal", max_shape=(4,)),
+        tfd.ArraySpec((None,), "int32", "raw|seal", max_shape=(5,)),
+    ]
+    for spec in specs:
+        payload = spec.encode(
+            np.arange(4)
+            .astype(spec.dtype)
+            .reshape(tuple(4 if side is None else side for side in spec.shape))
+        )
+        for other in specs:
+            good = other is spec
+            assert (int(other.decode_checked(payload)[1]) == 0) == good
+            if not good:
+                with pytest.raises(tfd.DecodeError, match="seal"):
+                    other.decode(payload)
+
+
+def test_levels_share_a_seal() -> None:
+    array = np.zeros(9, "u1")
+    for level in range(10):
+        payload = tfd.ArraySpec((9,), "uint8", f"zlib:{level}").encode(array)
+        assert_same(tfd.ArraySpec((9,), "uint8", "zlib").decode(payload), array)
