@@ -81,6 +81,11 @@ class Schema(Mapping[str, ArraySpec]):
         if missing:
             raise SpecError(f"no payloads for {', '.join(missing)}; got {', '.join(payloads)}")
         others = {k: v for k, v in payloads.items() if k not in keys.values()}
+        clash = sorted(set(others) & set(self))
+        if clash:
+            raise SpecError(
+                f"{', '.join(clash)} would be replaced by the decoded array of that name"
+            )
         decoded = {
             name: spec.decode_tensor(payloads[keys[name]], name=keys[name])
             for name, spec in self.items()

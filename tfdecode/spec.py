@@ -248,7 +248,13 @@ class ArraySpec:
     @cached_property
     def max_rows(self) -> int:
         """How many rows decode to at most 1 GiB (1 at the least): the default limit of a batch."""
-        return max(1, REQUEST_BUDGET // max(1, self.chain.form.max_nbytes))
+        return max(1, REQUEST_BUDGET // max(1, self.row_nbytes))
+
+    @property
+    def row_nbytes(self) -> int:
+        """The most bytes that one row has between two filters: a carrier may be the wider one."""
+        arrays = [form for form in self.chain.forms if isinstance(form, ArrayForm)]
+        return max(form.max_nbytes for form in arrays)
 
     def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
         limit = self.max_rows if max_rows is None else max_rows

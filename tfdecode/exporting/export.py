@@ -129,7 +129,7 @@ class Plan:
             raise ExportError(f"two inputs would have the signature key {', '.join(sorted(clash))}")
         if not self.specs:
             raise ExportError("inputs has no ArraySpec: there is nothing to decode")
-        row = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
+        row = sum(spec.row_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, REQUEST_BUDGET // max(1, row))
         self.call = caller(model, inputs)
 

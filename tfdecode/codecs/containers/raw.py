@@ -35,8 +35,13 @@ class Raw(Container):
         return BytesForm(form.min_nbytes, form.max_nbytes, lambda: self.filler(form))
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
-        if form.dtype == "bool" and x.size and int(little_endian(x).view(np.uint8).max()) > 1:
-            raise EncodeError("array is bool with bytes other than 0 and 1; make it anew from != 0")
+        if form.dtype == "bool" and x.size:
+            foreign = np.argwhere(little_endian(x).view(np.uint8) > 1)
+            if len(foreign):
+                raise EncodeError(
+                    f"array is bool with a byte other than 0 and 1 at index {foreign[0].tolist()}; "
+                    "make it anew by array != 0"
+                )
         return little_endian(x).tobytes()
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:

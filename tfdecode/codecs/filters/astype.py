@@ -78,14 +78,14 @@ def integral(dtype: str) -> bool:
     return dtype == "bool" or "int" in dtype
 
 
-#: dtype -> (bits of the significand, smallest and largest power of two that it holds)
-FLOATS = {
-    "float16": (11, -24, 15),
-    "bfloat16": (8, -133, 127),
-    "float32": (24, -149, 127),
-    "float64": (53, -1074, 1023),
-    "complex64": (24, -149, 127),
-    "complex128": (53, -1074, 1023),
+#: dtype -> bits of the significand: the whole numbers below two to that power are all exact.
+SIGNIFICAND = {
+    "float16": 11,
+    "bfloat16": 8,
+    "float32": 24,
+    "float64": 53,
+    "complex64": 24,
+    "complex128": 53,
 }
 
 
@@ -104,7 +104,7 @@ def exact_cast(source: str, target: str) -> bool:
         if integral(target):
             room = 8 * ITEM_SIZES[target] - (not target.startswith("u"))
             return bits <= room and (source.startswith(("u", "bool")) or not target.startswith("u"))
-        return bits <= FLOATS[target][0]
+        return bits <= SIGNIFICAND[target]
     return False
 
 
