@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-
-def program() -> Path:
-    """Build (or find) it."""
-    location = Path(__file__).parents[1] / "tests" / "runtime" / "build.py"
-    spec = importlib.util.spec_from_file_location("runtime_build", location)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    path: Path = module.build()
-    return path
+from tests.runtime.build import build
 
 
 def medians(
@@ -29,6 +19,6 @@ def medians(
     for model, signature, inputs in jobs:
         words += ["--", str(model), signature]
         words += [f"{name}={','.join(map(str, files))}" for name, files in inputs.items()]
-    command = [str(program()), "bench", str(iterations), "-r", str(rows), *words[1:]]
+    command = [str(build()), "bench", str(iterations), "-r", str(rows), *words[1:]]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     return [float(line.split("\t")[1]) for line in run.stdout.splitlines()]

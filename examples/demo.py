@@ -8,7 +8,6 @@ that both answers equal the model fed with the arrays, and prints bytes and time
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import os
 import statistics
@@ -20,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the C program of the tests
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
@@ -29,9 +30,11 @@ from rich.console import Console
 from rich.table import Table
 
 import tfdecode as tfd
-from tfdecode.graph.session import ServingSession
+from tests.runtime.build import build
+from tfdecode.saved_model import ServingSession
 
 HERE = Path(__file__).parent
+MODELS = HERE.parent / "build" / "demo"
 SPECS = {
     "pose_map": tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib:9"),
     "segment_map": tfd.ArraySpec((256, 192), "float64", codecs="astype:uint8|zlib:9"),
@@ -54,17 +57,6 @@ def model() -> keras.Model:
     return keras.Model([pose, segment], {"image": image})
 
 
-def runtime() -> Path:
-    """The C program of the tests, built."""
-    location = HERE.parent / "tests" / "runtime" / "build.py"
-    spec = importlib.util.spec_from_file_location("runtime_build", location)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    program: Path = module.build()
-    return program
-
-
 def median_ms(work: Callable[[], Any], rounds: int = 9) -> float:
     """The median time of ``work`` in milliseconds, after one round of warm-up."""
     work()
@@ -78,7 +70,7 @@ def median_ms(work: Callable[[], Any], rounds: int = 9) -> float:
 
 def in_c_program(version: Path, payloads: dict[str, bytes], folder: Path) -> tuple[Any, float]:
     """The image that the C program answers, and its median time in milliseconds."""
-    program = runtime()
+    program = build()
     inputs = []
     for name, payload in payloads.items():
         (folder / name).write_bytes(payload)
@@ -94,7 +86,7 @@ def in_c_program(version: Path, payloads: dict[str, bytes], folder: Path) -> tup
 def main() -> int:
     """Run the demo; 0 if all three answers are the same bits."""
     # Without a terminal rich assumes 80 columns and cuts the chains off.
-    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     render.main()
     arrays = {
         "pose_map": tfd.load(HERE / "pose.pkl"),
@@ -113,7 +105,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        version = tfd.export(model(), folder / "model", inputs=SPECS)
+        version = tfd.export(model(), MODELS, inputs=SPECS)
         with ServingSession(version) as session:
             row = {name: array[None] for name, array in arrays.items()}
             direct = session.run("arrays", row)["image"]

@@ -61,3 +61,14 @@ def reloaded(traced: Any, model_directory: Path) -> Any:
     inputs = {key: tf.TensorSpec([None], tf.string, key) for key in keys}
     signature = every_case.get_concrete_function(**inputs)
     return save(traced, model_directory, {"every_case": signature})
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The C program that serves a SavedModel without Python."""
+    from tests.runtime.build import NoCompiler, build
+
+    try:
+        return build()
+    except NoCompiler as error:
+        pytest.skip(f"NOTHING SERVED WITHOUT PYTHON WAS TESTED: {error}")

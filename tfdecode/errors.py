@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+LONGEST = 4000
+
 
 class TfdecodeError(Exception):
     """Base of every error that tfdecode raises; its message is one sentence made to be read."""
+
+    def __init__(self, message: str) -> None:
+        # It may quote a schema or a file of others, who can make a name of a megabyte.
+        super().__init__(message if len(message) <= LONGEST else f"{message[:LONGEST]}...")
 
 
 class SpecError(TfdecodeError, ValueError):

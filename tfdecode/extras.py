@@ -34,8 +34,8 @@ class LazyModule(ModuleType):
 def missing_extra(module: str, extra: str | None) -> MissingExtraError:
     """The error that tells which extra of tfdecode brings ``module``."""
     package = module.split(".")[0]
-    wanted = f"tfdecode[{extra}]" if extra else package
-    return MissingExtraError(f"{package} is not installed; install it with: pip install '{wanted}'")
+    how = f"tfdecode with its extra {extra!r}: pip install '.[{extra}]' in a checkout"
+    return MissingExtraError(f"{package} is not installed; install {how if extra else package}")
 
 
 tensorflow: Any = LazyModule("tensorflow", "tensorflow")

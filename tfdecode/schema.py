@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
+from .saved_model import version_directory
 from .spec import VERSION, ArraySpec, check_version, parse_json
 
 #: Where a copy lies inside a version directory of a SavedModel.
@@ -76,10 +77,14 @@ class Schema(Mapping[str, ArraySpec]):
         Takes what a signature or ``tf.io.parse_example`` gives, in a graph or in tf.data, and
         returns the arrays under the inputs' names. SpecError where a key is missing.
         """
+        if not isinstance(payloads, Mapping):
+            kind = type(payloads).__name__
+            raise SpecError(f"payloads is {kind}, needs a dict of string tensors")
         keys = self.feature_keys()
         missing = [key for key in keys.values() if key not in payloads]
         if missing:
-            raise SpecError(f"no payloads for {', '.join(missing)}; got {', '.join(payloads)}")
+            got = ", ".join(payloads) or "none"
+            raise SpecError(f"no payloads for {', '.join(missing)}; got {got}")
         others = {k: v for k, v in payloads.items() if k not in keys.values()}
         clash = sorted(set(others) & set(self))
         if clash:
@@ -118,8 +123,11 @@ class Schema(Mapping[str, ArraySpec]):
         return cls(inputs)
 
     def save(self, path: Path | str) -> None:
-        """Write the JSON to ``path``."""
-        Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+        """Write the JSON to ``path``; FileError where that cannot be."""
+        try:
+            Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod
     def load(cls, path: Path | str) -> Schema:
@@ -136,16 +144,5 @@ class Schema(Mapping[str, ArraySpec]):
                 return cls.from_json(stream.read(MAX_BYTES + 1))
         except OSError as error:
             raise FileError(f"{file}: no schema could be read: {error.strerror}") from None
-
-
-def version_directory(model: Path) -> Path:
-    """``model`` if it is a SavedModel, else its newest version, as TensorFlow Serving picks it."""
-    if (model / "saved_model.pb").exists():
-        return model
-    try:
-        versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]
-    except OSError as error:
-        raise FileError(f"{model}: cannot be read: {error.strerror}") from None
-    if not versions:
-        raise FileError(f"{model}: holds neither a SavedModel nor versions of one")
-    return max(versions, key=lambda p: int(p.name))
+        except SpecError as error:
+            raise SpecError(f"{file}: {error}") from None

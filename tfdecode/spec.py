@@ -10,11 +10,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .codecs import flat
 from .codecs.base import AnyCodec
 from .codecs.chain import Chain, Codecs, parse
 from .codecs.compressors.seal import Seal
 from .codecs.form import ArrayForm, Shape
-from .dtypes import dtype_name, numpy_dtype
+from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
 from .extras import tensorflow as tf
 from .graph import rows as graph
@@ -23,10 +24,6 @@ from .graph import rows as graph
 VERSION = 1
 #: Decoded bytes that one request may ask for when nobody says ``max_rows``.
 REQUEST_BUDGET = 2**30
-#: First bytes that ``one_of`` will use to say which chain carries a payload: no native file and no
-#: text begins with one of them (they are continuation bytes of UTF-8).
-ONE_OF_TAGS = range(0xA0, 0xC0)
-
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -74,7 +71,8 @@ class ArraySpec:
     codecs: tuple[AnyCodec, ...]
     max_shape: tuple[int, ...] | None
     label: str
-    chain: Chain = field(compare=False)
+    seal: bool = field(compare=False)  # as the codecs say
+    chain: Chain = field(init=False, compare=False)
 
     def __init__(
         self,
@@ -103,6 +101,7 @@ class ArraySpec:
         if sealed and not seal:
             raise SpecError("seal=False for a chain that names seal: leave one of them out")
         put(self, "codecs", codecs if sealed or not seal else (*codecs, Seal()))
+        put(self, "seal", seal)
         put(self, "chain", Chain(tuple(c.bind(self.fingerprint) for c in self.codecs), form))
 
     def __repr__(self) -> str:
@@ -116,6 +115,10 @@ class ArraySpec:
             text += ", seal=False"
         return f"ArraySpec({text})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {"max_shape": self.max_shape, "label": self.label, "seal": self.seal}
+        return restored, (self.shape, self.dtype, self.codecs, fields)
+
     # -- numpy --------------------------------------------------------------------------------
 
     def encode(self, array: Any) -> bytes:
@@ -123,13 +126,14 @@ class ArraySpec:
 
         Raises EncodeError where shape or dtype differ, or a value is outside the chain's domain.
         """
+        if isinstance(array, np.ma.MaskedArray):
+            raise EncodeError("array is masked, and a payload has no mask: fill it, array.filled()")
         x = np.asarray(array)
         form = self.chain.form
         if x.dtype.name != self.dtype:
-            raise EncodeError(
-                f"array is {x.dtype.name}, spec needs {self.dtype}; "
-                f"convert it first: array.astype({self.dtype!r})"
-            )
+            numbers = x.dtype.name in ITEM_SIZES
+            advice = f"; convert it first: array.astype({self.dtype!r})" if numbers else ""
+            raise EncodeError(f"array is {x.dtype.name}, spec needs {self.dtype}{advice}")
         sides = zip(x.shape, form.shape, form.max_shape, strict=False)
         if x.ndim != len(form.shape) or any(
             got > most if side is None else got != side for got, side, most in sides
@@ -211,33 +215,29 @@ class ArraySpec:
         Raises SpecError for a spec without a ``None`` dimension.
         """
         form = self.chain.form
-        axis = form.unknown_axis
-        if axis is None:
+        if form.unknown_axis is None:
             raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
         with tf.device("/cpu:0"):
             payloads, scalar = batch(payloads, name)
             if scalar:
                 raise SpecError(f"{name} is a scalar, decode_ragged needs a batch [B]")
             rows = self._decode_rows(payloads, name, max_rows).enforce(name)
-            before, after = form.max_shape[:axis], form.max_shape[axis + 1 :]
-            count = int(np.prod(before, dtype=np.int64))
-            sides = tf.repeat(rows.lengths // form.stride, tf.fill([rows.size], count))
-            values = tf.reshape(rows.data, [-1, *after])
-            ragged = tf.RaggedTensor.from_row_lengths(values, sides, validate=False)
-            for side in reversed(before):
-                ragged = tf.RaggedTensor.from_uniform_row_length(ragged, side)
-            return ragged
+            return flat.ragged(rows, form)
 
     @as_written
     def encode_tensor(self, tensor: Any) -> Any:
         """Encode inside a graph: ``[B, *shape]`` of this dtype to strings ``[B]``, for outputs.
 
-        Raises SpecError where a codec of the chain has no stock op that encodes.
+        Raises SpecError for a tensor of another dtype or shape, and where a codec of the chain has
+        no stock op that encodes (``zlib``).
         """
         form = self.chain.form
         if form.unknown_axis is not None:
             raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
         with tf.device("/cpu:0"):
+            tensor = tf.convert_to_tensor(tensor)
+            if not tensor.shape.is_compatible_with([None, *form.shape]):
+                raise SpecError(f"tensor has shape {tensor.shape}, needs a batch of {form}")
             tensor = tf.ensure_shape(tensor, [None, *form.shape])
             if tensor.dtype.name != self.dtype:
                 raise SpecError(f"tensor is {tensor.dtype.name}, spec needs {self.dtype}")
@@ -269,7 +269,7 @@ class ArraySpec:
         data = rows.data
         form = self.chain.form
         if rows.lengths is not None:
-            data = rows.pad(form) if pad else rows.agree(form, name)
+            data = flat.pad(rows, form) if pad else flat.agree(rows, form, name)
         data.set_shape([payloads.shape[0], *form.shape])
         return tf.squeeze(data, 0) if scalar else data
 
@@ -316,7 +316,12 @@ class ArraySpec:
         for key in ("shape", "dtype", "codecs"):
             if key not in spec:
                 raise SpecError(f"spec has no {key!r}")
-        codecs = parse(spec["codecs"])
+        if not isinstance(spec["dtype"], str) or spec["dtype"] not in ITEM_SIZES:
+            raise SpecError(f"spec has dtype {spec['dtype']!r}, known: {', '.join(ITEM_SIZES)}")
+        steps = spec["codecs"]
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            raise SpecError(f"spec has codecs {steps!r}, needs a list of objects")
+        codecs = parse(steps)
         made = cls(
             spec["shape"],
             spec["dtype"],
@@ -338,6 +343,11 @@ class ArraySpec:
         True
         """
         return cls.from_dict(parse_json(text, "spec"))
+
+
+def restored(shape: Shape, dtype: str, codecs: Codecs, options: dict[str, Any]) -> ArraySpec:
+    """The spec that was pickled with these parts (its chain holds what cannot be)."""
+    return ArraySpec(shape, dtype, codecs, **options)
 
 
 def parse_json(text: str | bytes, what: str) -> Any:

@@ -160,7 +160,7 @@ def test_a_file_that_cannot_be_read(name: str, reason: str, capsys) -> None:
         (["--codec", "raw|seal", "--no-seal"], "--no-seal: not allowed with a chain that names"),
         ([".", "/", ""], "argument FILE: '.' is no name of a file"),
         (["-o", "a\0b"], "an argument has a null character"),
-        (["--max-bytes", "many"], "argument --max-bytes: invalid int value: 'many'"),
+        (["--max-bytes", "many"], "argument --max-bytes: 'many' is not a whole number"),
     ],
 )
 def test_bad_options_are_status_2(options: list[str], reason: str, folder: Path, capsys) -> None:
@@ -407,3 +407,10 @@ def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
     reason = "none.npz: cannot be read: No such file or directory"
     assert bad == {"file": "none.npz", "error": reason}
     assert err == f"tfdecode pack: {reason}\n"
+
+
+def test_options_may_stand_between_files(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("a.npy", np.zeros(3))
+    np.save("b.npy", np.zeros(3))
+    assert main(["pack", "a.npy", "--codec", "zlib", "b.npy"]) == 0
+    assert Path("a.npy.tfd").exists() and Path("b.npy.tfd").exists()

@@ -171,4 +171,4 @@ def test_json_is_an_array_with_an_object_for_each_payload(capsys) -> None:
         "array_bytes": 96,
         "array": "pose.pkl.npy",
     }
-    assert bad["file"] == "none.tfd" and "No such file" in bad["error"]
+    assert bad["file"] == "none.tfd" and "no such file" in bad["error"]

@@ -127,7 +127,6 @@ CASES = (
     Case("zlib", (0,), "float32", seal=False),
     Case("zlib", (2, None), "uint8", max_shape=(2, 700), seal=False),
     Case("zlib|zlib", (20, 30), "uint8", flat, seal=False),
-    Case("raw|seal|zlib", (2, 3), "float32"),
     # all of them
     Case("transpose:2,0,1|astype:uint8|zlib:9", (4, 5, 3), "float32", whole(0, 3)),
     Case("transpose:1,0|astype:bool|zlib", (None, 3), "float64", whole(0, 1), max_shape=(9, 3)),

@@ -136,10 +136,8 @@ class Below(Filter):
         return y
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        count = rows.count(rows.data >= self.limit)
-        return rows.check(
-            tf.equal(count, 0), count, Status.VALUE, f"has {{}} values from {self.limit} on"
-        )
+        message = f"has {{}} values from {self.limit} on"
+        return rows.check_elements(rows.data >= self.limit, Status.VALUE, message)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
-from tfdecode.graph.session import ServingSession
+from tfdecode.saved_model import ServingSession
 
 SPEC = tfd.ArraySpec((2, 3), "float32", codecs="zlib")
 ARRAYS = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
@@ -173,7 +174,7 @@ def test_an_export_that_loads_but_does_not_run_is_refused(tmp_path: Path) -> Non
         with tf.control_dependencies([tf.debugging.Assert(tf.size(pose) < 0, ["never"])]):
             return tf.identity(pose)
 
-    with pytest.raises(tfd.ExportError, match="could not run the export: never"):
+    with pytest.raises(tfd.ExportError, match=r"could not run the export on zeros .*: never"):
         tfd.export(model, tmp_path, inputs={"pose": SPEC})
     assert list(tmp_path.iterdir()) == []
 
@@ -249,3 +250,102 @@ def test_the_json_copy_is_plain_json(tmp_path: Path) -> None:
     version = tfd.export(lambda pose: pose, tmp_path, inputs={"pose": SPEC})
     told = json.loads((version / "assets.extra" / "tfdecode.json").read_text())
     assert told["inputs"]["pose"]["fingerprint"] == SPEC.fingerprint
+
+
+def test_inputs_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    other = tfd.ArraySpec((2, 3), "float32", codecs="zlib", label="other")
+    version = tfd.export(lambda a, b: a + b, tmp_path, inputs={"a": SPEC, "b": other})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="b_bytes: batch has 1 rows, a_bytes "):
+        run(version, a_bytes=PAYLOADS, b_bytes=[other.encode(ARRAYS[0])])
+
+
+def test_inputs_that_a_seal_cannot_tell_apart_are_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="a and b have the same spec"):
+        tfd.export(lambda a, b: a + b, tmp_path, inputs={"a": SPEC, "b": SPEC})
+
+
+def test_a_mask_is_refused_where_a_bad_row_cannot_be_isolated(tmp_path: Path) -> None:
+    unsealed = tfd.ArraySpec((2, 3), "float32", codecs="zlib", seal=False)
+    with pytest.raises(tfd.ExportError, match="input pose is compressed without a seal"):
+        tfd.export(lambda pose: pose, tmp_path, inputs={"pose": unsealed}, on_invalid="mask")
+
+
+def test_an_output_is_never_dropped_for_another(tmp_path: Path) -> None:
+    out = tfd.ArraySpec((2, 3), "float32")
+    with pytest.raises(tfd.ExportError, match="another output y_bytes"):
+        tfd.export(
+            lambda pose: {"y": pose, "y_bytes": pose},
+            tmp_path,
+            inputs={"pose": SPEC},
+            outputs={"y": out},
+        )
+
+
+def test_a_model_that_never_runs_is_refused_beside_numbers_that_are_passed_on(
+    tmp_path: Path,
+) -> None:
+    def model(pose: Any, scale: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.Assert(tf.size(pose) < 0, ["never"])]):
+            return pose * scale
+
+    inputs = {"pose": SPEC, "scale": tf.TensorSpec([None, 1, 1], tf.float32)}
+    with pytest.raises(tfd.ExportError, match="could not run the export"):
+        tfd.export(model, tmp_path, inputs=inputs)
+
+
+def test_two_exports_at_once_get_two_versions(tmp_path: Path) -> None:
+    def export(_: int) -> str:
+        return tfd.export(lambda pose: pose, tmp_path, inputs={"pose": SPEC}).name
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(export, range(4))) == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"version": 0},
+        {"version": "2"},
+        {"version": True},
+        {"max_rows": 0},
+        {"max_rows": 1.5},
+        {"outputs": [SPEC]},
+        {"sample": {"other": 1}},
+        {"sample": {"pose": np.zeros((3, 2), np.float32)}},
+        {"on_invalid": "ignore"},
+        {"signature": "arrays"},
+    ],
+    ids=str,
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(tfd.ExportError):
+        tfd.export(lambda pose: pose, tmp_path / "new", inputs={"pose": SPEC}, **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(tfd.ExportError, match="file: cannot be written"):
+        tfd.export(lambda pose: pose, tmp_path / "file", inputs={"pose": SPEC})
+    version = tfd.export(lambda pose: pose, tmp_path, inputs={"pose": SPEC})
+    with pytest.raises(tfd.ExportError, match="is a SavedModel itself"):
+        tfd.export(lambda pose: pose, version, inputs={"pose": SPEC})
+
+
+def test_an_empty_saved_model_is_not_ok(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    assert not tfd.check(tmp_path).ok
+
+
+def test_the_c_program_serves_what_is_exported(program: Path, tmp_path: Path) -> None:
+    version = tfd.export(lambda pose: {"y": tf.sin(pose)}, tmp_path / "m", inputs={"pose": SPEC})
+    files = []
+    for index, payload in enumerate([*PAYLOADS, PAYLOADS[0][:-1]]):
+        files.append(tmp_path / str(index))
+        files[-1].write_bytes(payload)
+    words = [program, "run", version, "serving_default", "-o", tmp_path / "out"]
+    subprocess.run([*words, f"pose_bytes={files[0]},{files[1]}"], check=True)
+    direct = run(version, "arrays", pose=ARRAYS)["y"]
+    assert bits(np.load(tmp_path / "out" / "y.npy")) == bits(direct)
+    bad = subprocess.run([*words, f"pose_bytes={files[0]},{files[2]}"], stderr=subprocess.PIPE)
+    assert bad.returncode == 1 and b"pose_bytes: row 1 has" in bad.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,6 @@ import pytest
 from tests.codecs.cases import CASES
 from tests.common import assert_same
 from tfdecode.dtypes import numpy_dtype
-
-
-@pytest.fixture(scope="module")
-def program() -> Path:
-    file = Path(__file__).with_name("build.py")
-    location = importlib.util.spec_from_file_location("runtime_build", file)
-    assert location is not None and location.loader is not None
-    build = importlib.util.module_from_spec(location)
-    location.loader.exec_module(build)
-    try:
-        return build.build()
-    except build.NoCompiler as error:
-        pytest.skip(f"NOTHING SERVED WITHOUT PYTHON WAS TESTED: {error}")
 
 
 @pytest.fixture

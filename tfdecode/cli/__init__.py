@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = given[0] if given and given[0] in COMMANDS else None
     try:
         status = run(command, given[1:]) if command else overview(given)
-        sys.stdout.flush()  # here, where a closed pipe or a full disk can still be reported
+        if sys.stdout is not None:  # a shell can start us without one
+            sys.stdout.flush()  # here, where a closed pipe or a full disk can still be reported
         return status
     except SystemExit as stop:  # argparse: --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 2
@@ -69,7 +70,9 @@ def run(command: str, given: Sequence[str]) -> int:
     if any("\0" in argument for argument in given):  # no shell passes one, but a caller of main
         parser.error("an argument has a null character")
     try:
-        status: int = module.run(parser.parse_args(given))
+        # Files and options in any order, but for ``--``, which argparse loses in that mode.
+        parse = parser.parse_args if "--" in given else parser.parse_intermixed_args
+        status: int = module.run(parse(given))
     except UsageError as error:
         parser.error(str(error))
     return status

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import TfdecodeError
 from .failure import complain, one_line, reason
-from .show import progress, say, table
+from .show import fits, progress, say, table
 
 Facts = dict[str, Any]
 
@@ -27,7 +27,8 @@ def each(
     """Call ``work`` with the index of each path, tell what came of it, return the exit status.
 
     ``work`` returns what is told of one file: as ``sentence`` makes it for a single file, in a
-    table of ``columns`` for several, or as one JSON array.
+    table of ``columns`` for several (as sentences again where a terminal is too narrow for it), or
+    as one JSON array.
     """
     told: list[Facts] = []
     failures: list[str] = []
@@ -43,7 +44,12 @@ def each(
     elif good and len(paths) == 1:
         say(one_line(sentence(good[0])))
     elif good:
-        table(list(columns), [[cell(f) for cell in columns.values()] for f in good], right)
+        rows = [[cell(facts) for cell in columns.values()] for facts in good]
+        if not fits(list(columns), rows):
+            for facts in good:
+                say(one_line(sentence(facts)))
+        else:
+            table(list(columns), rows, right)
     for failure in failures:
         complain(command, failure)
     return 1 if failures else 0

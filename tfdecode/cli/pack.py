@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="the payload; a directory for several files or where it ends in / (default: FILE.tfd)",
     )
-    add("--max-bytes", type=int, default=MAX_BYTES, metavar="N", help="largest array to read")
+    add("--max-bytes", type=natural, default=MAX_BYTES, metavar="N", help="largest array to read")
     add("--json", action="store_true", help="print a JSON array with an object for each file")
 
 
@@ -167,6 +167,13 @@ def dtype(text: str) -> str:
         return dtype_name(text)
     except SpecError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def natural(text: str) -> int:
+    """The argument of ``--max-bytes``."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def chain(text: str) -> tuple[AnyCodec, ...]:

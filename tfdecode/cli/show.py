@@ -26,7 +26,21 @@ def dimensions(shape: Sequence[int]) -> str:
 
 def ratio(before: int, after: int) -> str:
     """How many times smaller, as ``12.3x``."""
-    return f"{before / after:.3g}x" if after else "-"
+    if not after:
+        return "-"
+    times = before / after
+    return f"{times:,.0f}x" if times >= 100 else f"{times:.1f}x" if times >= 10 else f"{times:.2f}x"
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table of these cells is no wider than the terminal, if there is one."""
+    widths = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
+    return not sys.stdout.isatty() or sum(widths) + 2 * len(columns) <= terminal_width()
+
+
+def terminal_width() -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size().columns
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
@@ -37,7 +51,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
     terminal = sys.stdout.isatty()
     # Where no terminal sets a width, lines are as long as they are: nothing wrapped or cut.
-    width = shutil.get_terminal_size().columns if terminal else 10_000
+    width = terminal_width() if terminal else 10_000
     lines = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         lines.add_column(column, justify="right" if column in right else "left", overflow="fold")

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from ..errors import FileError, SpecError
-from ..schema import ASSET, MAX_BYTES, Schema, version_directory
+from ..saved_model import version_directory
+from ..schema import ASSET, MAX_BYTES, Schema
 from ..spec import ArraySpec, parse_json
 
 

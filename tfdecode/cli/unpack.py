@@ -76,7 +76,10 @@ def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Facts:
     """Unpack one payload, and what to tell of it."""
     if spec is None:
         beside = spec_path(path)
-        if path.exists() and not beside.exists():
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "there is no such file"
+            raise FileError(f"{path}: {what}")
+        if not beside.exists():
             raise FileError(f"{path}: no spec {beside.name} lies beside it; name one with --spec")
         spec, _ = read_spec(str(beside))
     payload = read_payload(path, spec)

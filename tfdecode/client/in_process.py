@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import DecodeError, FileError, SpecError, TfdecodeError
 from ..extras import tensorflow as tf
-from ..graph.session import ServingSession, reason
-from ..schema import ASSET, SIGNATURE, Schema, version_directory
+from ..saved_model import ServingSession, reason, version_directory
+from ..schema import ASSET, SIGNATURE, Schema
 from .inputs import Input, Value, stacked
 
 
@@ -35,7 +35,7 @@ class InProcess:
     """
 
     def __init__(self, saved_model: Path, signature: str = "serving_default") -> None:
-        self.directory = version_directory(saved_model)
+        self.directory = version_directory(Path(saved_model))
         try:
             self._session = ServingSession(self.directory)
         except tf.errors.OpError as error:

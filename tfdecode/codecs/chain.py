@@ -20,12 +20,15 @@ from ..errors import DecodeError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import Rows, Status
 from .base import AnyCodec, Codec
+from .compressors.seal import Seal
 from .containers.raw import Raw
 from .form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from .registry import CODECS
 
 Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
 
+#: A schema comes from a server, and each step is a part of the graph.
+MAX_STEPS = 16
 KINDS = ("filter", "container", "compressor")
 
 # What stands between two separators, strings in double quotes and lists taken whole.
@@ -130,6 +133,8 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
     steps = split(codecs, "|") if isinstance(codecs, str) else codecs
     if isinstance(steps, Mapping | bytes) or not isinstance(steps, Sequence):
         raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
+    if len(steps) > MAX_STEPS:
+        raise SpecError(f"chain has {len(steps)} steps, at most {MAX_STEPS} can be")
     parsed = [step if isinstance(step, Codec) else from_config(step) for step in steps]
     kinds = [codec.kind for codec in parsed]
     if "container" not in kinds:
@@ -140,6 +145,8 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
         raise SpecError(
             f"chain {chain_text(parsed)!r} is not any filters, one container, any compressors"
         )
+    if any(isinstance(codec, Seal) for codec in parsed[:-1]):
+        raise SpecError(f"chain {chain_text(parsed)!r} has a seal that is not its last step")
     return tuple(parsed)
 
 

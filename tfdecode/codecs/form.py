@@ -15,8 +15,9 @@ from ..errors import SpecError
 
 Shape: TypeAlias = tuple[int | None, ...]
 
-#: Of one array and of its payload: TensorFlow counts the bytes of a string in an int32.
-MAX_NBYTES = 2**31 - 1
+#: Of one array and of its payload: TensorFlow counts the bytes of a string in an int32, in which
+#: sums rounded up to whole blocks must fit too.
+MAX_NBYTES = 2**31 - 2**10
 #: What every numpy can hold, from 1.24 on.
 MAX_RANK = 32
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
-from ..schema import version_directory
+from ..saved_model import version_directory
 
 # They look for a Python function that is in no SavedModel.
 PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -56,6 +56,8 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
         raise FileError(f"{path}: saved_model.pb is damaged: {error}") from None
     ops: set[str] = set()
     problems: dict[str, None] = {}  # in order, each once
+    if not any("serve" in meta.meta_info_def.tags for meta in model.meta_graphs):
+        problems["no graph is tagged 'serve', which is what servers load"] = None
     for meta in model.meta_graphs:
         library = {function.signature.name for function in meta.graph_def.library.function}
         for where, node in nodes(meta.graph_def):
@@ -63,9 +65,9 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
                 continue
             ops.add(node.op)
             if node.op in PYTHON_OPS:
-                problems[f"node {node.name}{where} is a {node.op}: it needs Python"] = None
+                problems[f"node {node.name}{where} is {node.op}: it needs Python"] = None
             elif op_def_registry.get(node.op) is None:
-                problems[f"node {node.name}{where} is a {node.op}: no stock op"] = None
+                problems[f"node {node.name}{where} is {node.op}: no stock op"] = None
     return Report(path, frozenset(ops), tuple(problems))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -10,16 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from ..dtypes import numpy_dtype
-from ..errors import EncodeError, ExportError, SpecError
+from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
-from ..graph.session import ServingSession, quiet, reason
+from ..graph.rows import same_size
+from ..saved_model import quiet
 from ..schema import ASSET, SIGNATURE, Schema, bytes_key
 from ..spec import REQUEST_BUDGET, ArraySpec
-from .check import check
 from .model import caller, holder, output_tensors
+from .verify import verify
 
 #: The key of the status output under ``on_invalid="mask"``.
 STATUS = "status"
@@ -43,12 +44,14 @@ def export(
     Parameters
     ----------
     model : a tf.Module, a Keras 3 model or any callable of tensors; it is called with the names in
-        ``inputs`` as keyword arguments (a functional Keras model by the names of its inputs)
+        ``inputs`` as keyword arguments, a functional Keras model by the names of its inputs (one
+        input alone reaches a model of one input under any name)
     directory : the model's base path, as TensorFlow Serving's ``--model_base_path``
     inputs : input name -> an ArraySpec, which becomes the byte input ``<name>_bytes`` ``[B]``, or
         a tf.TensorSpec with its batch dimension, which is passed through as it is
     outputs : output name -> an ArraySpec whose chain encodes that output to ``<name>_bytes`` in
-        the signature with the byte inputs; a single output takes the one name that is given here
+        the signature with the byte inputs; a single output without a
+        name takes the one that is given here
     signature : the signature with the byte inputs
     arrays_signature : the signature with the arrays themselves, ``[B, *shape]``; None for none
     on_invalid : "error" fails a request that has a bad row; "mask" serves zeros in its place and
@@ -62,7 +65,8 @@ def export(
 
     Everything is written under a temporary name that no server looks at, looked through by
     `check`, loaded by the session loader in a fresh graph and run on the sample, and only then
-    renamed. A failed export leaves nothing behind. Raises ExportError saying why.
+    renamed. A failed export leaves nothing behind. Raises ExportError saying why, and
+    SpecError for an output whose chain cannot encode in a graph.
 
     >>> import tempfile, tensorflow as tf, tfdecode as tfd
     >>> spec = tfd.ArraySpec((2, 3), "float32", codecs="zlib")
@@ -73,6 +77,14 @@ def export(
     """
     if on_invalid not in ("error", "mask"):
         raise ExportError(f"on_invalid is {on_invalid!r}, needs 'error' or 'mask'")
+    for what, number in (("version", version), ("max_rows", max_rows)):
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+            raise ExportError(f"{what} is {number!r}, needs a whole number")
+        if number is not None and number < 1:
+            raise ExportError(f"{what} is {number}, needs 1 or more")
+    for what, mapping in (("inputs", inputs), ("outputs", outputs or {}), ("sample", sample or {})):
+        if not isinstance(mapping, Mapping):
+            raise ExportError(f"{what} is {type(mapping).__name__}, needs a dict")
     plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", max_rows)
     functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
     if arrays_signature is not None:
@@ -81,9 +93,15 @@ def export(
         raise ExportError(f"signatures share a name among {signature}, {arrays_signature}")
 
     base = Path(directory)
-    base.mkdir(parents=True, exist_ok=True)
-    # Servers look at directories with a number for a name only.
-    temporary = Path(tempfile.mkdtemp(prefix=".tfdecode-", dir=base))
+    if (base / "saved_model.pb").exists():
+        raise ExportError(f"{base} is a SavedModel itself, needs the directory of its versions")
+    existed = base.exists()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        # Servers look at directories with a number for a name only.
+        temporary = Path(tempfile.mkdtemp(prefix=".tfdecode-", dir=base))
+    except OSError as error:
+        raise ExportError(f"{base}: cannot be written: {error.strerror}") from None
     try:
         built = temporary / "model"
         with quiet():
@@ -92,8 +110,13 @@ def export(
         plan.schema.save(built / ASSET)
         verify(plan, built, signature, arrays_signature, sample or {})
         return publish(built, base, version)
+    except OSError as error:
+        raise ExportError(f"{base}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if not existed:
+            with contextlib.suppress(OSError):  # not empty: a version is in it
+                base.rmdir()
 
 
 class Plan:
@@ -129,9 +152,33 @@ class Plan:
             raise ExportError(f"two inputs would have the signature key {', '.join(sorted(clash))}")
         if not self.specs:
             raise ExportError("inputs has no ArraySpec: there is nothing to decode")
+        if mask:
+            self.refuse_unsealed()
+        self.warn_of_twins()
         row = sum(spec.row_nbytes for spec in self.specs.values())
-        self.max_rows = max_rows or max(1, REQUEST_BUDGET // max(1, row))
+        self.max_rows = max_rows or max(1, REQUEST_BUDGET // max(1, row))  # from 1 on if given
         self.call = caller(model, inputs)
+
+    def refuse_unsealed(self) -> None:
+        """Masks need a seal in front of an inflater: a broken stream throws for the whole batch."""
+        for name, spec in self.specs.items():
+            if not spec.seal and any(codec.kind == "compressor" for codec in spec.codecs):
+                raise ExportError(
+                    f"input {name} is compressed without a seal, so a bad row cannot be masked: "
+                    "leave out seal=False"
+                )
+
+    def warn_of_twins(self) -> None:
+        """Sealed inputs with one fingerprint take each other's payloads."""
+        known: dict[str, str] = {}
+        for name, spec in self.specs.items():
+            twin = known.setdefault(spec.fingerprint, name)
+            if spec.seal and twin != name:
+                warnings.warn(
+                    f"inputs {twin} and {name} have the same spec, so a seal cannot notice that "
+                    "their payloads were swapped; give them labels",
+                    stacklevel=4,
+                )
 
     def bytes_function(self) -> Any:
         """Payloads in, the model's outputs out."""
@@ -171,19 +218,23 @@ class Plan:
     def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
         """The body of the bytes signature."""
         arrays = {name: payloads[name] for name in self.others}
+        packed = same_size({key: payloads[key] for key in self.keys.values()})
         statuses = []
         for name, spec in self.specs.items():
             key = self.keys[name]
             if self.mask:
                 arrays[name], status = spec.decode_checked(
-                    payloads[key], name=key, max_rows=self.max_rows
+                    packed[key], name=key, max_rows=self.max_rows
                 )
                 statuses.append(status)
             else:
-                arrays[name] = spec.decode_tensor(payloads[key], name=key, max_rows=self.max_rows)
+                arrays[name] = spec.decode_tensor(packed[key], name=key, max_rows=self.max_rows)
         results = self.results(arrays)
         for name, spec in self.outputs.items():
-            results[bytes_key(name)] = spec.encode_tensor(results.pop(name))
+            tensor = results.pop(name)
+            if bytes_key(name) in results:
+                raise ExportError(f"the model has another output {bytes_key(name)}")
+            results[bytes_key(name)] = spec.encode_tensor(tensor)
         if self.mask:
             if STATUS in results:
                 raise ExportError(f"the model has an output {STATUS}, which on_invalid='mask' adds")
@@ -192,8 +243,9 @@ class Plan:
 
     def results(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The model on arrays, its outputs by name."""
-        results = output_tensors(self.call(arrays), self.model)
-        if len(results) == 1 and len(self.outputs) == 1:
+        returned = self.call(arrays)
+        results = output_tensors(returned, self.model)
+        if len(results) == len(self.outputs) == 1 and tf.is_tensor(returned):  # without a name
             results = dict(zip(self.outputs, results.values(), strict=True))
         for name in self.outputs:
             if name not in results:
@@ -210,8 +262,13 @@ def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
     except (ExportError, SpecError):
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ExportError(f"the model could not be traced: {reason[0]}") from error
+        plain = re.sub(r"\x1b\[\d+m", "", str(error)).strip()  # Keras prints in bold
+        plain = plain.split("Arguments received by")[0] or type(error).__name__
+        if "in user code:" in plain:  # AutoGraph: frames, then the reason
+            plain = plain.strip().splitlines()[-1]
+        raise ExportError(
+            f"the model could not be traced: {' '.join(plain.split())[:500]}"
+        ) from error
 
 
 def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
@@ -219,90 +276,27 @@ def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
     module = holder(plan.model, functions.values())
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
-    except (AssertionError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever the model's own objects raise
         raise ExportError(
-            f"the model could not be saved: {' '.join(str(error).split())[:300]} (resources that "
-            "a plain function captures are found only when the model is a tf.Module or Keras)"
+            f"the model could not be saved: {' '.join(str(error).split())[:300]} (a table is found "
+            "where the model is the tf.Module or Keras model that holds it, not a function of it)"
         ) from error
-
-
-def verify(
-    plan: Plan,
-    path: Path,
-    signature: str,
-    arrays_signature: str | None,
-    sample: Mapping[str, Any],
-) -> None:
-    """Load the export as a server would and run every signature on one example."""
-    report = check(path)
-    if not report.ok:
-        raise ExportError(
-            "the export has ops that no stock server runs: " + "; ".join(report.problems)
-        )
-    unknown = set(sample) - set(plan.specs) - set(plan.others)
-    if unknown:
-        raise ExportError(f"sample names no input: {', '.join(sorted(unknown))}")
-    arrays = {name: sample_of(name, spec, sample) for name, spec in plan.specs.items()}
-    others = {name: passed_sample(name, spec, sample) for name, spec in plan.others.items()}
-    payloads = {plan.keys[name]: [payload(plan.specs[name], x)] for name, x in arrays.items()}
-    # Zeros and empty strings may be nothing that the model takes, as an image it is to decode.
-    certain = all(name in sample for name in (*plan.specs, *plan.others))
-    feeds = {SIGNATURE: {"batch": [b""]}, signature: {**payloads, **others}}
-    if arrays_signature is not None:
-        feeds[arrays_signature] = {**{name: x[None] for name, x in arrays.items()}, **others}
-    try:
-        with ServingSession(path) as session:
-            for name, feed in feeds.items():
-                try:
-                    session.run(name, feed)
-                except tf.errors.InvalidArgumentError as error:
-                    if certain or not others:
-                        raise
-                    warnings.warn(
-                        f"the export loads, but its signature {name} could not be run on zeros and "
-                        f"empty strings ({reason(error)}); pass sample= to prove that it runs",
-                        stacklevel=4,
-                    )
-    except tf.errors.OpError as error:
-        raise ExportError(f"a stock server could not run the export: {reason(error)}") from error
-
-
-def sample_of(name: str, spec: ArraySpec, sample: Mapping[str, Any]) -> np.ndarray:
-    """The given example of an input, or zeros."""
-    if name in sample:
-        return np.asarray(sample[name])
-    form = spec.chain.form
-    sides = zip(form.shape, form.max_shape, strict=True)
-    shape = [min(most, 64) if side is None else side for side, most in sides]
-    return np.zeros(shape, numpy_dtype(spec.dtype))
-
-
-def payload(spec: ArraySpec, array: np.ndarray) -> bytes:
-    """The payload of ``array``; of some other good array where zeros are outside the domain."""
-    try:
-        return spec.encode(array)
-    except EncodeError:
-        if array.any():
-            raise
-        return spec.chain.payload.filler()
-
-
-def passed_sample(name: str, spec: Any, sample: Mapping[str, Any]) -> Any:
-    """A batch of one for an input that is passed through; unknown dimensions are 1."""
-    if name in sample:
-        return [sample[name]] if isinstance(sample[name], bytes) else np.asarray(sample[name])[None]
-    shape = [side or 1 for side in (spec.shape.as_list() if spec.shape.rank is not None else [1])]
-    if spec.dtype == tf.string:
-        return np.full(shape, b"", object)
-    return np.zeros(shape, spec.dtype.as_numpy_dtype)
 
 
 def publish(built: Path, base: Path, version: int | None) -> Path:
     """Rename to a version directory; atomic, as it is on the same file system."""
-    numbers = [int(p.name) for p in base.iterdir() if p.name.isdecimal()]
-    number = version if version is not None else max(numbers, default=0) + 1
-    target = base / str(number)
-    if target.exists():
-        raise ExportError(f"{target} exists: versions are never overwritten")
-    os.rename(built, target)
-    return target
+    while True:
+        numbers = [int(p.name) for p in base.iterdir() if p.name.isdecimal()]
+        number = version if version is not None else max(numbers, default=0) + 1
+        target = base / str(number)
+        try:
+            if target.exists():  # an empty directory would be replaced
+                raise FileExistsError
+            os.rename(built, target)
+            return target
+        except OSError as error:
+            if error.errno not in (None, errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            if version is not None:
+                raise ExportError(f"{target} exists: versions are never overwritten") from None
+            # Another export took the number: the next one.

@@ -13,47 +13,81 @@ from ..extras import tensorflow as tf
 def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], Any]:
     """A function that calls ``model`` with a dict of its inputs, in inference mode.
 
-    A functional Keras model takes the dict itself; anything else takes keyword arguments, or, if
-    it has one input under another name, that input alone. ExportError where the names do not fit.
+    A Keras model that knows its inputs takes them in their own structure; anything else takes
+    keyword arguments, or, if it has one input under another name, that input alone. ExportError
+    where the names do not fit.
     """
     names = list(names)
     if not callable(model):
         raise ExportError(f"model is {type(model).__name__}, needs a callable, tf.Module or Keras")
     keras = is_keras(model)
+    if keras and getattr(model, "inputs", None):
+        return with_structure(model, names)
     call = model.call if keras and hasattr(model, "call") else model
-    mode: dict[str, Any] = {}
-    if keras:
-        # Through __call__, so that the model's own casts and masks happen.
-        mode = {"training": False} if "training" in parameters(call) else {}
-        declared = [tensor.name for tensor in getattr(model, "inputs", None) or []]
-        if declared and sorted(declared) == sorted(names):
-            return lambda arrays: model(dict(arrays), **mode)
-    wanted = parameters(call)
-    if all(name in wanted for name in names) or "**" in wanted:
+    wanted, required = parameters(call)
+    mode = {"training": False} if keras and "training" in wanted else {}
+    if not keras:  # AutoGraph for what users write; Keras brings its own
+        model = tf.function(model)
+    if all(name in wanted for name in names):
         return lambda arrays: model(**arrays, **mode)
     if len(names) == 1:
         return lambda arrays: model(arrays[names[0]], **mode)
-    takes = ", ".join(declared if keras and declared else wanted) or "none"
-    raise ExportError(f"inputs are named {', '.join(names)}, but the model takes: {takes}")
+    if keras and len(required) == 1:  # a subclass that takes a dict
+        return lambda arrays: model(dict(arrays), **mode)
+    if "**" in wanted:
+        return lambda arrays: model(**arrays, **mode)
+    raise not_named(names, wanted)
 
 
-def parameters(function: Any) -> list[str]:
-    """The names that a callable takes as keywords; ``**`` where it takes any."""
+def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """The call of a Keras model whose inputs are known: in the very structure that it was made of.
+
+    A dict by tensor names in its place would be flattened in another order where it is nested.
+    """
+    structure = model.inputs if len(model.inputs) == 1 else model.input
+    flat = tf.nest.flatten(structure)
+    if isinstance(structure, Mapping) and set(structure) == set(names):
+        return lambda arrays: model({key: arrays[key] for key in structure}, training=False)
+    if len(flat) == len(names) == 1:
+        return lambda arrays: model(arrays[names[0]], training=False)
+    declared = [tensor.name for tensor in flat]
+    if sorted(declared) != sorted(names):
+        raise not_named(names, declared)
+
+    def call(arrays: Mapping[str, Any]) -> Any:
+        ordered = [arrays[name] for name in declared]
+        return model(tf.nest.pack_sequence_as(structure, ordered), training=False)
+
+    return call
+
+
+def not_named(names: list[str], wanted: list[str]) -> ExportError:
+    """Raised where the names of the inputs are not those that the model knows."""
+    takes = ", ".join(wanted) or "none"
+    return ExportError(f"inputs are named {', '.join(names)}, but the model takes: {takes}")
+
+
+def parameters(function: Any) -> tuple[list[str], list[str]]:
+    """The names that a callable takes as keywords (``**`` for any), and those without a default."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return ["**"]
-    kinds = inspect.Parameter
-    return [
-        "**" if parameter.kind is kinds.VAR_KEYWORD else parameter.name
-        for parameter in signature.parameters.values()
-        if parameter.kind not in (kinds.VAR_POSITIONAL, kinds.POSITIONAL_ONLY)
-    ]
+        return ["**"], []
+    wanted, required = [], []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            wanted.append("**")
+        elif parameter.kind not in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+            wanted.append(parameter.name)
+            if parameter.default is parameter.empty:
+                required.append(parameter.name)
+    return wanted, required
 
 
 def is_keras(model: Any) -> bool:
     """Whether ``model`` is a Keras layer or model, without importing Keras."""
-    return any(kind.__module__.split(".")[0] == "keras" for kind in type(model).__mro__)
+    roots = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
+    return bool(roots & {"keras", "tf_keras"})
 
 
 def output_tensors(result: Any, model: Any) -> dict[str, Any]:
@@ -97,9 +131,7 @@ def resources(model: Any) -> Iterator[Any]:
         if id(item) in seen or not hasattr(item, "_trackable_children"):
             continue
         seen.add(id(item))
-        if isinstance(item, tf.saved_model.experimental.TrackableResource) or hasattr(
-            item, "_initialize"
-        ):
+        if isinstance(item, tf.saved_model.experimental.TrackableResource):
             yield item
         else:
             left.extend(item._trackable_children().values())

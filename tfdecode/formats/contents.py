@@ -111,7 +111,7 @@ def _decode(entries: Sequence[Entry], max_bytes: int) -> list[Array]:
         )
         raise FileError(
             f"{what} decodes to {needed} bytes, more than the limit of {max_bytes}; "
-            f"pass max_bytes={needed} if you trust the file"
+            "raise max_bytes if you trust the file"
         )
     arrays = [entry.read() for entry in entries]
     for array in arrays:

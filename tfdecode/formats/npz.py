@@ -14,6 +14,8 @@ from .contents import MAX_BYTES, Array, Contents, Entry, shown, view
 # savez writes no other; bz2 and lzma members could not be inflated in bounded steps.
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
+# numpy takes headers of up to 10,000 characters.
+_HEADER = 2**16
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
@@ -47,8 +49,10 @@ def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str) -> Entry
     if member.compress_type not in _METHODS:
         return f"compressed by zip method {member.compress_type}; save it by numpy.savez"
     with _failures(f"member {shown(key)} is damaged"), archive.open(member) as stream:
-        header = npy.read_header(stream)
-        start = stream.tell()
+        # numpy reads as much as a header claims to have before it compares that with its limit.
+        beginning = io.BytesIO(stream.read(_HEADER))
+        header = npy.read_header(beginning)
+        start = beginning.tell()
     if header.refusal:
         return header.refusal
 

@@ -14,6 +14,8 @@ def map_strings(function: Callable[[Any], Any], data: Any) -> Any:
     MapDefun starts a row in 2 to 3 us, map_fn in 6 to 8; neither pays off on rows of a few
     kilobytes, where ops that take a whole batch are faster.
     """
+    if tf.executing_eagerly():  # where MapDefun would be traced anew at each call
+        return tf.map_fn(function, data, fn_output_signature=tf.string)
     signature = [tf.TensorSpec(data.shape[1:], data.dtype)]
     traced = tf.function(function, input_signature=signature, autograph=False)
     mapped = tf.raw_ops.MapDefun(

@@ -5,13 +5,9 @@ from __future__ import annotations
 import enum
 import zlib
 from dataclasses import dataclass, replace
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..extras import tensorflow as tf
-
-if TYPE_CHECKING:
-    from ..codecs.form import ArrayForm
 
 
 class Status(enum.IntEnum):
@@ -29,7 +25,8 @@ class Check:
     """One thing that every row was checked for."""
 
     passed: Any  # [B] bool
-    got: Any  # [B], the number that the message shows
+    #: The number that the message shows: [B], or a function from the row's index to a scalar.
+    got: Any
     status: Status
     message: str  # with one {} for the number
 
@@ -55,7 +52,7 @@ class Rows:
     verified: bool = False
 
     def check(self, passed: Any, got: Any, status: Status, message: str) -> Rows:
-        """Narrow ``ok`` by ``passed`` [B]; ``got`` [B] fills the ``{}`` of ``message``."""
+        """Narrow ``ok`` by ``passed`` [B]; ``got`` fills the ``{}`` of ``message``."""
         check = Check(passed, got, status, message)
         ok = passed if self.ok is None else tf.logical_and(self.ok, passed)
         return replace(self, ok=ok, checks=(*self.checks, check), unguarded=True)
@@ -81,14 +78,29 @@ class Rows:
         data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, swapped)
         return replace(self, data=data, unguarded=False)
 
-    def count(self, flags: Any) -> Any:
-        """How many of ``flags`` (bool, laid out as ``data``) are set in each row: [B] int64."""
-        flags = tf.cast(flags, tf.int64)
+    def check_elements(self, wrong: Any, status: Status, message: str) -> Rows:
+        """Narrow ``ok`` to rows without a ``wrong`` element (bool, laid out as ``data``).
+
+        How many there are, for the ``{}`` of ``message``, is counted in the failing row only:
+        counting in all takes 8 bytes for each element of the batch.
+        """
         if self.lengths is None:
-            return tf.reduce_sum(tf.reshape(flags, self.matrix_shape(flags)), axis=1)
-        ends = tf.cumsum(self.lengths)
-        sums = tf.concat([tf.zeros([1], tf.int64), tf.cumsum(flags)], 0)
-        return tf.gather(sums, ends) - tf.gather(sums, ends - self.lengths)
+            wrong = tf.reshape(wrong, self.matrix_shape(wrong))
+            bad = tf.reduce_any(wrong, axis=1)
+        else:
+            ends = tf.cumsum(self.lengths)
+            at = tf.searchsorted(ends, tf.reshape(tf.where(wrong), [-1]), side="right")
+            shape = tf.stack([self.size])
+            bad = tf.scatter_nd(at[:, tf.newaxis], tf.ones_like(at), shape) > 0
+
+        def count(row: Any) -> Any:
+            if self.lengths is None:
+                flags = tf.gather(wrong, row)
+            else:
+                flags = wrong[ends[row] - self.lengths[row] : ends[row]]
+            return tf.math.count_nonzero(flags)
+
+        return self.check(tf.logical_not(bad), count, status, message)
 
     def matrix_shape(self, tensor: Any) -> Any:
         """``[B, elements of a row]``, for dense data (B may be 0, so -1 could not be inferred)."""
@@ -112,7 +124,8 @@ class Rows:
             message = tf.constant("")
             for check in reversed(self.checks):
                 before, after = check.message.split("{}")
-                number = tf.strings.as_string(tf.gather(check.got, row))
+                got = check.got(row) if callable(check.got) else tf.gather(check.got, row)
+                number = tf.strings.as_string(got)
                 text = tf.strings.join([before, number, after])
                 message = tf.where(tf.gather(check.passed, row), message, text)
             message = tf.strings.join([f"{name}: row ", tf.strings.as_string(row), " ", message])
@@ -144,39 +157,6 @@ class Rows:
         lengths = tf.where(self.ok, self.lengths, 0)
         return replace(self, data=tf.boolean_mask(self.data, keep), lengths=lengths)
 
-    def agree(self, form: ArrayForm, name: str) -> Any:
-        """Flat data as ``[B, *shape]``; fails unless all rows are as long as the first."""
-        length = tf.reduce_max(tf.concat([self.lengths, [0]], 0))
-
-        def fail() -> Any:
-            row = tf.argmin(tf.cast(tf.equal(self.lengths, length), tf.int32))
-            numbers = (row, tf.gather(self.lengths, row) // form.stride, length // form.stride)
-            row, got, needed = (tf.strings.as_string(number) for number in numbers)
-            message = [f"{name}: row ", row, " has ", got, " along the None dimension, another "]
-            message += [needed, ": decode_ragged takes rows that differ"]
-            return failed(tf.strings.join(message), self.data)
-
-        data = tf.cond(tf.reduce_all(tf.equal(self.lengths, length)), lambda: self.data, fail)
-        return tf.reshape(data, self.dense_shape(form, length))
-
-    def pad(self, form: ArrayForm) -> Any:
-        """Flat data as ``[B, *shape]``, zeros behind the end of the ``None`` dimension."""
-        length = tf.reduce_max(tf.concat([self.lengths, [0]], 0))
-        axis = form.unknown_axis or 0
-        before = prod(form.max_shape[:axis])
-        # Runs of one row: as many as there are elements before the None axis.
-        runs = tf.repeat(self.lengths // before, tf.fill([self.size], before))
-        ragged = tf.RaggedTensor.from_row_lengths(self.data, runs, validate=False)
-        run = length // before
-        flat = ragged.to_tensor(shape=tf.stack([tf.cast(self.size, tf.int64) * before, run]))
-        return tf.reshape(flat, self.dense_shape(form, length))
-
-    def dense_shape(self, form: ArrayForm, length: Any) -> Any:
-        """``[B, *shape]`` for rows of ``length`` elements."""
-        size = tf.cast(self.size, tf.int64)
-        sides = [length // form.stride if side is None else side for side in form.shape]
-        return tf.stack([size, *sides])
-
 
 def failed(message: Any, data: Any) -> Any:
     """``data``, behind an assertion that always fails with ``message``."""
@@ -198,3 +178,20 @@ def admit(payloads: Any, size: Any, max_rows: int, name: str) -> Any:
         return failed(tf.strings.join([f"{name}: batch has ", got, text]), payloads)
 
     return tf.cond(size <= max_rows, lambda: payloads, refuse)
+
+
+def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
+    """``{name: [B]}``; fails unless every ``B`` is the same: two rows would share a third's."""
+    names = list(payloads)
+    first = tf.size(payloads[names[0]])
+    checked = dict(payloads)
+    for name in names[1:]:
+        size = tf.size(payloads[name])
+
+        def fail(name: str = name, size: Any = size) -> Any:
+            text = [f"{name}: batch has ", size, f" rows, {names[0]} has ", first]
+            joined = [x if isinstance(x, str) else tf.strings.as_string(x) for x in text]
+            return failed(tf.strings.join(joined), payloads[name])
+
+        checked[name] = tf.cond(tf.equal(size, first), lambda n=name: payloads[n], fail)
+    return checked

@@ -78,13 +78,8 @@ class Raw(Container):
         rows = replace(rows, data=data, lengths=lengths, unguarded=False)
         if form.dtype == "bool":
             if not rows.verified:
-                foreign = rows.count(data > 1)
-                rows = rows.check(
-                    tf.equal(foreign, 0),
-                    foreign,
-                    Status.VALUE,
-                    "has {} bytes other than 0 and 1, needs bool",
-                )
+                message = "has {} bytes other than 0 and 1, needs bool"
+                rows = rows.check_elements(data > 1, Status.VALUE, message)
             return replace(rows, data=tf.cast(data, tf.bool))
         if read_as != form.dtype:
             return replace(rows, data=tf.bitcast(data, form.dtype))

@@ -48,20 +48,17 @@ class AsType(Filter):
         if not exact_cast(self.dtype, form.dtype):
             exact = survives(y, x)
             if not exact.all():
-                raise DecodeError(f"payload is not exact in {form.dtype}: {first(y, exact)}")
+                count = np.count_nonzero(~exact)  # which values, no message about a payload says
+                raise DecodeError(f"payload has {count} values that are not exact in {form.dtype}")
         return x
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         y = rows.data
         x = cast_tensor(y, form.dtype)
         if not exact_cast(self.dtype, form.dtype) and not rows.verified:
-            count = rows.count(tf.logical_not(tensor_survives(y, x)))
-            rows = rows.check(
-                tf.equal(count, 0),
-                count,
-                Status.VALUE,
-                f"has {{}} values of {self.dtype} that are not exact in {form.dtype}",
-            )
+            wrong = tf.logical_not(tensor_survives(y, x))
+            message = f"has {{}} values of {self.dtype} that are not exact in {form.dtype}"
+            rows = rows.check_elements(wrong, Status.VALUE, message)
         return replace(rows, data=x)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:

@@ -1,4 +1,4 @@
-"""Running a SavedModel as a server does: the session loader in a fresh graph."""
+"""SavedModels on disk: which version is the newest, and running one as a server does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..extras import tensorflow as tf
+from .errors import FileError
+from .extras import tensorflow as tf
 
 
 class ServingSession:
@@ -70,3 +71,16 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def version_directory(model: Path) -> Path:
+    """``model`` if it is a SavedModel, else its newest version, as TensorFlow Serving picks it."""
+    if (model / "saved_model.pb").exists():
+        return model
+    try:
+        versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]
+    except OSError as error:
+        raise FileError(f"{model}: cannot be read: {error.strerror}") from None
+    if not versions:
+        raise FileError(f"{model}: holds neither a SavedModel nor versions of one")
+    return max(versions, key=lambda p: int(p.name))
