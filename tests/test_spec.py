@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pickle
 from typing import Any
 
 import ml_dtypes
@@ -309,3 +311,39 @@ def test_a_spec_is_a_value() -> None:
     with pytest.raises(AttributeError):
         spec.shape = (3,)  # type: ignore[misc]
     assert len({spec, tfd.ArraySpec([2], np.uint8, ["raw"])}) == 1
+
+
+@pytest.mark.parametrize("chain", ["raw", "raw|seal", "zlib", "astype:uint8|zlib:9"])
+@pytest.mark.parametrize("seal", [None, False])
+def test_a_spec_survives_pickle_and_replace(chain: str, seal: bool | None) -> None:
+    if "seal" in chain and seal is False:
+        return
+    spec = tfd.ArraySpec((2, 3), "float32", chain, seal=seal, label="pose")
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert dataclasses.replace(spec) == spec
+    assert dataclasses.replace(spec, label="seg") == tfd.ArraySpec(
+        (2, 3), "float32", chain, seal=seal, label="seg"
+    )
+
+
+def test_a_masked_array_is_refused_because_its_mask_would_be_lost() -> None:
+    masked = np.ma.masked_array(np.zeros(3, "float32"), [True, False, False])
+    with pytest.raises(tfd.EncodeError, match="array is masked"):
+        tfd.ArraySpec((3,), "float32").encode(masked)
+
+
+@pytest.mark.parametrize("chain", ["seal|zlib", "seal|seal", "raw|seal|zlib"])
+def test_a_seal_is_the_last_step_or_none(chain: str) -> None:
+    with pytest.raises(tfd.SpecError, match="a seal that is not its last step"):
+        tfd.ArraySpec((3,), "float32", chain)
+
+
+def test_a_chain_has_at_most_16_steps() -> None:
+    with pytest.raises(tfd.SpecError, match="chain has 17 steps, at most 16 can be"):
+        tfd.ArraySpec((3,), "float32", ["zlib"] * 17)
+
+
+def test_a_message_is_short_whatever_it_quotes() -> None:
+    with pytest.raises(tfd.SpecError) as caught:
+        tfd.ArraySpec((3,), "x" * 10**6)
+    assert len(str(caught.value)) < 5000

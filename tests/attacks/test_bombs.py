@@ -135,3 +135,57 @@ measure(attack)
     )
     assert outcome == "refused"
     assert peak < 32 * MIB
+
+
+def test_an_npz_whose_header_claims_to_be_huge_is_not_inflated(tmp_path: Path) -> None:
+    outcome, peak = run(
+        f"""
+import io, zipfile
+def npz(claim):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        head = b"\\x93NUMPY\\x02\\x00" + claim.to_bytes(4, "little")
+        archive.writestr("a.npy", head + b" " * claim)
+    return file.getvalue()
+path = {str(tmp_path / "a.npz")!r}
+def attack(name):
+    open(path, "wb").write(small if name == "warm up" else big)
+    try:
+        tfd.load(path, max_bytes=1000)
+    except tfd.FileError as error:
+        assert "member a is damaged" in str(error)
+        return "refused"
+small, big = npz(1000), npz(200_000_000)
+measure(attack)
+""",
+        tensorflow=False,
+    )
+    assert outcome == "refused" and peak < 20 * MIB
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "chain", "multiple"),
+    [
+        ((None,), "bool", "raw", 8),
+        ((None, 4), "uint8", "transpose:1,0|zlib", 8),
+        ((4, 2**20), "bool", "raw", 8),
+        ((4, 2**20), "float32", "astype:float64|raw", 14),
+    ],
+)
+def test_what_decoding_takes_is_a_small_multiple_of_what_it_gives(
+    shape: tuple[int | None, ...], dtype: str, chain: str, multiple: int
+) -> None:
+    outcome, peak = run(
+        f"""
+most = [2**20 if side is None else side for side in {shape}]
+spec = tfd.ArraySpec({shape}, {dtype!r}, {chain!r}, max_shape=most)
+payload = spec.encode(np.ones(most, {dtype!r}))
+decode = graph(spec.decode_tensor)
+def attack(name):
+    return len(decode(tf.constant([payload] * (16 if name == "attack" else 1))))
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    decoded = 16 * 4 * MIB * {"float32": 4}.get(dtype, 1) // (4 if shape == (None,) else 1)
+    assert outcome == "16" and peak < multiple * decoded
