@@ -33,4 +33,6 @@ def export(directory: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: export_v1.py DIRECTORY, which must not exist yet")
     export(sys.argv[1])

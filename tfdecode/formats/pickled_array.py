@@ -10,12 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import FileError, MissingExtraError
-from ..extras import LazyModule
+from ..dtypes import numpy_dtype
+from ..errors import FileError
 from .contents import Array, Buffer, checked_shape, unreadable, view
 from .unpickler import Call, Global
-
-_ml_dtypes: Any = LazyModule("ml_dtypes")  # comes with TensorFlow; only bfloat16 arrays need it
 
 # NumPy 2 renamed numpy.core to numpy._core; files of both are about.
 _CORES = ("numpy.core", "numpy._core")
@@ -125,11 +123,7 @@ def _dtype(record: object) -> np.dtype[Any] | str:
             return f"array of dtype {code}; save it as plain numbers"
         if (order, structure, itemsize) != ("<", [None] * 3, 2):
             raise _damaged("dtype")
-        try:
-            bfloat16: np.dtype[Any] = np.dtype(_ml_dtypes.bfloat16)
-        except MissingExtraError as error:
-            return f"bfloat16 array; {error}"
-        return bfloat16
+        return numpy_dtype("bfloat16")
     if type(code) is not str or not code[1:].isdecimal():
         raise _damaged("dtype")
     if code not in _CODES:
