@@ -102,7 +102,8 @@ class ArraySpec:
             raise SpecError("seal=False for a chain that names seal: leave one of them out")
         put(self, "codecs", codecs if sealed or not seal else (*codecs, Seal()))
         put(self, "seal", seal)
-        put(self, "chain", Chain(tuple(c.bind(self.fingerprint) for c in self.codecs), form))
+        names = self.fingerprint, self.canonical_json
+        put(self, "chain", Chain(tuple(codec.bind(*names) for codec in self.codecs), form))
 
     def __repr__(self) -> str:
         text = f"{self.shape}, {self.dtype!r}, codecs={self.chain.text!r}"
@@ -294,8 +295,12 @@ class ArraySpec:
         """SHA-256 of the canonical JSON, as hex: equal where payloads mean the same."""
         import hashlib  # OpenSSL behind it takes 3 ms, a tenth of what importing tfdecode takes
 
-        text = json.dumps(self.to_dict(wire=True), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        return hashlib.sha256(self.canonical_json.encode("ascii")).hexdigest()
+
+    @cached_property
+    def canonical_json(self) -> str:
+        """The JSON text that says what payloads mean: without what only encoders use."""
+        return json.dumps(self.to_dict(wire=True), sort_keys=True, separators=(",", ":"))
 
     def to_json(self) -> str:
         """The spec as JSON, its fingerprint with it."""

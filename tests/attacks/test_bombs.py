@@ -189,3 +189,23 @@ measure(attack)
     )
     decoded = 16 * 4 * MIB * {"float32": 4}.get(dtype, 1) // (4 if shape == (None,) else 1)
     assert outcome == "16" and peak < multiple * decoded
+
+
+def test_a_png_inflates_to_its_spec_and_not_further() -> None:
+    outcome, peak = run(
+        """
+from tfdecode.codecs.containers.png_image import END, chunk
+spec = tfd.ArraySpec((600, 500), "uint8", "png")
+good = spec.encode(np.zeros((600, 500), "u1"))
+bomb = good[:33] + chunk(b"IDAT", zlib.compress(bytes(250_000_000), 9)) + END
+decode = graph(spec.decode_tensor)
+def attack(name):
+    try:
+        return decode([good if name == "warm up" else bomb]).shape[0]
+    except tf.errors.InvalidArgumentError:
+        return "refused"
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome in ("1", "refused") and peak < 20 * MIB

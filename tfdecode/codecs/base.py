@@ -74,8 +74,8 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         """The fields that are the configuration."""
         return [option for option in fields(cls) if "bound_by_spec" not in option.metadata]
 
-    def bind(self, fingerprint: str) -> AnyCodec:
-        """This codec inside the spec of that fingerprint."""
+    def bind(self, fingerprint: str, description: str) -> AnyCodec:
+        """This codec inside the spec of that fingerprint and canonical JSON."""
         return self
 
     def to_dict(self, *, wire: bool = False) -> dict[str, Any]:

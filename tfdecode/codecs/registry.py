@@ -5,6 +5,7 @@ from __future__ import annotations
 from .base import AnyCodec
 from .compressors.seal import Seal
 from .compressors.zlib import Zlib
+from .containers.png import Png
 from .containers.raw import Raw
 from .filters.astype import AsType
 from .filters.transpose import Transpose
@@ -15,6 +16,7 @@ CODECS: dict[str, type[AnyCodec]] = {
         Transpose,
         AsType,
         Raw,
+        Png,
         Zlib,
         Seal,
     )

@@ -18,6 +18,7 @@ class Status(enum.IntEnum):
     DAMAGED = 2  #: a compressed stream or its checksum is wrong
     SEAL = 3  #: the seal does not match: damage, another input's payload, or another spec
     VALUE = 4  #: a value that the spec's dtype cannot hold exactly
+    HEADER = 5  #: the header of a container is not the one of the spec
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ class Seal(Compressor):
     name = "seal"
     key: bytes = bound_by_spec(b"")
 
-    def bind(self, fingerprint: str) -> Seal:
+    def bind(self, fingerprint: str, description: str) -> Seal:
         return replace(self, key=bytes.fromhex(fingerprint)[:16])
 
     def resolve(self, form: BytesForm) -> BytesForm:

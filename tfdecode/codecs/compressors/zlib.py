@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import map_strings
+from ...graph.each import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Compressor, encoder_only
 from ..form import BytesForm
@@ -120,7 +120,7 @@ def inflate(packed: Any, form: BytesForm) -> Any:
     """
     if form.most < 2**15:
         return tf.io.decode_compressed(packed, "ZLIB")
-    return map_strings(lambda row: tf.io.decode_compressed(row, "ZLIB"), packed)
+    return map_rows(lambda row: tf.io.decode_compressed(row, "ZLIB"), packed)
 
 
 def adler32(strings: Any, most: int) -> Any:

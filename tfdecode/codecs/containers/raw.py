@@ -10,7 +10,7 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import map_strings
+from ...graph.each import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Container
 from ..form import ArrayForm, BytesForm
@@ -35,14 +35,7 @@ class Raw(Container):
         return BytesForm(form.min_nbytes, form.max_nbytes, lambda: self.filler(form))
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
-        if form.dtype == "bool" and x.size:
-            foreign = np.argwhere(little_endian(x).view(np.uint8) > 1)
-            if len(foreign):
-                raise EncodeError(
-                    f"array is bool with a byte other than 0 and 1 at index {foreign[0].tolist()}; "
-                    "make it anew by array != 0"
-                )
-        return little_endian(x).tobytes()
+        return checked_bool(little_endian(x)).tobytes()
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
         row = form.stride * ITEM_SIZES[form.dtype]
@@ -77,10 +70,7 @@ class Raw(Container):
         data = tf.reshape(tf.io.decode_raw(data, read_as), shape)
         rows = replace(rows, data=data, lengths=lengths, unguarded=False)
         if form.dtype == "bool":
-            if not rows.verified:
-                message = "has {} bytes other than 0 and 1, needs bool"
-                rows = rows.check_elements(data > 1, Status.VALUE, message)
-            return replace(rows, data=tf.cast(data, tf.bool))
+            return bool_rows(rows)
         if read_as != form.dtype:
             return replace(rows, data=tf.bitcast(data, form.dtype))
         return rows
@@ -90,6 +80,25 @@ class Raw(Container):
         if form.unknown_axis is not None:
             raise SpecError(f"codec raw cannot encode the None dimension of {form} in a graph")
         return replace(rows, data=raw_bytes(rows.data, nbytes))
+
+
+def checked_bool(x: np.ndarray) -> np.ndarray:
+    """``x``; EncodeError for a bool array that holds other bytes than 0 and 1."""
+    if x.dtype == np.bool_ and x.size and int(x.view(np.uint8).max()) > 1:
+        index = np.argwhere(x.view(np.uint8) > 1)[0].tolist()
+        raise EncodeError(
+            f"array is bool with a byte other than 0 and 1 at index {index}; "
+            "make it anew by array != 0"
+        )
+    return x
+
+
+def bool_rows(rows: Rows) -> Rows:
+    """uint8 data as bool; a row with bytes other than 0 and 1 is bad."""
+    if not rows.verified:
+        message = "has {} bytes other than 0 and 1, needs bool"
+        rows = rows.check_elements(rows.data > 1, Status.VALUE, message)
+    return replace(rows, data=tf.cast(rows.data, tf.bool))
 
 
 def raw_bytes(data: Any, nbytes: int) -> Any:
@@ -104,4 +113,4 @@ def raw_bytes(data: Any, nbytes: int) -> Any:
         text = tf.io.serialize_tensor(row)
         return tf.strings.substr(text, tf.strings.length(text) - nbytes, nbytes)
 
-    return map_strings(one, data)
+    return map_rows(one, data)

@@ -1,0 +1,141 @@
+"""PNG images of one strict form, written and read with numpy (PNG specification, RFC 2083).
+
+Signature, IHDR, perhaps one tEXt, one IDAT, IEND: nothing else can stand in such a file, so a
+reader inflates exactly what IHDR announces and nothing that hides in another chunk.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...errors import DecodeError
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\0\0\0\0IEND\xaeB`\x82"
+COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # samples of a pixel -> grey, RGB, RGBA
+NONE, SUB, UP, AVERAGE, PAETH = range(5)
+
+
+@dataclass(frozen=True)
+class Image:
+    """The form of an image: what its IHDR says."""
+
+    width: int
+    height: int
+    samples: int  # of a pixel: 1, 3 or 4
+    depth: int  # bits of a sample: 8 or 16
+
+    @cached_property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel: how far back the filters look."""
+        return self.samples * self.depth // 8
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Bytes of one row of pixels, without its filter byte."""
+        return self.width * self.pixel_bytes
+
+    @cached_property
+    def data_bytes(self) -> int:
+        """What IDAT inflates to: each row behind its filter byte."""
+        return self.height * (self.row_bytes + 1)
+
+    @cached_property
+    def head(self) -> bytes:
+        """Signature and IHDR: the first 33 bytes of every such file."""
+        color = COLOR_TYPES[self.samples]
+        header = struct.pack(">IIBBBBB", self.width, self.height, self.depth, color, 0, 0, 0)
+        return SIGNATURE + chunk(b"IHDR", header)
+
+    def filtered(self, rows: np.ndarray, kind: int) -> bytes:
+        """``rows`` uint8 ``[height, row_bytes]`` under one filter, each behind its filter byte."""
+        data = np.empty((self.height, self.row_bytes + 1), np.uint8)
+        data[:, 0] = kind
+        out = data[:, 1:]
+        out[...] = rows
+        if kind == SUB:
+            out[:, self.pixel_bytes :] -= rows[:, : -self.pixel_bytes]
+        elif kind == UP:
+            out[1:] -= rows[:-1]
+        return data.tobytes()
+
+    def unfiltered(self, data: bytes) -> np.ndarray:
+        """The reverse, for all five filters, mixed as they come: uint8 ``[height, row_bytes]``."""
+        lines = np.frombuffer(data, np.uint8).reshape(self.height, self.row_bytes + 1)
+        kinds: np.ndarray = lines[:, 0]
+        rows: np.ndarray = lines[:, 1:].copy()
+        if kinds.size and kinds.max() > PAETH:
+            raise DecodeError(f"image has the row filter {kinds.max()}, needs 0 to {PAETH}")
+        step = self.pixel_bytes
+        shape = (self.width, step)
+        for kind in (NONE, SUB):  # rows that need no other row: all at once
+            chosen = kinds == kind
+            if kind == SUB and chosen.any():
+                pixels = rows[chosen].reshape(-1, *shape)
+                rows[chosen] = pixels.cumsum(axis=1, dtype=np.uint8).reshape(-1, self.row_bytes)
+        if (kinds == UP).all():
+            return np.cumsum(rows, axis=0, dtype=np.uint8)
+        above: np.ndarray = np.zeros(self.row_bytes, np.uint8)
+        for row, kind in zip(rows, kinds, strict=True):
+            if kind == UP:
+                row += above
+            elif kind in (AVERAGE, PAETH):
+                unfilter_row(row.reshape(shape), above.reshape(shape), kind)
+            above = row
+        return rows
+
+    def heads(self, text: bytes) -> tuple[bytes, bytes]:
+        """All that may stand before IDAT: signature, IHDR and a tEXt chunk, or not that."""
+        return self.head + chunk(b"tEXt", text), self.head
+
+    def read(self, data: bytes, text: bytes) -> np.ndarray:
+        """The rows of a file of this form; DecodeError for any other."""
+        head = next((head for head in self.heads(text) if data.startswith(head)), None)
+        if head is None:
+            raise DecodeError(f"payload has {len(data)} bytes without the PNG header of its spec")
+        body = data[len(head) : -len(END)]
+        packed = body[8:-4]
+        if body[:4] != len(packed).to_bytes(4, "big") or body[4:8] != b"IDAT":
+            body = b""
+        if not body or not data.endswith(END):
+            raise DecodeError(
+                f"payload has {len(data)} bytes that are not one IDAT and IEND "
+                "behind its PNG header"
+            )
+        if body != chunk(b"IDAT", packed):
+            raise DecodeError("payload has a PNG image with a wrong CRC")
+        inflater = zlib.decompressobj()
+        try:
+            inflated = inflater.decompress(packed, self.data_bytes + 1)
+        except zlib.error as error:
+            raise DecodeError(f"payload has a damaged PNG image: {error}") from None
+        if len(inflated) != self.data_bytes or not inflater.eof or inflater.unused_data:
+            raise DecodeError(
+                f"payload has a PNG image of {len(inflated)} bytes, needs {self.data_bytes}"
+            )
+        return self.unfiltered(inflated)
+
+
+def unfilter_row(row: np.ndarray, above: np.ndarray, kind: int) -> None:
+    """Undo Average or Paeth in place: [width, bytes of a pixel], a pixel after the other."""
+    left = np.zeros(row.shape[1], np.int32)
+    corner = left
+    for pixel, over in zip(row, above.astype(np.int32), strict=True):
+        if kind == AVERAGE:
+            guess = (left + over) // 2
+        else:
+            estimate = left + over - corner
+            a, b, c = (np.abs(estimate - x) for x in (left, over, corner))
+            guess = np.where((a <= b) & (a <= c), left, np.where(b <= c, over, corner))
+        pixel += guess.astype(np.uint8)
+        left, corner = pixel.astype(np.int32), over
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """One chunk of a PNG: length, type, data, CRC-32."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
