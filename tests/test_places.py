@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tests.saved_models import PYTHON_OPS, ops
+from tfdecode.exporting.check import PYTHON_OPS, nodes
 
 SPECS = {
     "raw": tfd.ArraySpec((2, 3), "float32"),
@@ -142,7 +142,7 @@ def test_a_serialized_graph_runs_in_a_process_without_tfdecode(tmp_path: Path) -
             tf.identity(spec.decode_tensor(payloads, name=f"{name}_bytes"), name=name)
             (tmp_path / f"{name}.payload").write_bytes(spec.encode(array_of(spec)))
     definition = graph.as_graph_def()
-    assert not PYTHON_OPS & set(ops(definition))
+    assert not PYTHON_OPS & {node.op for _, node in nodes(definition)}
     (tmp_path / "graph.pb").write_bytes(definition.SerializeToString())
     run(IMPORTED, tmp_path)
     for name, spec in specs.items():

@@ -160,12 +160,12 @@ class Plan:
         self.call = caller(model, inputs)
 
     def refuse_unsealed(self) -> None:
-        """Masks need a seal in front of an inflater: a broken stream throws for the whole batch."""
+        """Masks need a seal in front of what throws for the whole batch."""
         for name, spec in self.specs.items():
-            if not spec.seal and any(codec.kind == "compressor" for codec in spec.codecs):
+            if not spec.seal and any(codec.throws for codec in spec.codecs):
                 raise ExportError(
                     f"input {name} is compressed without a seal, so a bad row cannot be masked: "
-                    "leave out seal=False"
+                    "seal=True adds one"
                 )
 
     def warn_of_twins(self) -> None:

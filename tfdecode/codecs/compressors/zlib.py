@@ -43,6 +43,7 @@ class Zlib(Compressor):
     """
 
     name = "zlib"
+    throws = True
     level: int = encoder_only(6)
     max_packed: int | None = None
 

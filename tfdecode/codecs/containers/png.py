@@ -47,6 +47,7 @@ class Png(Container):
     """
 
     name = "png"
+    throws = True
     layout: Literal["planar", "interleaved"] = "planar"
     level: int = encoder_only(2)
     describe: bool = encoder_only(True)
