@@ -40,8 +40,8 @@ class Png(Container):
     Parameters
     ----------
     layout : "planar" or "interleaved"
-    level : how hard the encoder tries: 1 to 3 by isa-l, 4 to 9 by zlib. isa-l at 2 deflates flat
-        data 4 to 20 times as fast as ``cv2.imencode``, to 0.2 to 0.7 of its size
+    level : how hard the encoder tries: 1 to 3 by isa-l, 4 to 9 by zlib. At 2 a label map and pose
+        discs deflated 12 and 30 times as fast as at 6, to 1.6 and 1.3 times the size
     describe : whether a tEXt chunk carries the spec, for tools; decoders take files with and
         without one
     """
@@ -236,7 +236,7 @@ def best_filter(image: Image, rows: np.ndarray) -> int:
 
 
 #: Bytes that `best_filter` looks at.
-SAMPLE = 2**16
+SAMPLE = 2**14
 
 
 def deflate(data: bytes, level: int) -> bytes:
