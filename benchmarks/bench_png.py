@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfdecode as tfd
+from tfdecode.codecs.containers.png import mosaic
 
 from .bench_overhead import save
 from .report import Table
@@ -38,7 +39,7 @@ def main() -> Table:
     rows = []
     for name, (chain, x) in inputs().items():
         spec = tfd.ArraySpec(x.shape, x.dtype, codecs=chain)
-        image = spec.codecs[0].mosaic(spec.chain.form).image  # type: ignore[attr-defined]
+        image = mosaic(spec.chain.form, spec.codecs[0].to_dict().get("layout", "planar")).image
         shape = (image.height, image.width, image.samples)
         dtype = tf.uint16 if image.depth == 16 else tf.uint8
 
