@@ -36,6 +36,9 @@ def laid_out(draw: st.DrawFn, array: np.ndarray) -> np.ndarray:
     return draw(st.sampled_from(list(layouts(array))))
 
 
+CHAINS = [[], ["seal"], ["zlib"], ["zlib:1", "seal"], ["zlib:9"], ["deflate"], ["deflate", "zlib"]]
+
+
 @st.composite
 def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
     """A spec with any chain of this package, and an array of its domain."""
@@ -57,7 +60,7 @@ def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
     if any("bool" in name for name in filters):
         small = npst.arrays(np.uint8, shape, elements=st.integers(0, 1))
         numbers = small.map(lambda x: x.astype(numpy_dtype(dtype)))
-    compressors = draw(st.sampled_from([[], ["seal"], ["zlib"], ["zlib:1", "seal"], ["zlib:9"]]))
+    compressors = draw(st.sampled_from(CHAINS))
     chain = "|".join([*filters, "raw", *compressors])
     seal = None if "seal" in compressors else draw(st.sampled_from([None, False, True]))
     return tfd.ArraySpec(shape, dtype, chain, seal=seal), draw(numbers)

@@ -194,7 +194,7 @@ measure(attack)
 def test_a_png_inflates_to_its_spec_and_not_further() -> None:
     outcome, peak = run(
         """
-from tfdecode.codecs.containers.png_image import END, chunk
+from tfdecode.codecs.png_image import END, chunk
 spec = tfd.ArraySpec((600, 500), "uint8", "png")
 good = spec.encode(np.zeros((600, 500), "u1"))
 bomb = good[:33] + chunk(b"IDAT", zlib.compress(bytes(250_000_000), 9)) + END
@@ -209,3 +209,30 @@ measure(attack)
         tensorflow=True,
     )
     assert outcome in ("1", "refused") and peak < 20 * MIB
+
+
+@pytest.mark.parametrize("shape", [(300_000,), (None,)], ids=["fixed", "varying"])
+def test_deflate_inflates_to_its_spec_and_not_further(shape: tuple[int | None]) -> None:
+    """However much is in the stream, and however much the row claims."""
+    outcome, peak = run(
+        f"""
+spec = tfd.ArraySpec({shape}, "uint8", "deflate", max_shape=[300_000], seal=False)
+good = spec.encode(np.zeros(300_000, "u1"))
+stream = zlib.compress(bytes(250_000_000), 9)
+packed = stream + zlib.crc32(b"IDAT" + stream).to_bytes(4, "big")
+bomb = (good[:8] if spec.max_shape else b"") + packed
+claim = (2**31 - 1).to_bytes(4, "little") + good[4:]
+decode = graph(spec.decode_tensor)
+def attack(name):
+    for row in ([good] if name == "warm up" else [bomb, claim]):
+        try:
+            decode([row]).shape[0]
+        except tf.errors.InvalidArgumentError as error:
+            if row is claim and spec.max_shape:
+                assert "row 0 is 2147483647 bytes deflated, needs 0 to 300000" in error.message
+    return "bounded"
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome == "bounded" and peak < 20 * MIB

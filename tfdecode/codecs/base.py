@@ -71,6 +71,15 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
             f"codec {self.name} cannot encode in a graph: no stock op does what it needs"
         )
 
+    def domain(self, form: SourceForm) -> str:
+        """What of ``form`` this step can carry, in words; "" where it is everything."""
+        return ""
+
+    def inflates(self, form: SourceForm) -> int:
+        """The most bytes that the graph makes of one row when it decodes this step."""
+        assert isinstance(form, ArrayForm | BytesForm)
+        return form.max_nbytes if isinstance(form, ArrayForm) else form.most
+
     @classmethod
     def options(cls) -> list[Field[Any]]:
         """The fields that are the configuration."""

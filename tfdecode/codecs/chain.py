@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -78,14 +79,19 @@ class Chain:
 
     def decode(self, payload: bytes) -> np.ndarray:
         """The array of ``payload``; DecodeError where it cannot be one."""
+        _, x = deque(self.undo(payload), maxlen=1).pop()
+        assert isinstance(x, np.ndarray)
+        return x
+
+    def undo(self, payload: bytes) -> Iterator[tuple[AnyCodec, bytes | np.ndarray]]:
+        """Each codec, the last one first, with what its step was made from; raises as ``decode``"""
         value: Any = payload
         admit(value, self.payload, "payload has {} bytes")
         for codec, form in self.backwards():
             value = codec.decode(value, form)
             if isinstance(form, BytesForm):
                 admit(value, form, f"payload holds {{}} bytes under its {codec.name}")
-        assert isinstance(value, np.ndarray)
-        return value
+            yield codec, value
 
     def decode_rows(self, payloads: Any, size: Any) -> Rows:
         """Strings ``[B]`` to decoded rows, nothing raised yet."""

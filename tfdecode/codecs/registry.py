@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import AnyCodec
+from .compressors.deflate import Deflate
 from .compressors.seal import Seal
 from .compressors.zlib import Zlib
 from .containers.png import Png
@@ -18,6 +19,7 @@ CODECS: dict[str, type[AnyCodec]] = {
         Raw,
         Png,
         Zlib,
+        Deflate,
         Seal,
     )
 }

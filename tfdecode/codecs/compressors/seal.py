@@ -10,9 +10,9 @@ import siphash24
 
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
+from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
 from ..base import Compressor, bound_by_spec
-from ..containers.raw import raw_bytes
 from ..form import BytesForm
 
 SIZE = 8

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...errors import DecodeError, EncodeError, SpecError
+from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...graph.each import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Compressor, encoder_only
 from ..form import BytesForm
+from ..zlib_stream import EXPANSION, LEAST, checked_level, compress, decompress, longest
 
-#: One byte of deflate makes at most 1032 (a match of 258 bytes in 2 bits).
-EXPANSION = 1032
 #: Of Adler-32: the largest prime below 2**16.
 MODULUS = 65521
 
@@ -38,7 +36,7 @@ class Zlib(Compressor):
 
     Parameters
     ----------
-    level : 0 to 9, how hard the encoder tries
+    level : 0 to 9, how hard the encoder tries: 1 to 3 by isa-l, the others by zlib
     max_packed : the largest number of compressed bytes that is accepted
     """
 
@@ -48,48 +46,42 @@ class Zlib(Compressor):
     max_packed: int | None = None
 
     def __post_init__(self) -> None:
-        if type(self.level) is not int or self.level not in range(10):
-            raise SpecError(f"codec zlib: level is {self.level!r}, needs 0 to 9")
+        checked_level(self.name, self.level)
         bound = self.max_packed
-        if bound is not None and (not isinstance(bound, int) or bound < 8):
-            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs a number from 8 on")
+        if bound is not None and (not isinstance(bound, int) or bound < LEAST):
+            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs a number from {LEAST} on")
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        # Covers stored blocks of zlib, libdeflate and isa-l at every level.
-        most = form.most + 5 * -(-form.most // 5000) + 64
+        most = longest(form.most)
         if self.max_packed is not None:
             most = min(most, self.max_packed)
-        least = max(8, form.least // EXPANSION)
+        least = max(LEAST, form.least // EXPANSION)
         if least > most:
             raise SpecError(
                 f"codec zlib: max_packed is {self.max_packed}, needs {least} even for the best case"
             )
         return BytesForm(least, most, lambda: self.filler(form))
 
+    def domain(self, form: BytesForm) -> str:
+        if self.max_packed is None or self.max_packed >= longest(form.most):
+            return ""
+        return f"arrays that deflate to at most {self.max_packed:,} bytes"
+
+    def inflates(self, form: BytesForm) -> int:
+        return EXPANSION * self.resolve(form).most
+
     def filler(self, form: BytesForm) -> bytes:
-        return zlib.compress(form.filler(), 9)  # may be more than max_packed: it is never sent
+        return compress(form.filler(), 9)  # may be more than max_packed: it is never sent
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
-        y = zlib.compress(x, self.level)
+        y = compress(x, self.level)
         most = self.resolve(form).most
         if len(y) > most:
             raise EncodeError(f"array deflates to {len(y)} bytes, zlib:max_packed allows {most}")
         return y
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
-        inflater = zlib.decompressobj()
-        try:
-            x = inflater.decompress(y, form.most + 1)
-        except zlib.error as error:
-            raise DecodeError(f"payload is no zlib stream: {error}") from None
-        if len(x) > form.most:
-            raise DecodeError(f"payload inflates to more than {form.most} bytes, {form.needs()}")
-        if not inflater.eof:
-            raise DecodeError(f"payload ends inside its zlib stream after {len(x)} bytes")
-        if inflater.unused_data:
-            count = len(inflater.unused_data)
-            raise DecodeError(f"payload has {count} bytes behind its zlib stream, needs 0")
-        return x
+        return decompress(y, form.most)
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         if not rows.verified:

@@ -36,6 +36,21 @@ class AsType(Filter):
             raise SpecError(f"codec astype: {form.dtype} cannot be carried as {self.dtype}")
         return ArrayForm(form.shape, self.dtype, form.max_shape)
 
+    def domain(self, form: ArrayForm) -> str:
+        if exact_cast(form.dtype, self.dtype):
+            return ""
+        if not integral(self.dtype):
+            return f"values exact in {self.dtype}"
+        low, high = map(int, limits(self.dtype))
+        if not integral(form.dtype):
+            zeros = " with imaginary part 0" if "complex" in form.dtype else ""
+            return f"integers {low}..{high - 1} exactly{zeros}, no -0.0"
+        if self.dtype != "bool" and ITEM_SIZES[self.dtype] >= ITEM_SIZES[form.dtype]:
+            return ""  # negative numbers wrap around and back
+        least, most = map(int, limits(form.dtype))
+        wrapped = f" and {most + low}..{most - 1}" if low < least else ""
+        return f"integers {max(low, least)}..{high - 1}{wrapped}"
+
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         y = cast(x, numpy_dtype(self.dtype))
         exact = survives(x, y)

@@ -13,12 +13,15 @@ from functools import cached_property
 
 import numpy as np
 
-from ...errors import DecodeError
+from ..errors import DecodeError
+from .zlib_stream import decompress
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
 COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # samples of a pixel -> grey, RGB, RGBA
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
+#: What libpng in TensorFlow takes: a side, and all pixels together.
+MAX_SIDE, MAX_PIXELS = 1_000_000, 2**29
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,30 @@ class Image:
         header = struct.pack(">IIBBBBB", self.width, self.height, self.depth, color, 0, 0, 0)
         return SIGNATURE + chunk(b"IHDR", header)
 
-    def filtered(self, rows: np.ndarray, kind: int) -> bytes:
-        """``rows`` uint8 ``[height, row_bytes]`` under one filter, each behind its filter byte."""
-        data = np.empty((self.height, self.row_bytes + 1), np.uint8)
-        data[:, 0] = kind
-        out = data[:, 1:]
-        out[...] = rows
-        if kind == SUB:
-            out[:, self.pixel_bytes :] -= rows[:, : -self.pixel_bytes]
-        elif kind == UP:
-            out[1:] -= rows[:-1]
-        return data.tobytes()
+    def blank(self, height: int) -> np.ndarray:
+        """Rows to be filled, uint8 ``[height, 1 + row_bytes]``: their filter bytes are 0."""
+        lines = np.empty((height, 1 + self.row_bytes), np.uint8)
+        lines[:, 0] = NONE
+        return lines
+
+    def filtered(self, lines: np.ndarray, kind: int) -> np.ndarray:
+        """``lines`` as ``blank`` makes them, under one filter."""
+        if kind == NONE:
+            return lines
+        out = np.empty_like(lines)
+        step = self.pixel_bytes
+        if kind == SUB and step > 1:
+            out[:, 1 : 1 + step] = lines[:, 1 : 1 + step]
+            np.subtract(lines[:, 1 + step :], lines[:, 1:-step], out=out[:, 1 + step :])
+        else:
+            # As one vector (3x faster): the filter bytes, still 0, are what the first bytes of a
+            # row look back to.
+            back = 1 if kind == SUB else lines.shape[1]
+            flat = lines.reshape(-1)
+            out.reshape(-1)[:back] = flat[:back]
+            np.subtract(flat[back:], flat[:-back], out=out.reshape(-1)[back:])
+        out[:, 0] = kind
+        return out
 
     def unfiltered(self, data: bytes) -> np.ndarray:
         """The reverse, for all five filters, mixed as they come: uint8 ``[height, row_bytes]``."""
@@ -109,12 +125,8 @@ class Image:
             )
         if body != chunk(b"IDAT", packed):
             raise DecodeError("payload has a PNG image with a wrong CRC")
-        inflater = zlib.decompressobj()
-        try:
-            inflated = inflater.decompress(packed, self.data_bytes + 1)
-        except zlib.error as error:
-            raise DecodeError(f"payload has a damaged PNG image: {error}") from None
-        if len(inflated) != self.data_bytes or not inflater.eof or inflater.unused_data:
+        inflated = decompress(packed, self.data_bytes, "payload's PNG image")
+        if len(inflated) != self.data_bytes:
             raise DecodeError(
                 f"payload has a PNG image of {len(inflated)} bytes, needs {self.data_bytes}"
             )

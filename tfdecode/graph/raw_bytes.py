@@ -1,0 +1,34 @@
+"""The raw bytes of a tensor as strings, and numbers as bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..extras import tensorflow as tf
+from .each import map_rows
+
+
+def raw_string(tensor: Any, nbytes: Any, count: Any = None) -> Any:
+    """The ``nbytes`` bytes of a tensor, or the first ``count`` of them, as one string.
+
+    There is no encode_raw: the tail of a serialized TensorProto is the content itself.
+    """
+    text = tf.io.serialize_tensor(tensor)
+    start = tf.strings.length(text) - nbytes
+    return tf.strings.substr(text, start, nbytes if count is None else count)
+
+
+def raw_bytes(data: Any, nbytes: int) -> Any:
+    """``[B, ...]`` -> the ``nbytes`` raw bytes of each row, strings ``[B]``.
+
+    MapDefun runs it a row at a time at 1.1 to 2.1x a copy; map_fn needs 3 to 4x, serializing the
+    whole batch at once 50x and more.
+    """
+    return map_rows(lambda row: raw_string(row, nbytes), data)
+
+
+def big_endian(numbers: Any) -> Any:
+    """int32 ``[B]`` -> strings ``[B]`` of 4 bytes."""
+    bytes_of = tf.constant([bytes([value]) for value in range(256)])
+    parts = [tf.bitwise.right_shift(numbers, shift) & 255 for shift in (24, 16, 8, 0)]
+    return tf.strings.join([tf.gather(bytes_of, part) for part in parts])
