@@ -34,6 +34,11 @@ class Image:
     depth: int  # bits of a sample: 8 or 16
 
     @cached_property
+    def pixels(self) -> int:
+        """How many samples the image has."""
+        return self.height * self.width * self.samples
+
+    @cached_property
     def pixel_bytes(self) -> int:
         """Bytes of one pixel: how far back the filters look."""
         return self.samples * self.depth // 8
