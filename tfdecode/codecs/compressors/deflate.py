@@ -68,7 +68,7 @@ class Deflate(Compressor):
         lines[whole:, 1:] = 0
         lines[whole:, 1 : 1 + rest] = data[len(x) - rest :]
         # Without the length and the type, which the graph writes.
-        packed = chunk(b"IDAT", compress(lines, self.level))[8:]
+        packed = chunk(b"IDAT", compress(lines.data, self.level))[8:]
         return packed if form.least == form.most else prefix(len(x), image) + packed
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:

@@ -81,7 +81,7 @@ class Png(Container):
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
         tiles = self.mosaic(form)
         image, lines = tiles.image, tiles.lines(x)
-        deflated = compress(image.filtered(lines, best_filter(image, lines)), self.level)
+        deflated = compress(image.filtered(lines, best_filter(image, lines)).data, self.level)
         described, plain = image.heads(self.text)
         return (described if self.describe else plain) + chunk(b"IDAT", deflated) + END
 
@@ -180,7 +180,7 @@ class Mosaic:
         As one transpose of all axes this took 138 ms for 32 maps of 18 channels; as a matrix, the
         byte planes of a channel brought together before, a row at a time, 23 ms.
         """
-        if self.image.samples == 1 and prod(self.form.max_shape):
+        if self.image.samples == 1 and 0 not in self.form.max_shape:
             area = self.height * self.width
             pixels = tf.reshape(pixels, [-1, self.channels, area])
             if 1 not in pixels.shape[:2]:
