@@ -7,16 +7,18 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tfdecode
-from tfdecode.errors import FileError
+from tfdecode.errors import FileError, MissingExtraError
 from tfdecode.files import load, load_all
 
 FIXTURES = Path(__file__).parent / "fixtures" / "files"
+DOUBLES = np.array([1.0, 2.0], "<f8").tobytes()
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
 
 
@@ -24,6 +26,18 @@ def npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
+
+
+def zipped(first: str) -> bytes:
+    """An archive whose first member is of this name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(first, b"content")
+    return file.getvalue()
+
+
+# What torch.save wrote before version 1.6: a number by which it is known, then other pickles.
+LEGACY_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
 
 
 def npz(**arrays: np.ndarray) -> bytes:
@@ -98,9 +112,22 @@ def test_an_unknown_suffix_leaves_it_to_the_first_bytes(data: bytes, tmp_path: P
         ("a.mat", pickle.dumps(np.eye(1)), "is named .mat but holds a pickle of protocol"),
         ("a.pkl", b"\x1f\x8b\x08\x00", "is named .pkl but holds gzip data; decompress it first"),
         ("a.pkl", b"PK\x03\x04", "is named .pkl but holds a zip archive .* torch.save"),
-        ("a.mat", b"\x89HDF\r\n\x1a\n" + bytes(99), r"is MATLAB v7.3 \(HDF5\); save it with -v7"),
+        ("a.mat", b"\x89HDF\r\n\x1a\n" + bytes(99), "is not a whole HDF5 file"),
+        ("a.npy", b"\x89HDF\r\n\x1a\n" + bytes(99), "is named .npy but holds HDF5 data"),
+        ("a.h5", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM", "but holds a MATLAB file"),
+        ("a.csv", zipped("[Content_Types].xml"), "holds an Office document; .* or as .csv"),
+        ("a.npz", zipped("archive/data.pkl"), "but holds a PyTorch file .*; save its tensors by"),
+        ("a.pt", zipped("model/data.pkl"), "unknown suffix and holds a PyTorch file"),
+        ("a.pkl", LEGACY_TORCH, "is named .pkl but holds a PyTorch file"),
+        ("a.keras", zipped("metadata.json"), "holds a Keras model; save its weights by .*.h5"),
+        ("a.parquet", b"PAR1\x15\x04", "holds a Parquet table; save its columns as numbers"),
+        ("a.feather", b"ARROW1\0\0", "holds an Arrow table"),
+        ("a.json", b' [1, 2, {"x": 3}]', "holds JSON text; save its numbers by numpy.save"),
+        ("a.csv", b'{"x": [1, 2]}', "is named .csv but holds JSON text"),
+        ("a.csv", npz(x=np.eye(1)), "is named .csv but holds a zip archive"),
+        ("a.tif", b"II*\0" + bytes(9), "holds a TIFF image; save its pixels"),
         ("a.png", PNG, "unknown suffix and holds a PNG image; the known ones are .npy, .npz, .mat"),
-        ("a.txt", b"1 2 3", "has an unknown suffix; the known ones are"),
+        ("a.dat", b"1 2 3", "has an unknown suffix; the known ones are"),
         ("a.npy", b"", "is empty"),
         ("a.npy", b"1 2 3", "is not an .npy file"),
         ("a.mat", b"1 2 3" * 50, "is no .mat file"),
@@ -118,6 +145,40 @@ def test_a_wrong_file_says_what_it_is(name: str, data: bytes, reason: str, tmp_p
     with pytest.raises(FileError, match=rf"^{path}: .*{reason}") as caught:
         load(path)
     assert "\n" not in str(caught.value)
+
+
+SAFETENSORS = b'{"x":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", b"x,y\n1,2\n"),
+        ("a.tsv", b"1\t2\n"),
+        ("a.txt", b"1 2\n"),
+        ("a.safetensors", len(SAFETENSORS).to_bytes(8, "little") + SAFETENSORS + DOUBLES),
+        ("a.bin", len(SAFETENSORS).to_bytes(8, "little") + SAFETENSORS + DOUBLES),
+    ],
+)
+def test_each_suffix_is_read_by_its_reader(name: str, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert load(path).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.HDF5", "a.nc"])
+def test_hdf5_is_read_by_suffix_or_magic(name: str, tmp_path: Path) -> None:
+    with pytest.importorskip("h5py").File(tmp_path / name, "w") as file:
+        file["dense/kernel"] = np.eye(2)
+    assert list(load_all(tmp_path / name)) == ["dense/kernel"]
+
+
+def test_without_h5py_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
+    with pytest.raises(MissingExtraError, match=r"h5py is not installed; .* its extra 'hdf5'"):
+        load(path)
 
 
 def test_an_unknown_key_lists_the_known_ones() -> None:
@@ -173,7 +234,7 @@ def test_reading_imports_neither_tensorflow_nor_scipy() -> None:
     script = (
         "import sys; from tfdecode.files import load_all\n"
         "for path in sys.argv[1:]: load_all(path)\n"
-        "sys.exit(bool({'tensorflow', 'scipy', 'ml_dtypes'} & set(sys.modules)))"
+        "sys.exit(bool({'tensorflow', 'scipy', 'ml_dtypes', 'h5py'} & set(sys.modules)))"
     )
     paths = [str(path) for path in sorted(FIXTURES.iterdir()) if path.suffix != ".md"]
     root = str(Path(next(iter(tfdecode.__path__))).parent)

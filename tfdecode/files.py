@@ -1,4 +1,4 @@
-"""Reading array files safely: ``.npy``, ``.npz``, ``.mat`` and pickles, with nothing executed."""
+"""Reading array files of many programs safely, with nothing executed; the suffixes are below."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ import stat
 from pathlib import Path
 
 from .errors import FileError
-from .formats import mat, npy, npz, pkl
+from .formats import csv, hdf5, mat, npy, npz, pkl, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents, shown
 from .formats.sniff import sniff
 
-_READERS = {"npy": npy.contents, "npz": npz.contents, "mat": mat.contents, "pkl": pkl.contents}
+_READERS = {
+    "npy": npy.contents,
+    "npz": npz.contents,
+    "mat": mat.contents,
+    "pkl": pkl.contents,
+    "csv": csv.contents,
+    "safetensors": safetensors.contents,
+    "hdf5": hdf5.contents,
+}
 _SUFFIXES = {
     ".npy": "npy",
     ".npz": "npz",
@@ -19,6 +27,12 @@ _SUFFIXES = {
     ".pkl": "pkl",
     ".pickle": "pkl",
     ".p": "pkl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".safetensors": "safetensors",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
 }
 
 
@@ -30,11 +44,13 @@ def load(
     Parameters
     ----------
     path
-        The file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p``), or else its
-        first bytes do.
+        The file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
+        .safetensors .h5 .hdf5``), or else its first bytes do. HDF5, which ``.mat`` of version 7.3
+        is too, needs the extra ``hdf5``.
     key
         Which array, needed if there are several: the member of an ``.npz``, the variable of a
-        ``.mat``, the path in a pickle (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
+        ``.mat``, the tensor of a ``.safetensors``, the path in an ``.h5``, the path in a pickle
+        (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
     max_bytes
         Most bytes that the array may have; checked before any of them is decoded. The file itself
         is read whole and may have twice as many, or 4 GiB if that is more.
@@ -88,6 +104,19 @@ def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dic
         raise _named(path, error) from None
 
 
+def listing(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Contents:
+    """What a file holds: its arrays, not decoded yet, and what else is there. See `load`."""
+    try:
+        return _contents(path, max_bytes)
+    except FileError as error:
+        raise _named(path, error) from None
+
+
+def has_suffix(path: Path) -> bool:
+    """Whether the name says that this is an array file."""
+    return path.suffix.lower() in _SUFFIXES
+
+
 def _named(path: str | os.PathLike[str], error: FileError) -> FileError:
     return FileError(f"{shown(os.fspath(path), 200)}: {error}")
 
@@ -106,9 +135,9 @@ def _format(suffix: str, data: bytes) -> str:
             return found.format
         holds = f" and holds {found.name}" if found else ""
         raise FileError(f"has an unknown suffix{holds}; the known ones are {', '.join(_SUFFIXES)}")
-    # MATLAB v7.3 is HDF5 and .mat all the same: its reader says what to do.
-    hdf5 = named == "mat" and found is not None and found.name.startswith("HDF5")
-    if found and found.format != named and not hdf5:
+    # Some programs leave out the text by which MATLAB v7.3 differs from HDF5: .mat decides.
+    hdf5_mat = named == "mat" and found is not None and found.format == "hdf5"
+    if found and found.format != named and not hdf5_mat:
         raise FileError(f"is named {suffix} but holds {found.name}")
     return named
 

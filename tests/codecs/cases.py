@@ -66,7 +66,20 @@ CASES = (
         refused=((np.float32([0, 2.0**31]), "at index [1]"),),
     ),
     Case("astype:uint8", (3,), "int64", whole(0, 255)),
-    Case("astype:int8", (3,), "uint64", whole(0, 127)),
+    Case(
+        "astype:int8",
+        (3,),
+        "uint64",
+        whole(0, 127),
+        refused=((np.uint64([2**64 - 1, 1, 2]), "18446744073709551615 at index [0]"),),
+    ),
+    Case(
+        "astype:uint64",
+        (3,),
+        "int64",
+        whole(0, 2**63 - 1),
+        refused=((np.int64([0, -1, 2]), "-1 at index [1]"),),
+    ),
     Case("astype:uint32", (3,), "int32", whole(0, 2**31 - 1)),
     Case("astype:int64", (3,), "uint8"),
     Case(

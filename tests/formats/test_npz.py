@@ -81,6 +81,14 @@ def test_foreign_archives_say_what_they_are(data: bytes, reason: str) -> None:
         npz.contents(data).read()
 
 
+def test_the_parts_of_a_sparse_matrix_say_so() -> None:
+    sparse, file = pytest.importorskip("scipy.sparse"), io.BytesIO()
+    sparse.save_npz(file, sparse.eye(3).tocsr())
+    with pytest.raises(FileError, match=r"4 arrays \(parts of a SciPy sparse .*toarray\(\)"):
+        npz.contents(file.getvalue()).read()
+    assert npz.contents(file.getvalue()).read("data").tolist() == [1, 1, 1]
+
+
 def test_an_encrypted_member_is_named() -> None:
     data = bytearray(zipped("a.npy", npy_bytes(np.eye(2))))
     data[data.rindex(b"PK\x01\x02") + 8] |= 1

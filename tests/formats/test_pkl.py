@@ -196,6 +196,30 @@ def test_what_is_no_array_is_named(value: object, reason: str, protocol: int) ->
         read(value, protocol)
 
 
+def test_a_scipy_sparse_matrix_says_how_to_save_it() -> None:
+    sparse = pytest.importorskip("scipy.sparse").eye(3).tocsr()
+    with pytest.raises(FileError, match=r"S: scipy\.sparse\S+ object; save its \.toarray\(\)$"):
+        read({"S": sparse})
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (b"pandas.core.frame\nDataFrame", "its .to_numpy()"),
+        (b"torch._utils\n_rebuild_tensor_v2", "the .numpy() of each tensor"),
+        (b"tensorflow.python.framework.ops\nconvert_to_tensor", "the .numpy() of each tensor"),
+        (b"jax._src.array\n_reconstruct_array", "numpy.asarray(...) of it"),
+        (b"PIL.Image\nImage", "numpy.asarray(...) of it"),
+        (b"pandasql\nTable", "its arrays on their own"),
+    ],
+)
+def test_objects_of_known_packages_say_how_to_convert_them(name: bytes, advice: str) -> None:
+    with pytest.raises(FileError) as caught:
+        pkl.contents(b"c" + name + b"\n)R.").read()
+    made = name.decode().replace("\n", ".")
+    assert str(caught.value) == f"holds no array to read: {made} object; save {advice}"
+
+
 def test_several_arrays_without_a_key_are_listed_and_capped() -> None:
     with pytest.raises(
         FileError, match=r"25 arrays, .*: 0: float64 \[1,1\]; .*; \.\.\. and 5 more$"

@@ -21,6 +21,7 @@ from .failure import UsageError, complain, one_line, reason
 COMMANDS = {
     "pack": "pack array files into payloads",
     "unpack": "unpack payloads into .npy files",
+    "inspect": "tell what array files, payloads, specs and models are, and draw arrays",
     "predict": "run a SavedModel in this process on arrays and files",
 }
 

@@ -30,14 +30,7 @@ def each(
     table of ``columns`` for several (as sentences again where a terminal is too narrow for it), or
     as one JSON array.
     """
-    told: list[Facts] = []
-    failures: list[str] = []
-    for index in progress(range(len(paths)), f"tfdecode {command}"):
-        try:
-            told.append(work(index))
-        except (TfdecodeError, OSError, MemoryError) as error:
-            failures.append(reason(error, paths[index]))
-            told.append({"file": str(paths[index]), "error": one_line(failures[-1])})
+    told, failures = gather(command, paths, work)
     good = [facts for facts in told if "error" not in facts]
     if as_json:
         say(json.dumps(told, indent=2))
@@ -53,3 +46,18 @@ def each(
     for failure in failures:
         complain(command, failure)
     return 1 if failures else 0
+
+
+def gather(
+    command: str, paths: Sequence[Path], work: Callable[[int], Facts]
+) -> tuple[list[Facts], list[str]]:
+    """What ``work`` tells of each path, and why it failed where it did."""
+    told: list[Facts] = []
+    failures: list[str] = []
+    for index in progress(range(len(paths)), f"tfdecode {command}"):
+        try:
+            told.append(work(index))
+        except (TfdecodeError, OSError, MemoryError) as error:
+            failures.append(reason(error, paths[index]))
+            told.append({"file": str(paths[index]), "error": one_line(failures[-1])})
+    return told, failures

@@ -1,4 +1,4 @@
-"""Pack array files (.npy .npz .mat .pkl) into payloads that a model's graph decodes.
+"""Pack array files (.npy .mat .pkl .csv .h5 ...) into payloads that a model's graph decodes.
 
 Writes FILE.tfd, the payload, and FILE.tfd.json, its spec: what unpack and the model need to know.
 """
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..choose import total_chain
 from ..codecs.base import AnyCodec
 from ..codecs.chain import parse
 from ..dtypes import dtype_name
@@ -50,7 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("files", nargs="+", type=named_path, metavar="FILE", help="array file")
     add("--key", help="which array of a file that holds several")
     add("--dtype", type=dtype, help="convert first; an error where a value would change")
-    add("--codec", type=chain, metavar="CHAIN", help="chain text (default: zlib)")
+    add(
+        "--codec",
+        type=chain,
+        metavar="CHAIN",
+        help="chain text (default: the smallest of raw, zlib, png)",
+    )
     add(
         "--seal",
         action=argparse.BooleanOptionalAction,
@@ -111,7 +117,7 @@ def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Name
             f"convert it with --dtype {spec.dtype}"
         )
     if spec is None:
-        codecs = arguments.codec or parse("zlib")
+        codecs = arguments.codec or parse(total_chain(array))
         label = arguments.label or ""
         name = dtype_name(array.dtype)
         spec = ArraySpec(array.shape, name, codecs, label=label, seal=arguments.seal)

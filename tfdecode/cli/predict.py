@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ..client.inputs import ArrayFile
 from ..errors import EncodeError
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
-from .show import dimensions, say, table
+from .show import dimensions, number, plain, say, table
 from .source import split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
@@ -103,16 +102,6 @@ def summary(array: np.ndarray) -> dict[str, Any]:
 def statistics(facts: dict[str, Any]) -> list[Any]:
     """The three numbers of a summary."""
     return [facts[name] for name in STATISTICS]
-
-
-def number(value: Any) -> str:
-    """A statistic for people."""
-    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON can say it, which knows neither NaN nor infinity: null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def named(name: str, array: np.ndarray) -> np.ndarray:

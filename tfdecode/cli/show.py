@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .failure import one_line
 
@@ -19,7 +20,7 @@ def say(text: str) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def dimensions(shape: Sequence[int]) -> str:
+def dimensions(shape: Sequence[int | None]) -> str:
     """A shape without spaces, as ``[256,192,18]``."""
     return f"[{','.join(map(str, shape))}]"
 
@@ -30,6 +31,16 @@ def ratio(before: int, after: int) -> str:
         return "-"
     times = before / after
     return f"{times:,.0f}x" if times >= 100 else f"{times:.1f}x" if times >= 10 else f"{times:.2f}x"
+
+
+def number(value: Any) -> str:
+    """A statistic for people."""
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can say it, which knows neither NaN nor infinity: null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -61,6 +72,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     buffer = io.StringIO()
     Console(file=buffer, width=width, force_terminal=terminal, highlight=False).print(lines)
     say("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and what they are, a line each; those that are nothing are left out."""
+    width = max((len(name) for name, _ in pairs), default=0)
+    for name, text in pairs:
+        if text:
+            say(one_line(f"{name:{width}}  {text}"))
 
 
 def progress(items: Sequence[Item], what: str) -> Iterator[Item]:

@@ -38,21 +38,33 @@ def read_spec(text: str) -> tuple[ArraySpec, Path]:
         raise FileError(f"{text!r} names no spec; it is SPEC.json or MODEL_DIR#INPUT")
     try:
         if path.is_dir():
-            return one_of(Schema.load(path), name), version_directory(path) / ASSET
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise SpecError(f"has more than {MAX_BYTES} bytes, which no spec needs")
-        value = parse_json(data, "it")
-        if isinstance(value, dict) and "inputs" in value:
-            return one_of(Schema.from_json(data), name), path
-        if name is not None:
-            raise SpecError(f"is the spec of one array, so it has no input #{name}")
-        return ArraySpec.from_dict(value), path
+            return chosen(Schema.load(path), name), version_directory(path) / ASSET
+        return chosen(read_specs(path), name), path
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
+
+
+def read_specs(path: Path) -> ArraySpec | Schema:
+    """The spec or the schema of a JSON file; raises as ``read_spec``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise FileError(f"{path}: no spec could be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise SpecError(f"has more than {MAX_BYTES} bytes, which no spec needs")
+    value = parse_json(data, "it")
+    schema = isinstance(value, dict) and "inputs" in value
+    return Schema.from_json(data) if schema else ArraySpec.from_dict(value)
+
+
+def chosen(found: ArraySpec | Schema, name: str | None) -> ArraySpec:
+    """The spec itself, or that of the input called ``name``; SpecError where there is none."""
+    if isinstance(found, Schema):
+        return one_of(found, name)
+    if name is not None:
+        raise SpecError(f"is the spec of one array, so it has no input #{name}")
+    return found
 
 
 def one_of(schema: Schema, name: str | None) -> ArraySpec:

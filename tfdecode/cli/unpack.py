@@ -75,13 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Facts:
     """Unpack one payload, and what to tell of it."""
     if spec is None:
-        beside = spec_path(path)
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "there is no such file"
-            raise FileError(f"{path}: {what}")
-        if not beside.exists():
-            raise FileError(f"{path}: no spec {beside.name} lies beside it; name one with --spec")
-        spec, _ = read_spec(str(beside))
+        spec = spec_beside(path)
     payload = read_payload(path, spec)
     array = spec.decode(payload)
     saved = savable(array)
@@ -96,6 +90,17 @@ def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Facts:
         "array_bytes": array.nbytes,
         "array": str(out),
     }
+
+
+def spec_beside(path: Path) -> ArraySpec:
+    """The spec that ``pack`` wrote beside a payload."""
+    beside = spec_path(path)
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "there is no such file"
+        raise FileError(f"{path}: {what}")
+    if not beside.exists():
+        raise FileError(f"{path}: no spec {beside.name} lies beside it; name one with --spec")
+    return read_spec(str(beside))[0]
 
 
 def read_payload(path: Path, spec: ArraySpec) -> bytes:

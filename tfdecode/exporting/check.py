@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileError
-from ..saved_model import version_directory
+from ..saved_model import read_protobuf, version_directory
 
 # They look for a Python function that is in no SavedModel.
 PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -44,16 +43,9 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
     Raises FileError where there is no SavedModel to read.
     """
     path = version_directory(Path(saved_model))
-    from tensorflow.core.protobuf import saved_model_pb2
+    model = read_protobuf(path)
     from tensorflow.python.framework import op_def_registry
 
-    model = saved_model_pb2.SavedModel()
-    try:
-        model.ParseFromString((path / "saved_model.pb").read_bytes())
-    except OSError as error:
-        raise FileError(f"{path}: no saved_model.pb could be read: {error.strerror}") from None
-    except Exception as error:  # protobuf's DecodeError has moved between its releases
-        raise FileError(f"{path}: saved_model.pb is damaged: {error}") from None
     ops: set[str] = set()
     problems: dict[str, None] = {}  # in order, each once
     if not any("serve" in meta.meta_info_def.tags for meta in model.meta_graphs):

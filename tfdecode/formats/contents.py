@@ -48,6 +48,8 @@ class Entry:
 class Contents:
     """The listing of a file: its arrays, and what else is there with what to do about it.
 
+    ``note`` is for the message to those who do not know which of several arrays they want.
+
     >>> import numpy as np
     >>> one = Entry("x", np.dtype("f4"), (2,), lambda: np.zeros(2, "f4"))
     >>> Contents([one]).read().shape
@@ -60,6 +62,7 @@ class Contents:
 
     entries: Sequence[Entry]
     others: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
         """The array named ``key``, or the only one; `FileError` says what there is otherwise."""
@@ -67,7 +70,9 @@ class Contents:
         if key is None:
             found = list(self.entries)
             if len(found) > 1:
-                raise FileError(f"holds {len(found)} arrays, choose one by key: {_listing(found)}")
+                raise FileError(
+                    f"holds {len(found)} arrays{self.note}, choose one by key: {_listing(found)}"
+                )
         else:
             found = [entry for entry in self.entries if entry.key == key]
             if not found:

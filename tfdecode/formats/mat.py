@@ -1,17 +1,17 @@
-"""MATLAB's ``.mat``, versions 4 to 7.2 (MathWorks, "MAT-File Format").
+"""MATLAB's ``.mat``, versions 4 to 7.3 (MathWorks, "MAT-File Format").
 
-Read here and not by `scipy.io.loadmat`, which is not safe on bytes of strangers: one changed byte
-(a data tag of type 8) made scipy 1.17 read a null pointer and kill the process, a version 4 header
-with negative rows made ``whosmat`` run forever, and ``mat_dtype=True`` drops imaginary parts.
+Version 7.3 is HDF5 and read through h5py. The others are read here and not by `scipy.io.loadmat`,
+which is not safe on bytes of strangers: one changed byte (a data tag of type 8) made scipy 1.17
+read a null pointer and kill the process, a version 4 header with negative rows made ``whosmat`` run
+forever, and ``mat_dtype=True`` drops imaginary parts.
 """
 
 from __future__ import annotations
 
 from ..errors import FileError
-from . import mat4, mat5
+from . import mat4, mat5, mat73
 from .contents import MAX_BYTES, Contents
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+from .sniff import HDF5_MAGIC
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
@@ -21,8 +21,8 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     matrices, structs, cells, text and objects are among the others. Shapes are those of MATLAB:
     no dimension is squeezed. Numbers stay in MATLAB's column order (Fortran).
     """
-    if _HDF5 in (data[:8], data[512:520]) or data.startswith(b"MATLAB 7.3"):
-        raise FileError("is MATLAB v7.3 (HDF5); save it with -v7")
+    if HDF5_MAGIC in (data[:8], data[512:520]) or data.startswith(b"MATLAB 7.3"):
+        return mat73.contents(data)
     if len(data) < 20:
         raise FileError("is too short for a .mat file")
     # MathWorks: a zero among the first four bytes tells version 4, for they are text in version 5.

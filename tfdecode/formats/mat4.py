@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import FileError
 from .contents import Contents, Entry, checked_shape
-from .mat_numbers import numbers
+from .mat_numbers import ADVICE, numbers
 
 _STORAGE = ["f8", "f4", "i4", "i2", "u2", "u1"]
-_OTHERS = {1: "text; save its numbers by double(...)", 2: "sparse matrix; store full(...)"}
+_OTHERS = {1: ADVICE["char"], 2: ADVICE["sparse"]}
 
 
 def contents(data: bytes) -> Contents:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import FileError
 from .contents import Array, Contents, Entry, checked_shape, shown
-from .mat_numbers import numbers
+from .mat_numbers import ADVICE, numbers
 
 _MATRIX, _COMPRESSED = 14, 15
 _STORAGE = {
@@ -22,14 +22,9 @@ _CLASSES = {
     6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
 }  # fmt: skip
 _OTHERS = {
-    1: "cell array; save each cell as a variable of its own",
-    2: "struct; save each field as a variable of its own",
-    3: "object; save its numbers as variables",
-    4: "text; save its numbers by double(...)",
-    5: "sparse matrix; store full(...)",
-    16: "function; save its results",
-    17: "object; save its numbers as variables",
-}
+    1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function_handle",
+    17: "object",
+}  # fmt: skip
 # Flags, 32 dimensions, a name and the first tag of the numbers; MATLAB's names end at 63 letters.
 _HEAD = 4096
 
@@ -126,7 +121,9 @@ def _matrix(element: _Element, order: str) -> tuple[str, Entry | str]:
         raise FileError("is a damaged .mat: a matrix without its name")
     name = _name(bytes(head[tag.start : tag.start + tag.length]), tag.kind)
     if matlab_class not in _CLASSES:
-        return name, _OTHERS.get(matlab_class, f"of unknown class {matlab_class}")
+        if matlab_class not in _OTHERS:
+            return name, f"of unknown class {matlab_class}"
+        return name, ADVICE[_OTHERS[matlab_class]]
     if not name:
         return name, "workspace of functions"
     dtype = np.dtype(_CLASSES[matlab_class])

@@ -9,6 +9,16 @@ import numpy as np
 
 from .contents import Array, Buffer, view
 
+ADVICE = {
+    "cell": "cell array; save each cell as a variable of its own",
+    "struct": "struct; save each field as a variable of its own",
+    "object": "object; save its numbers as variables",
+    "char": "text; save its numbers by double(...)",
+    "sparse": "sparse matrix; store full(...)",
+    "function_handle": "function; save its results",
+}
+"""What to do about the variables that are no full numeric matrices, by MATLAB's class."""
+
 
 def numbers(
     parts: Sequence[Buffer],

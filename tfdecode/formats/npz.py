@@ -16,6 +16,9 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
 # numpy takes headers of up to 10,000 characters.
 _HEADER = 2**16
+# What scipy.sparse.save_npz writes, in every format but dia and coo.
+_PARTS = {"indices", "indptr", "data", "shape"}
+_SPARSE = " (parts of a SciPy sparse matrix; save its .toarray() to have it as one)"
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
@@ -40,7 +43,8 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
             others[key] = entry
         else:
             entries.append(entry)
-    return Contents(entries, others)
+    sparse = _PARTS.issubset(entry.key for entry in entries)
+    return Contents(entries, others, _SPARSE if sparse else "")
 
 
 def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str) -> Entry | str:

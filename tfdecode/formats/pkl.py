@@ -89,7 +89,8 @@ def _add(path: str, value: Call, entries: list[Entry], others: dict[str, str]) -
     except FileError as error:
         raise FileError(f"the array {shown(path)} {error}" if path else str(error)) from None
     if found is None:
-        others[path] = f"{_made_by(value)} object; save its arrays on their own"
+        name = _made_by(value)
+        others[path] = f"{name} object; save {_advice(name)}"
     elif isinstance(found, str):
         others[path] = found
     else:
@@ -131,6 +132,27 @@ def _made_by(value: Call) -> str:
     if isinstance(made, Global) and (made.module, made.name) in _MAKERS and value.args:
         made = value.args[0]
     return str(made) if isinstance(made, Global) else "unnamed"
+
+
+# Objects that hold numbers, by the package that made them, and how to get at the numbers.
+_CONVERSIONS = {
+    "pandas": "its .to_numpy()",
+    "polars": "its .to_numpy()",
+    "xarray": "its .to_numpy()",
+    "scipy.sparse": "its .toarray()",
+    "torch": "the .numpy() of each tensor",
+    "tensorflow": "the .numpy() of each tensor",
+    "jax": "numpy.asarray(...) of it",
+    "jaxlib": "numpy.asarray(...) of it",
+    "PIL": "numpy.asarray(...) of it",
+}
+
+
+def _advice(name: str) -> str:
+    for package, conversion in _CONVERSIONS.items():
+        if name.startswith(f"{package}."):
+            return conversion
+    return "its arrays on their own"
 
 
 _ADVICE = "not an array; save numpy.asarray(...) of it"

@@ -45,11 +45,8 @@ class AsType(Filter):
         if not integral(form.dtype):
             zeros = " with imaginary part 0" if "complex" in form.dtype else ""
             return f"integers {low}..{high - 1} exactly{zeros}, no -0.0"
-        if self.dtype != "bool" and ITEM_SIZES[self.dtype] >= ITEM_SIZES[form.dtype]:
-            return ""  # negative numbers wrap around and back
         least, most = map(int, limits(form.dtype))
-        wrapped = f" and {most + low}..{most - 1}" if low < least else ""
-        return f"integers {max(low, least)}..{high - 1}{wrapped}"
+        return f"integers {max(low, least)}..{min(high, most) - 1}"
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         y = cast(x, numpy_dtype(self.dtype))
@@ -142,6 +139,9 @@ def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             # float16 and bfloat16 cannot hold the limits; a copy of the others would cost a third.
             real = number.real if number.dtype.itemsize > 2 else cast(number, np.dtype(np.float64))
             same &= (real >= low) & (real < high)
+    for signed, unsigned in ((x, y), (y, x)):
+        if signed.dtype.kind == "i" and unsigned.dtype.kind == "u":
+            same &= signed >= 0  # others wrap around, and back
     names = {x.dtype.name, y.dtype.name}
     if len(names) > 1 and not any(integral(name) for name in names):
         # NaNs that numpy keeps and TensorFlow does not: it makes those of float16 quiet and those
@@ -245,6 +245,9 @@ def tensor_survives(x: Any, y: Any) -> Any:
             real = tf.math.real(number) if number.dtype.is_complex else number
             real = tf.cast(real, tf.float64)
             same &= (real >= low) & (real < high)
+    for signed, unsigned in ((x, y), (y, x)):
+        if signed.dtype.name.startswith("int") and unsigned.dtype.name.startswith("uint"):
+            same &= signed >= 0  # others wrap around, and back
     return same
 
 

@@ -1,0 +1,483 @@
+"""inspect: what files are, told to people and to machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from tfdecode.cli import main
+from tfdecode.codecs.png_image import SIGNATURE, chunk
+
+POSE = np.arange(24, dtype="float32").reshape(2, 3, 4)
+LABELS = np.array([[0.0, 7.0], [7.0, 0.0]])
+SPEC = tfd.ArraySpec((2, 3, 4), "float32", "astype:uint8|zlib")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """A working directory with one file of each kind."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pose.pkl").write_bytes(pickle.dumps({"pose": POSE, "who": Path("me")}))
+    np.save("depth.npy", np.array([[0.5, np.nan], [np.inf, -np.inf]]))
+    np.savez("maps.npz", pose=POSE, labels=LABELS)
+    put("pose.tfd", SPEC, POSE)
+    tfd.Schema({"pose": SPEC, "labels": tfd.ArraySpec((2, 2), "float64")}).save("schema.json")
+    return tmp_path
+
+
+def put(name: str, spec: tfd.ArraySpec, array: np.ndarray) -> bytes:
+    """What pack writes."""
+    payload = spec.encode(array)
+    Path(name).write_bytes(payload)
+    Path(f"{name}.json").write_text(spec.to_json())
+    return payload
+
+
+def inspect(*arguments: str, status: int = 0) -> None:
+    assert main(["inspect", *arguments]) == status
+
+
+def lines(capsys, *arguments: str) -> list[str]:
+    """What people read."""
+    inspect(*arguments)
+    out, err = capsys.readouterr()
+    assert not err
+    return out.splitlines()
+
+
+def facts(capsys, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
+    """What machines read."""
+    inspect(*arguments, "--json", status=status)
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def failure(capsys) -> str:
+    """The one line on stderr."""
+    err: str = capsys.readouterr().err
+    assert err.count("\n") == 1
+    return err.rstrip("\n")
+
+
+# -- array files ----------------------------------------------------------------------------------
+
+
+def test_an_array_file_is_a_table_of_its_arrays(capsys) -> None:
+    head, names, *rows = lines(capsys, "maps.npz")
+    assert head.startswith("maps.npz  2 arrays, a file of ")
+    assert names.split() == ["key", "dtype", "shape", "bytes", "order", "range", "values"]
+    assert [row.split(maxsplit=6) for row in rows] == [
+        ["pose", "float32", "[2,3,4]", "96", "C", "0..23", "exact in uint8"],
+        ["labels", "float64", "[2,2]", "32", "C", "0..7", "2 distinct, exact in uint8"],
+    ]
+
+
+def test_values_that_are_not_finite_are_counted(capsys) -> None:
+    [found] = facts(capsys, "depth.npy")
+    assert found["arrays"][0]["values"] == {
+        "min": 0.5, "max": 0.5, "nan": 1, "inf": 2, "distinct": 1, "exact_in": "float16"
+    }  # fmt: skip
+    assert lines(capsys, "depth.npy")[-1].endswith("0.5    1 NaN, 2 inf, exact in float16")
+
+
+def test_what_is_no_array_is_told_with_what_to_do(capsys) -> None:
+    assert lines(capsys, "pose.pkl")[-2:] == [
+        "also in the file:",
+        "  who  pathlib.PosixPath object; save its arrays on their own",
+    ]
+
+
+def test_a_file_without_arrays_is_told_too(capsys) -> None:
+    Path("cfg.pkl").write_bytes(pickle.dumps({"lr": 0.1}))
+    [found] = facts(capsys, "cfg.pkl")
+    assert found["arrays"] == [] and [other["key"] for other in found["others"]] == ["lr"]
+
+
+@pytest.mark.parametrize("arguments", [["maps.npz", "--key", "labels"], ["maps.npz#labels"]])
+def test_a_key_chooses_an_array(arguments: list[str], capsys) -> None:
+    [found] = facts(capsys, *arguments)
+    assert [row["key"] for row in found["arrays"]] == ["labels"]
+
+
+def test_a_missing_key_lists_the_arrays(capsys) -> None:
+    inspect("maps.npz", "--key", "depth", status=1)
+    assert failure(capsys) == (
+        "tfdecode inspect: maps.npz: holds no array named depth; it has "
+        "pose: float32 [2,3,4]; labels: float64 [2,2]"
+    )
+
+
+def test_order_and_byte_order_are_those_of_the_file(capsys) -> None:
+    np.save("f.npy", np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)))
+    [row] = facts(capsys, "f.npy")[0]["arrays"]
+    assert (row["dtype"], row["big_endian"], row["order"]) == ("int32", True, "Fortran")
+    assert "int32 big-endian" in lines(capsys, "f.npy")[-1]
+
+
+def test_values_beyond_max_bytes_are_not_read(capsys) -> None:
+    [found] = facts(capsys, "maps.npz", "--max-bytes", "95")
+    assert [row["values"] is None for row in found["arrays"]] == [True, False]
+    assert "not read: see --max-bytes" in lines(capsys, "maps.npz", "--max-bytes", "95")[2]
+
+
+def test_a_damaged_array_does_not_hide_the_others(capsys) -> None:
+    np.savez("maps.npz", pose=POSE, labels=np.arange(2**15))
+    data = bytearray(Path("maps.npz").read_bytes())
+    data[data.index(b"labels") + 2**17] ^= 1
+    Path("maps.npz").write_bytes(data)
+    inspect("maps.npz", status=1)
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 4 and "damaged" in out.splitlines()[-1]
+    assert err.startswith("tfdecode inspect: maps.npz: member labels is damaged")
+
+
+@pytest.mark.parametrize(
+    ("array", "exact_in"),
+    [
+        (np.array([0, 255]), "uint8"),
+        (np.array([-1, 127]), "int8"),
+        (np.array([0, 2**64 - 1], "uint64"), None),
+        (np.array([0.1]), None),
+        (np.array([0.1], "float32").astype("float64"), "float32"),
+        (np.array([-0.0]), "float16"),
+        (np.array([], "float64"), None),
+        (np.array([True]), None),
+        (np.array([1 + 0j]), "uint8"),
+        (np.array([1 + 1j]), None),
+        (np.array([1.5], ">f8"), "float16"),
+    ],
+    ids=lambda value: repr(value),
+)
+def test_the_narrowest_exact_dtype_is_one_that_packs(array, exact_in, capsys) -> None:
+    np.save("x.npy", array)
+    [row] = facts(capsys, "x.npy")[0]["arrays"]
+    assert row["values"]["exact_in"] == exact_in
+    if exact_in:
+        assert main(["pack", "x.npy", "--codec", f"astype:{exact_in}"]) == 0
+
+
+@pytest.mark.parametrize("count", [256, 257, 2**21])
+def test_distinct_values_are_counted_up_to_256(count: int, capsys) -> None:
+    np.save("x.npy", np.arange(count))
+    [row] = facts(capsys, "x.npy")[0]["arrays"]
+    assert row["values"]["distinct"] == (256 if count == 256 else None)
+
+
+# -- payloads -------------------------------------------------------------------------------------
+
+
+def test_a_payload_tells_the_bytes_of_each_step(capsys) -> None:
+    [found] = facts(capsys, "pose.tfd")
+    size = Path("pose.tfd").stat().st_size
+    assert (found["kind"], found["decodes"], found["file_bytes"]) == ("payload", True, size)
+    assert (found["codecs"], found["fingerprint"]) == (SPEC.chain.text, SPEC.fingerprint)
+    steps = [(step["codec"], step["length"]) for step in found["steps"]]
+    assert steps == [("astype:uint8", 24), ("raw", 24), ("zlib", size - 8), ("seal", size)]
+    assert (found["values"]["min"], found["values"]["max"]) == (0, 23)
+
+
+def test_a_payload_is_told_in_lines(capsys) -> None:
+    told = lines(capsys, "pose.tfd")
+    size = Path("pose.tfd").stat().st_size
+    assert told[0] == f"pose.tfd  a payload of {size} bytes: float32 [2,3,4]"
+    assert "  decodes      yes" in told and "  values       0..23, exact in uint8" in told
+    assert told[-5].split() == ["(the", "array)", "float32", "[2,3,4]", "96", "96"]
+
+
+def test_spec_names_the_spec_of_a_payload(capsys) -> None:
+    os.rename("pose.tfd", "body.npy")  # whatever it is called
+    [found] = facts(capsys, "body.npy", "--spec", "schema.json#pose")
+    assert found["decodes"] is True
+
+
+def test_a_payload_of_a_none_dimension_tells_its_shape(capsys) -> None:
+    spec = tfd.ArraySpec((None, 3), "uint8", max_shape=(9, 3))
+    put("x.tfd", spec, np.zeros((2, 3), "uint8"))
+    [found] = facts(capsys, "x.tfd")
+    assert (found["shape"], found["array_shape"]) == ([None, 3], [2, 3])
+    assert "uint8 [None,3] (at most [9,3])" in lines(capsys, "x.tfd")[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason", "step"),
+    [
+        (lambda p: p[:-1], "does not match its seal", "seal"),
+        (lambda p: p + bytes(1000), "payload has 1037 bytes, needs ", None),
+        (lambda p: b"", "payload has 0 bytes, needs ", None),
+        (lambda p: bytes([p[0] ^ 1]) + p[1:], "does not match its seal", "seal"),
+    ],
+)
+def test_a_broken_payload_is_status_1(damage, reason: str, step: str | None, capsys) -> None:
+    payload = damage(Path("pose.tfd").read_bytes())
+    Path("pose.tfd").write_bytes(payload)
+    [found] = facts(capsys, "pose.tfd", status=1)
+    reason = reason.replace("1037", str(len(payload)))
+    assert found["decodes"] is False and reason in found["error"]
+    inspect("pose.tfd", status=1)
+    out, err = capsys.readouterr()
+    assert f"  decodes      no{f': {step} cannot be undone' if step else ''}\n" in out
+    assert err.startswith("tfdecode inspect: pose.tfd: ") and err.count("\n") == 1
+
+
+def test_the_step_that_fails_is_named_and_those_before_it_measured(capsys) -> None:
+    spec = tfd.ArraySpec((2, 3, 4), "float32", "astype:bool|zlib", seal=False)
+    put("x.tfd", spec, POSE % 2)
+    Path("x.tfd").write_bytes(zlib.compress(bytes([2] * 24)))
+    [found] = facts(capsys, "x.tfd", status=1)
+    assert found["fails_at"] == "raw"
+    assert [step["length"] for step in found["steps"]] == [None, 24, found["file_bytes"]]
+
+
+def test_a_payload_without_a_spec(capsys) -> None:
+    os.remove("pose.tfd.json")
+    inspect("pose.tfd", status=1)
+    assert failure(capsys) == (
+        "tfdecode inspect: pose.tfd: no spec pose.tfd.json lies beside it; name one with --spec"
+    )
+
+
+def test_a_payload_has_no_key(capsys) -> None:
+    inspect("pose.tfd", "--key", "pose", status=1)
+    assert failure(capsys).endswith("is a payload of one array, so it has no key pose")
+
+
+def test_a_row_larger_than_max_bytes_is_not_decoded(capsys) -> None:
+    [found] = facts(capsys, "pose.tfd", "--max-bytes", "95")
+    assert found["decodes"] is None and found["values"] is None
+    assert any("not tried" in line for line in lines(capsys, "pose.tfd", "--max-bytes", "95"))
+
+
+# -- a png payload carries its spec ---------------------------------------------------------------
+
+PNG = tfd.ArraySpec((2, 3, 4), "float32", "astype:uint8|png|seal")
+
+
+@pytest.mark.parametrize("name", ["pose.png", "pose.png.tfd", "body"])
+def test_a_png_payload_needs_no_spec(name: str, capsys) -> None:
+    Path(name).write_bytes(PNG.encode(POSE))
+    [found] = facts(capsys, name)
+    assert (found["decodes"], found["spec_from"]) == (True, "its tEXt chunk")
+    assert found["fingerprint"] == PNG.fingerprint
+
+
+def png(text: bytes, length: int | None = None, keyword: bytes = b"tfdecode\0") -> bytes:
+    """The beginning of a payload whose tEXt chunk says ``text``."""
+    whole = PNG.encode(POSE)
+    told = chunk(b"tEXt", keyword + text)
+    if length is not None:
+        told = length.to_bytes(4, "big") + told[4:]
+    own = 12 + len(b"tfdecode\0" + PNG.canonical_json.encode())
+    return whole[:33] + told + whole[33 + own :]
+
+
+def wire(**changes: Any) -> bytes:
+    return json.dumps({**PNG.to_dict(wire=True), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (png(b"{"), "the spec in its tEXt chunk cannot be used: it is no JSON"),
+        (png(b"[" * 100_000), "the spec in its tEXt chunk cannot be used: it is no JSON"),
+        (png(b"\xff\xfe\x00"), "the spec in its tEXt chunk cannot be used: it is no JSON"),
+        (png(b"[]"), "spec is list, needs a JSON object"),
+        (png(wire(shape=[2**31 - 1] * 4)), "bytes, at most 2147482624 can be"),
+        (png(wire(shape="x")), "shape is 'x', needs a list of sizes"),
+        (png(wire(codecs=[{"name": "\x1b[31m"}])), r"unknown codec '\x1b[31m'"),
+        (png(wire(label="\n", version=2)), "spec has version 2"),
+        (png(wire(shape=[2, 5, 3])), "does not match its seal"),
+        (png(wire(codecs=[{"name": "raw"}])), "bytes, needs 96"),
+        (png(b" " * 2**20), "its tEXt chunk has 1048585 bytes, at most 1048576 are read"),
+        (png(b"{}", length=2**32 - 1), "its tEXt chunk has 4294967295 bytes, at most 1048576"),
+        (png(b"{}", length=2**19), "its tEXt chunk is damaged"),
+        (png(b"{}", length=3), "its tEXt chunk is damaged"),
+        (png(wire()[:-1] + b" " * 9 + b"}"), "does not match its seal"),
+        (png(b"x", keyword=b"Comment\0\0"), "is a PNG image that carries no spec; name one with"),
+        (SIGNATURE, "is a PNG image that carries no spec"),
+        (SIGNATURE + bytes(33), "is a PNG image that carries no spec"),
+    ],
+)
+def test_a_png_with_a_hostile_spec(data: bytes, reason: str, capsys) -> None:
+    Path("x.png").write_bytes(data)
+    inspect("x.png", status=1)
+    err = failure(capsys)
+    assert err.startswith("tfdecode inspect: x.png: ") and reason in err and len(err) < 5000
+
+
+def test_a_png_bomb_is_not_inflated(capsys) -> None:
+    spec = tfd.ArraySpec((2**15, 2**14), "uint8", "png")
+    text = chunk(b"tEXt", b"tfdecode\0" + spec.canonical_json.encode())
+    body = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    Path("x.png").write_bytes(spec.encode(np.zeros((2**15, 2**14), "uint8"))[:33] + text + body)
+    [found] = facts(capsys, "x.png")
+    assert found["decodes"] is None
+
+
+# -- specs and schemas ----------------------------------------------------------------------------
+
+
+def test_a_spec_tells_what_follows_from_it(capsys) -> None:
+    [found] = facts(capsys, "pose.tfd.json")
+    payload = SPEC.chain.payload
+    assert found["kind"] == "spec" and found["sealed"] is True
+    assert found["payload_bytes"] == [payload.least, payload.most]
+    assert found["domain"] == "integers 0..255 exactly, no -0.0"
+    assert found["inflates_to"] == 1032 * (payload.most - 8)
+    assert found["row_bytes"] == 96 and found["max_rows"] == SPEC.max_rows
+    assert found["steps"][0]["array"] == {"dtype": "uint8", "shape": [2, 3, 4]}
+
+
+def test_a_spec_is_told_in_lines(capsys) -> None:
+    told = lines(capsys, "pose.tfd.json")
+    assert told[0] == "pose.tfd.json  a spec of float32 [2,3,4]"
+    assert f"  fingerprint        {SPEC.fingerprint}" in told
+    assert "  carries            integers 0..255 exactly, no -0.0" in told
+    assert "  sealed             yes: damage and mix-ups are refused" in told
+
+
+@pytest.mark.parametrize(
+    ("codecs", "domain", "inflates_to"),
+    [
+        ("raw", "", 96),
+        ("png", "", (2 * 4 * 4) * (3 + 1)),
+        ("astype:float16", "values exact in float16", 96),
+        ("zlib:max_packed=50", "arrays that deflate to at most 50 bytes", 50 * 1032),
+        ("zlib:max_packed=5000", "", None),
+        (
+            "astype:int8|zlib:max_packed=20",
+            "integers -128..127 exactly, no -0.0; arrays that deflate to at most 20 bytes",
+            20 * 1032,
+        ),
+    ],
+)
+def test_domain_and_memory(codecs: str, domain: str, inflates_to: int | None, capsys) -> None:
+    Path("s.json").write_text(tfd.ArraySpec((2, 3, 4), "float32", codecs).to_json())
+    [found] = facts(capsys, "s.json")
+    assert found["domain"] == domain
+    assert inflates_to is None or found["inflates_to"] == inflates_to
+
+
+def test_a_schema_tells_each_input(capsys) -> None:
+    [found] = facts(capsys, "schema.json")
+    assert [(spec["name"], spec["key"]) for spec in found["inputs"]] == [
+        ("pose", "pose_bytes"),
+        ("labels", "labels_bytes"),
+    ]
+    assert "input pose  float32 [2,3,4], payloads under pose_bytes" in lines(capsys, "schema.json")
+
+
+def test_one_input_of_a_schema(capsys) -> None:
+    [found] = facts(capsys, "schema.json#pose")
+    assert (found["kind"], found["fingerprint"]) == ("spec", SPEC.fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "reason"),
+    [
+        ("s.json", "{", "s.json: it is no JSON: "),
+        ("s.json", "{}", "s.json: spec has version None, known: 1"),
+        ("s.json", SPEC.to_json().replace("zlib", "zl\\u001bib"), "s.json: unknown codec 'zl"),
+        ("schema.json#x", "", "schema.json: has no input x, choose one by #NAME of pose, labels"),
+        ("none.json", "", "none.json: no spec could be read: No such file or directory"),
+        ("none.npy", "", "none.npy: cannot be read: No such file or directory"),
+        ("none.tfd", "", "none.tfd: there is no such file"),
+        ("s.xyz", "hello", "s.xyz: has an unknown suffix"),
+    ],
+)
+def test_what_cannot_be_told(path: str, content: str, reason: str, capsys) -> None:
+    Path("s.json").write_text(content)
+    Path("s.xyz").write_text(content)
+    inspect(path, status=1)
+    assert failure(capsys).startswith(f"tfdecode inspect: {reason}")
+
+
+@pytest.mark.parametrize("name", ["pipe.json", "pipe.tfd", "pipe.npy", "pipe"])
+def test_a_pipe_is_not_waited_for(name: str, capsys) -> None:
+    os.mkfifo(name)
+    Path("pipe.tfd.json").write_text(SPEC.to_json())
+    inspect(name, status=1)
+    assert failure(capsys).startswith(f"tfdecode inspect: {name}: is not a")
+
+
+# -- models without TensorFlow (those with it: test_inspect_models.py) ---------------------------
+
+
+def test_a_directory_that_is_no_model(capsys) -> None:
+    inspect(".", status=1)
+    assert failure(capsys).endswith("holds neither a SavedModel nor versions of one")
+
+
+def test_one_input_of_a_model_needs_no_tensorflow(folder: Path, capsys) -> None:
+    (folder / "model/3/assets.extra").mkdir(parents=True)
+    (folder / "model/3/saved_model.pb").touch()
+    os.rename("schema.json", "model/3/assets.extra/tfdecode.json")
+    [found] = facts(capsys, "model#pose")
+    assert found["fingerprint"] == SPEC.fingerprint
+
+
+# -- several paths, options, names ----------------------------------------------------------------
+
+
+def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
+    Path("bad.npy").write_bytes(b"1 2 3")
+    good, bad, spec = facts(capsys, "maps.npz", "bad.npy", "schema.json", status=1)
+    assert (good["kind"], spec["kind"]) == ("arrays", "schema")
+    assert bad.keys() == {"file", "error"}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["maps.npz#pose", "--key", "pose"], "argument --key: not allowed with a PATH that names"),
+        (["maps.npz", "depth.npy", "--plot", "x.png"], "argument --plot: needs one PATH"),
+        (["maps.npz", "--plot", "x.pdf"], "'x.pdf' is no name of a .png"),
+        (["maps.npz", "--max-bytes", "-1"], "'-1' is not a whole number"),
+        ([""], "'' is no name of a file"),
+        (["#x"], "'#x' is no name of a file"),
+    ],
+)
+def test_bad_options_are_status_2(options: list[str], reason: str, capsys) -> None:
+    inspect(*options, status=2)
+    assert reason in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_hostile_names_never_reach_the_terminal(capsys) -> None:
+    name = "\x1b[31m\n.npz"
+    np.savez(name, **{"\x1b]0;x\n[bold]": POSE, "s\x07": np.array("text")})
+    inspect(name)
+    spec = tfd.ArraySpec((2,), "uint8", label="\x1b[2J\n")
+    put("\x1b.tfd", spec, np.zeros(2, "uint8"))
+    inspect("\x1b.tfd", "\x1b.tfd.json", "\x1b.none", status=1)
+    out, err = capsys.readouterr()
+    assert not {"\x1b", "\x07"} & set(out + err)
+    assert r"\x1b]0;x\n[bold]" in out and r"\x1b[2J\n" in out
+
+
+def test_bfloat16_payloads_are_told(capsys) -> None:
+    spec = tfd.ArraySpec((3,), "bfloat16")
+    put("x.tfd", spec, np.array([1, -2, np.nan], ml_dtypes.bfloat16))
+    values = facts(capsys, "x.tfd")[0]["values"]
+    assert (values["min"], values["max"], values["nan"]) == (-2, 1, 1)
+
+
+def test_nothing_heavy_is_imported() -> None:
+    script = (
+        "import sys; from tfdecode.cli import main\n"
+        "assert main(['inspect', 'maps.npz', 'pose.tfd', 'pose.tfd.json', 'schema.json']) == 0\n"
+        "heavy = {'tensorflow', 'matplotlib', 'scipy', 'h5py'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    path = str(Path(tfd.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)

@@ -1,0 +1,152 @@
+"""The csv reader gives the float64 that Python's float gives, and names the cell that is none."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from tfdecode.errors import FileError
+from tfdecode.formats import csv
+
+MATRICES = npst.arrays("f8", npst.array_shapes(min_dims=2, max_dims=2))
+
+
+def read(text: str, **options: int) -> np.ndarray:
+    return csv.contents(text.encode(), **options).read()
+
+
+@given(
+    MATRICES, st.sampled_from([",", ";", "\t", " ", ", "]), st.sampled_from(["\n", "\r\n", "\r"])
+)
+def test_repr_comes_back_bit_for_bit(array: np.ndarray, mark: str, end: str) -> None:
+    text = "".join(mark.join(map(repr, row)) + end for row in array.tolist())
+    got = read(text)
+    assert (got.dtype, got.shape) == (np.dtype("f8"), array.shape)
+    np.testing.assert_array_equal(got, array)
+    assert (np.signbit(got) == np.signbit(array))[~np.isnan(array)].all()
+
+
+@given(MATRICES, st.sampled_from([",", ";", None]))
+def test_savetxt_reads_as_by_loadtxt(array: np.ndarray, mark: str | None) -> None:
+    file = io.BytesIO()
+    np.savetxt(file, array, delimiter=mark or " ", header="a b")
+    by_numpy = np.loadtxt(io.BytesIO(file.getvalue()), delimiter=mark, ndmin=2)
+    np.testing.assert_array_equal(csv.contents(file.getvalue()).read(), by_numpy)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("1,2\n3,4\n", [[1, 2], [3, 4]]),
+        ("1,2\n3,4", [[1, 2], [3, 4]]),
+        ("\n1,2\n\n3,4\n\n", [[1, 2], [3, 4]]),
+        ("x,y\n1,2\n", [[1, 2]]),
+        ('"x","a name, with comma"\n1,2\n', [[1, 2]]),
+        ("x y\n1 2\n", [[1, 2]]),
+        ("\ufeffx;y\n1;2\n", [[1, 2]]),
+        ("größe\tx_1\n1\t2\n", [[1, 2]]),
+        ("# made by a program\n1\t2\n", [[1, 2]]),
+        ('"1";"2.5"\n', [[1, 2.5]]),
+        ("  1   2 \n 3  4\n", [[1, 2], [3, 4]]),
+        ("1, 2\n", [[1, 2]]),
+        ("5\n6\n", [[5], [6]]),
+        ("inf,-inf,1e400,1e-400\n", [[np.inf, -np.inf, np.inf, 0]]),
+        ("9007199254740992,18014398509481984\n", [[2.0**53, 2.0**54]]),
+        ("9007199254740993.,1e23\n", [[2.0**53, 1e23]]),
+    ],
+    ids=repr,
+)
+def test_forms_of_tables(text: str, rows: list) -> None:
+    assert read(text).tolist() == rows
+
+
+def test_integers_are_float64_too() -> None:
+    assert read("1,2\n").dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1,2\n3\n", "line 2 has 1 cells where the first has 2"),
+        ("x,y\n\n1,2\n3,4,5\n", "line 4 has 3 cells where the first has 2"),
+        ("1,2\n3,\n", r"line 2, column 2 is empty; fill it \(nan is a number\)"),
+        (",x\n0,1\n", "line 1, column 1 is empty"),
+        ("1,2\n3,cat\n", "line 2, column 2 is no number: cat; leave the column out"),
+        ("id,1\n3,4\n", "line 1, column 1 is no number: id"),
+        ("1;2\n3,5;4\n", "line 2, column 1 is no number: 3,5; write decimals with a point"),
+        ("1,1_000\n", "line 1, column 2 is no number: 1_000"),
+        ("1,\u0661\n", "line 1, column 2 is no number"),
+        ("1,0x10\n", "line 1, column 2 is no number"),
+        ("1," + "secret" * 9, "column 2 is no number: secretsecretsecretse...; leave"),
+        ('1,"2\n3",4\n', "is no table"),
+        ("x,y\n", "holds no row of numbers below its header"),
+        ("# nothing\n\n", "holds no row of numbers"),
+        ("x\n9007199254740993\n", "line 2, column 1 is an integer that float64 does not hold"),
+        ("1\n-18446744073709551615\n", "line 2, column 1 is an integer that float64 does not"),
+        ("1\n" + "9" * 5000, "line 2, column 1 is an integer that float64 does not hold"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_is_no_matrix_names_line_and_column(text: str, reason: str) -> None:
+    with pytest.raises(FileError, match=reason) as caught:
+        read(text)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("1,2\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        ("größe\n1\n".encode("latin-1"), "is no UTF-8 text"),
+        (bytes(100), "has null bytes"),
+    ],
+)
+def test_other_encodings_are_named(data: bytes, reason: str) -> None:
+    with pytest.raises(FileError, match=reason):
+        csv.contents(data)
+
+
+def test_the_name_of_a_column_says_where_it_is() -> None:
+    with pytest.raises(FileError, match=r"no array named y \(y: a column; .* take \[:, 1\]\)"):
+        csv.contents(b"x,y\n1,2\n").read("y")
+
+
+def test_max_bytes_bounds_the_matrix() -> None:
+    assert read("1,2\n3,4\n", max_bytes=32).size == 4
+    with pytest.raises(FileError, match="more than the limit of 31 bytes; raise max_bytes"):
+        read("1,2\n3,4\n", max_bytes=31)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [piece * 2 * 10**6 for piece in (b"1\n", b"1,", b",", b"1 ", b'"', b"\n", b"1\x0c")],
+    ids=lambda data: str(data[:2]),
+)
+def test_a_bomb_takes_memory_by_the_limit_and_not_by_its_cells(data: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(FileError):
+        csv.contents(data, max_bytes=10**6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**27 + 2 * len(data)
+
+
+def test_mutants_give_a_matrix_or_a_file_error() -> None:
+    source, data = random.Random(3), b'\xef\xbb\xbfx;y\n1.5;2\n"3";4e5\nnan;9007199254740992\n'
+    for _ in range(5000):
+        mutant = bytearray(data)
+        for _ in range(source.randint(1, 4)):
+            mutant[source.randrange(len(mutant))] = source.choice(
+                [source.randrange(256), *b',;"\n ']
+            )
+        with contextlib.suppress(FileError):
+            assert csv.contents(bytes(mutant)).read().ndim == 2

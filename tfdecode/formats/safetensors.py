@@ -1,0 +1,125 @@
+"""``.safetensors``: a length, a JSON header, the numbers (its README and ``tensor.rs``, v0.4)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import numpy_dtype
+from ..errors import FileError
+from .contents import MAX_BYTES, Contents, Entry, checked_shape, shown, view
+
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
+}  # fmt: skip
+# The reference allows 100 MB. Python's objects for JSON can take 30 times its bytes, and the header
+# of a model with 10,000 tensors has 1 MB.
+_MAX_HEADER = 10_000_000
+_MAX_DIGITS = 20
+
+
+class _Tensor(NamedTuple):
+    begin: int
+    end: int
+    name: str
+    dtype: str
+    shape: list[object]
+
+
+def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+    """Every tensor by its name, as a view of the file's bytes; ``__metadata__`` is left out.
+
+    As in the reference, the tensors must cover the data from its first byte to its last, without
+    a gap and without an overlap, so that no byte of the file goes unseen.
+
+    >>> header = b'{"x": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}'
+    >>> contents(len(header).to_bytes(8, "little") + header + bytes([3, 4])).read("x").tolist()
+    [3, 4]
+    """
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > len(data) - 8:
+        raise FileError("is a truncated .safetensors: its header is cut")
+    if length > _MAX_HEADER:
+        raise FileError(f"has a header of {length} bytes, more than the limit of {_MAX_HEADER}")
+    body = memoryview(data)[8 + length :]
+    entries: list[Entry] = []
+    others: dict[str, str] = {}
+    end = 0
+    for tensor in sorted(_tensors(data[8 : 8 + length])):
+        if tensor.begin != end or tensor.end < end:
+            raise FileError(
+                f"tensor {shown(tensor.name)} begins at byte {tensor.begin} of the data, where "
+                f"byte {end} is next; save the file anew"
+            )
+        end = tensor.end
+        found = _entry(tensor, body)
+        if isinstance(found, str):
+            others[tensor.name] = found
+        else:
+            entries.append(found)
+    if end != len(body):
+        raise FileError(f"has {len(body)} bytes of data where its tensors need {end}")
+    return Contents(entries, others)
+
+
+def _entry(tensor: _Tensor, body: memoryview) -> Entry | str:
+    if tensor.dtype == "BF16":
+        dtype = numpy_dtype("bfloat16")
+    elif tensor.dtype in _DTYPES:
+        dtype = np.dtype(_DTYPES[tensor.dtype])
+    else:
+        return f"tensor of dtype {shown(tensor.dtype, 16)}; save it as bfloat16 or float32"
+    try:
+        shape = checked_shape(tensor.shape, dtype.itemsize)
+        array = view(body[tensor.begin : tensor.end], dtype, shape)
+    except FileError as error:
+        raise FileError(f"tensor {shown(tensor.name)} {error}") from None
+    return Entry(tensor.name, dtype, shape, lambda: array)
+
+
+def _tensors(header: bytes) -> list[_Tensor]:
+    try:
+        value = json.loads(
+            header.decode(), object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse
+        )
+    except FileError:
+        raise
+    except (ValueError, RecursionError):  # ValueError: neither UTF-8 nor JSON
+        raise FileError("has a header that is no JSON") from None
+    if not isinstance(value, dict) or header[:1] != b"{":
+        raise FileError("has a header that is no JSON object")
+    value.pop("__metadata__", None)
+    return [_tensor(name, entry) for name, entry in value.items()]
+
+
+def _tensor(name: str, entry: object) -> _Tensor:
+    if isinstance(entry, dict) and entry.keys() == {"dtype", "shape", "data_offsets"}:
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if (
+            isinstance(dtype, str)
+            and isinstance(shape, list)
+            and isinstance(offsets, list)
+            and [type(offset) for offset in offsets] == [int, int]
+        ):
+            return _Tensor(offsets[0], offsets[1], name, dtype, shape)
+    raise FileError(f"tensor {shown(name)} has no dtype, shape and two data_offsets in the header")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise FileError("has a header that names something twice")
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:  # before Python 3.10.7 the time grows quadratically
+        raise FileError(f"has a header with an integer of {len(digits)} digits")
+    return int(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise FileError(f"has a header with {constant}, which is no JSON")
