@@ -11,6 +11,10 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
 
+$(VENV)/bench: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
 demo: $(VENV)/installed
 	$(RUN) examples/demo.py
 
@@ -24,7 +28,7 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(RUN) -m mypy
 
-bench: $(VENV)/installed
+bench: $(VENV)/bench
 	$(RUN) -m benchmarks
 
 clean:

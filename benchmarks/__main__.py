@@ -1,9 +1,52 @@
-"""Run every benchmark, print its table, and write them all to ``RESULTS.md``."""
+"""Run benchmarks: print their tables, and put them in their places in ``RESULTS.md``."""
 
-from . import bench_memory, bench_overhead, bench_png, bench_start, report
+from __future__ import annotations
 
-tables = []
-for benchmark in (bench_overhead, bench_png, bench_memory, bench_start):
-    tables.append(benchmark.main())
-    print(tables[-1].markdown(), flush=True)
-report.write(tables)
+import argparse
+import logging
+import os
+import sys
+import time
+from importlib import import_module
+
+from . import report
+
+BENCHMARKS = {
+    "sizes": "payload bytes of each input, beside others and the targets; sizes.png",
+    "encode": "MB/s on the client, and png beside cv2.imencode",
+    "decode": "time in the graph as a multiple of decode_raw + reshape",
+    "request": "four pose maps from arrays to the answer",
+    "overhead": "what checking every row costs",
+    "png": "png in the graph beside map_fn(decode_png)",
+    "memory": "the peak of memory while decoding",
+    "start": "imports and a whole pack process",
+}
+
+
+def main() -> None:
+    """Run the benchmarks that the command line names, or all."""
+    listed = "\n".join(f"  {name:10}{what}" for name, what in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"{__doc__}\n\nbenchmarks:\n{listed}\n\nexample: python -m benchmarks sizes",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="*", help="which to run; all if none is named")
+    names = parser.parse_args().name or list(BENCHMARKS)
+    unknown = ", ".join(name for name in names if name not in BENCHMARKS)
+    if unknown:
+        parser.error(f"no benchmark is named {unknown}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for library in ("absl", "tensorflow"):  # which say at each input that TFDS is old-fashioned
+        logging.getLogger(library).setLevel(logging.ERROR)
+    for name in names:
+        start = time.perf_counter()
+        tables = import_module(f".bench_{name}", __package__).main()
+        for table in tables:
+            print(table.markdown(), flush=True)
+        report.write(name, tables, list(BENCHMARKS))
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from .report import Table
+from .report import Table, track
 
 ROWS, SIDE = 32, 2**20
 CASES: list[tuple[str, str, dict[str, Any]]] = [
@@ -48,10 +48,10 @@ def child(chain: str, dtype: str, options: dict[str, Any]) -> None:
     print((peak() - before) / (ROWS * x.nbytes))
 
 
-def main() -> Table:
+def main() -> list[Table]:
     """Each chain in a process of its own."""
     rows = []
-    for chain, dtype, options in CASES:
+    for chain, dtype, options in track(CASES, "memory"):
         words = [
             sys.executable,
             "-m",
@@ -62,7 +62,8 @@ def main() -> Table:
         run = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
         rows.append((f"{chain} ({dtype})", f"{float(run.stdout):.1f}"))
     note = f"Growth of the resident size while {ROWS} rows of {SIDE} elements are decoded, payloads"
-    return Table("Memory", f"{note} not counted; decoded bytes are 1.", ("chain", "multiple"), rows)
+    note += " not counted; decoded bytes are 1."
+    return [Table("Memory", note, ("chain", "multiple"), rows)]
 
 
 if __name__ == "__main__":

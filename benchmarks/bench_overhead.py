@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 import tfdecode as tfd
 
+from . import graphs
 from .report import Table
-from .runtime import medians
+from .runtime import medians, save
 
 CHAINS = ("raw", "raw|seal", "raw|zlib|seal")
 
 
-def save(decode: Any, path: Path) -> Path:
-    """One decoder as a SavedModel with the input ``b`` [B]."""
-    module = tf.Module()
-    signature = [tf.TensorSpec([None], tf.string, name="b")]
-    module.decode = tf.function(decode, input_signature=signature, autograph=False)
-    tf.saved_model.save(module, str(path), signatures=module.decode.get_concrete_function())
-    return path
-
-
 def measure(shape: tuple[int, ...], rows: int, iterations: int, x: np.ndarray) -> list[float]:
     """Median microseconds of the bare decoder and of each chain, decoding ``x`` [*shape]."""
-
-    def bare(b: Any) -> Any:
-        return tf.reshape(tf.io.decode_raw(b, x.dtype), [-1, *shape])
-
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         payload = folder / "bare.bin"
         payload.write_bytes(x.tobytes())
-        jobs = [(save(bare, folder / "bare"), "serving_default", {"b": [payload]})]
+        jobs = [(save(graphs.bare(x), folder / "bare"), "serving_default", {"b": [payload]})]
         for index, chain in enumerate(CHAINS):
             spec = tfd.ArraySpec(shape, x.dtype, codecs=chain)
             file = folder / f"{index}.bin"
@@ -46,7 +32,7 @@ def measure(shape: tuple[int, ...], rows: int, iterations: int, x: np.ndarray) -
         return medians(iterations, rows, jobs)
 
 
-def main() -> Table:
+def main() -> list[Table]:
     """One float32 row of 4 KB, and 32 pose maps."""
     rng = np.random.default_rng(11)
     small = rng.normal(size=1024).astype(np.float32)
@@ -55,7 +41,7 @@ def main() -> Table:
     one = measure((1024,), 1, 3000, small)
     many = measure(pose.shape, 32, 31, pose)
     names = ("bare decode_raw + reshape", *CHAINS)
-    return Table(
+    table = Table(
         "What checking every row costs",
         "In the C program: float32 [1024] at batch 1, and float32 [256,192,18] at batch 32.",
         ("decoder", "4 KB, us", "added, us", "pose maps, us", "ratio"),
@@ -64,3 +50,4 @@ def main() -> Table:
             for name, a, b in zip(names, one, many, strict=True)
         ],
     )
+    return [table]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .report import Table
+from .report import Table, track
 
 ROUNDS = 25
 
@@ -24,7 +24,7 @@ def seconds(words: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> Table:
+def main() -> list[Table]:
     """Interleaved, so that a busy moment of the machine hits all alike."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "pose.pkl")
@@ -37,14 +37,15 @@ def main() -> Table:
             "tfdecode pack pose.pkl": ["-m", "tfdecode", "pack", str(file)],
         }
         times: dict[str, list[float]] = {name: [] for name in processes}
-        for _ in range(ROUNDS):
+        for _ in track(range(ROUNDS), "start"):
             for name, words in processes.items():
                 times[name].append(seconds(words))
     medians = {name: statistics.median(values) for name, values in times.items()}
     base = medians["import numpy"]
-    return Table(
+    table = Table(
         "Starting",
         'Whole processes, `python -c "import numpy"` being 1.',
         ("process", "ms", "ratio"),
         [(name, f"{t * 1e3:.0f}", f"{t / base:.2f}") for name, t in medians.items()],
     )
+    return [table]

@@ -5,8 +5,20 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.runtime.build import build
+
+
+def save(decode: Any, path: Path) -> Path:
+    """One decoder as a SavedModel with the input ``b`` [B]."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    signature = [tf.TensorSpec([None], tf.string, name="b")]
+    module.decode = tf.function(decode, input_signature=signature, autograph=False)
+    tf.saved_model.save(module, str(path), signatures=module.decode.get_concrete_function())
+    return path
 
 
 def medians(

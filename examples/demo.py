@@ -7,19 +7,15 @@ that both answers equal the model fed with the arrays, and prints bytes and time
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for the C program of the tests
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the C program of the tests, and benchmarks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -30,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tfdecode as tfd
+from benchmarks import rest, timing
 from tests.runtime.build import build
 from tfdecode.saved_model import ServingSession
 
@@ -55,17 +52,6 @@ def model() -> keras.Model:
         x = keras.layers.ReLU()(x)
     image = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")(x)
     return keras.Model([pose, segment], {"image": image})
-
-
-def median_ms(work: Callable[[], Any], rounds: int = 9) -> float:
-    """The median time of ``work`` in milliseconds, after one round of warm-up."""
-    work()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
 
 
 def in_c_program(version: Path, payloads: dict[str, bytes], folder: Path) -> tuple[Any, float]:
@@ -110,24 +96,19 @@ def main() -> int:
             row = {name: array[None] for name, array in arrays.items()}
             direct = session.run("arrays", row)["image"]
 
-            def answer(body: str) -> Any:
-                inputs = json.loads(body)["inputs"]
-                decoded = {key: [base64.b64decode(value["b64"])] for key, value in inputs.items()}
-                return session.run("serving_default", decoded)["image"]
-
-            def answer_lists(body: str) -> Any:
-                inputs = json.loads(body)["inputs"]
-                parsed = {n: np.asarray(x, SPECS[n].dtype) for n, x in inputs.items()}
-                return session.run("arrays", parsed)["image"]
-
             def body() -> str:
-                packed = {f"{n}_bytes": s.encode(arrays[n]) for n, s in SPECS.items()}
-                return json.dumps({"inputs": {
-                    key: {"b64": base64.b64encode(value).decode()} for key, value in packed.items()
-                }})  # fmt: skip
+                packed = {f"{n}_bytes": [s.encode(arrays[n])] for n, s in SPECS.items()}
+                return rest.payloads_body(packed)
+
+            def answer(body: str) -> Any:
+                return session.run("serving_default", rest.read_payloads(body))["image"]
 
             def body_lists() -> str:
-                return json.dumps({"inputs": {name: x.tolist() for name, x in row.items()}})
+                return rest.lists_body(row)
+
+            def answer_lists(body: str) -> Any:
+                parsed = rest.read_lists(body, {name: s.dtype for name, s in SPECS.items()})
+                return session.run("arrays", parsed)["image"]
 
             rows = [("JSON lists", body_lists, answer_lists), ("tfdecode", body, answer)]
             table = Table(title="one request, from arrays to the answer (medians of 9)")
@@ -135,8 +116,9 @@ def main() -> int:
                 table.add_column(column, justify="left" if column == "request" else "right")
             for name, make, reply in rows:
                 text = make()
-                took = median_ms(make), median_ms(lambda t=text, r=reply: r(t))
-                table.add_row(name, f"{len(text):,}", *(f"{value:.1f}" for value in took))
+                works = {"make": make, "answer": partial(reply, text)}
+                took = timing.medians(works, seconds=0, least=9)
+                table.add_row(name, f"{len(text):,}", *(f"{ms:.1f}" for ms in took.values()))
             packed = answer(body())
         c_image, c_ms = in_c_program(version, payloads, folder)
         table.add_row("tfdecode, C program", "", "", f"{c_ms:.1f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -168,13 +169,14 @@ def check_config(spec: tfd.ArraySpec) -> None:
         tfd.ArraySpec.from_json(spec.to_json()),
         tfd.ArraySpec.from_dict(json.loads(json.dumps(spec.to_dict()))),
         eval(repr(spec), {"ArraySpec": tfd.ArraySpec}),
+        pickle.loads(pickle.dumps(spec)),
         tfd.ArraySpec(
             spec.shape,
             spec.dtype,
             spec.chain.text,
             max_shape=spec.max_shape,
             label=spec.label,
-            seal="seal" in spec.chain.text,
+            seal=None if len(spec.chains) > 1 else spec.seal,
         ),
     ]
     for other in again:
@@ -182,5 +184,5 @@ def check_config(spec: tfd.ArraySpec) -> None:
         assert other.fingerprint == spec.fingerprint
         assert repr(other) == repr(spec)
         assert other.to_json() == spec.to_json()
-    for codec in spec.codecs:
+    for codec in (codec for chain in spec.chains for codec in chain.codecs):
         assert type(codec).from_dict(codec.to_dict()) == codec

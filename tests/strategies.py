@@ -36,7 +36,16 @@ def laid_out(draw: st.DrawFn, array: np.ndarray) -> np.ndarray:
     return draw(st.sampled_from(list(layouts(array))))
 
 
-CHAINS = [[], ["seal"], ["zlib"], ["zlib:1", "seal"], ["zlib:9"], ["deflate"], ["deflate", "zlib"]]
+CHAINS = [
+    [],
+    ["seal"],
+    ["zlib"],
+    ["zlib:1", "seal"],
+    ["zlib:9"],
+    ["deflate"],
+    ["deflate", "zlib"],
+    ["zstd"],
+]
 
 
 @st.composite

@@ -110,28 +110,104 @@ def test_an_error_names_the_input() -> None:
         SCHEMA.decode_tensors({**payloads(), "tokens_bytes": tf.constant([b"abc"])})
 
 
+def examples(*rows: dict[str, bytes]) -> tf.data.Dataset:
+    """Serialized tf.train.Example, one for each row."""
+    serialized = []
+    for row in rows:
+        features = {
+            key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            for key, value in row.items()
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        serialized.append(example.SerializeToString())
+    return tf.data.Dataset.from_tensor_slices(serialized)
+
+
+def one(example: tf.Tensor) -> dict[str, tf.Tensor]:
+    return SCHEMA.decode_tensors(tf.io.parse_single_example(example, SCHEMA.feature_spec()))
+
+
+def batch(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    return SCHEMA.decode_tensors(tf.io.parse_example(serialized, SCHEMA.feature_spec()))
+
+
 @pytest.mark.parametrize("batched", [True, False], ids=["batched", "one by one"])
 def test_the_payloads_of_examples_are_decoded_in_tf_data(batched: bool) -> None:
-    features = {
-        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[payload]))
-        for key, payload in payloads().items()
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-    examples = tf.data.Dataset.from_tensors(example).repeat(4)
-    if batched:
-        dataset = examples.batch(2).map(
-            lambda x: SCHEMA.decode_tensors(tf.io.parse_example(x, SCHEMA.feature_spec()))
-        )
-        dataset = dataset.unbatch()
-    else:
-        dataset = examples.map(
-            lambda x: SCHEMA.decode_tensors(tf.io.parse_single_example(x, SCHEMA.feature_spec()))
-        )
+    dataset = examples(*[payloads()] * 4)
+    dataset = dataset.batch(2).map(batch).unbatch() if batched else dataset.map(one)
     rows = list(dataset)
     assert len(rows) == 4
     for row in rows:
         for name, array in ARRAYS.items():
             assert_same(row[name], array)
+
+
+def test_the_shapes_of_a_dataset_are_known() -> None:
+    dataset = examples(payloads())
+    single, batched = dataset.map(one).element_spec, dataset.batch(2).map(batch).element_spec
+    for name, spec in SCHEMA.items():
+        assert single[name] == tf.TensorSpec(spec.shape, spec.dtype)
+        assert batched[name] == tf.TensorSpec((None, *spec.shape), spec.dtype)
+
+
+def test_other_features_of_examples_are_passed_on() -> None:
+    features = {**SCHEMA.feature_spec(), "file": tf.io.FixedLenFeature([], tf.string)}
+    dataset = examples(*({**payloads(), "file": name} for name in (b"a.npy", b"b.npy")))
+    dataset = dataset.batch(2).map(
+        lambda rows: SCHEMA.decode_tensors(tf.io.parse_example(rows, features))
+    )
+    (decoded,) = dataset
+    assert decoded["file"].numpy().tolist() == [b"a.npy", b"b.npy"]
+    assert_same(decoded["pose_map"], np.stack([ARRAYS["pose_map"]] * 2))
+
+
+@pytest.mark.parametrize(
+    ("decode", "size", "row"), [(batch, 3, 1), (batch, 1, 0), (one, None, 0)], ids=str
+)
+def test_a_wrong_payload_in_a_dataset_names_input_and_row(decode: Any, size: Any, row: int) -> None:
+    good = payloads()
+    wrong = {**good, "pose_map_bytes": good["pose_map_bytes"][:-1] + b"?"}
+    dataset = examples(good, wrong, good)
+    dataset = (dataset if size is None else dataset.batch(size)).map(decode)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"pose_map_bytes: row {row} "):
+        list(dataset)
+
+
+def test_an_example_without_the_payload_names_the_feature() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="tokens_bytes"):
+        list(examples({"pose_map_bytes": payloads()["pose_map_bytes"]}).batch(1).map(batch))
+
+
+LENGTHS = (1, 4, 0)
+
+
+def of_different_lengths() -> tf.data.Dataset:
+    tokens = [TOKENS.encode(np.arange(length, dtype="i4")) for length in LENGTHS]
+    return examples(*({**payloads(), "tokens_bytes": payload} for payload in tokens))
+
+
+def test_rows_of_different_length_do_not_make_a_batch_and_the_error_says_what_does() -> None:
+    reason = (
+        "tokens_bytes: row 0 has 1 along the None dimension, another 4: "
+        "decode_ragged takes rows that differ"
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
+        list(of_different_lengths().batch(3).map(batch))
+
+
+def test_rows_of_different_length_are_ragged_by_their_spec() -> None:
+    def decode(serialized: tf.Tensor) -> tf.RaggedTensor:
+        parsed = tf.io.parse_example(serialized, SCHEMA.feature_spec())
+        return SCHEMA["tokens_bytes"].decode_ragged(parsed["tokens_bytes"])
+
+    (decoded,) = of_different_lengths().batch(3).map(decode)
+    assert decoded.to_list() == [[0], [0, 1, 2, 3], []]
+
+
+def test_rows_of_different_length_are_padded_after_decoding_one_by_one() -> None:
+    (decoded,) = of_different_lengths().map(one).padded_batch(3)
+    assert decoded["tokens_bytes"].numpy().tolist() == [[0, 0, 0, 0], [0, 1, 2, 3], [0, 0, 0, 0]]
+    assert_same(decoded["pose_map"], np.stack([ARRAYS["pose_map"]] * 3))
 
 
 def test_the_json_is_for_other_languages_too() -> None:

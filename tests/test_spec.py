@@ -120,11 +120,6 @@ def test_an_edited_json_is_found_by_its_fingerprint() -> None:
         tfd.ArraySpec.from_dict(spec)
 
 
-def test_one_of_is_reserved() -> None:
-    with pytest.raises(tfd.SpecError, match="'one_of', which is reserved"):
-        tfd.ArraySpec.from_dict({"version": 1, "one_of": []})
-
-
 ENCODE_ERRORS = [
     (np.zeros((2, 3), "f8"), "array is float64, spec needs float32; convert it first"),
     (np.zeros((2, 3), "i4"), "array is int32, spec needs float32"),

@@ -12,6 +12,7 @@ stock ops only, bit for bit.
 
 from typing import TYPE_CHECKING, Any
 
+from .codecs.chain import one_of
 from .errors import (
     DecodeError,
     EncodeError,
@@ -26,6 +27,7 @@ from .schema import Schema
 from .spec import ArraySpec
 
 if TYPE_CHECKING:
+    from .choose import infer
     from .exporting import check, export
     from .files import load, load_all
 
@@ -44,12 +46,20 @@ __all__ = [
     "TfdecodeError",
     "check",
     "export",
+    "infer",
     "load",
     "load_all",
+    "one_of",
 ]
 
 # Imported when first used: a client that only packs should not wait 40 ms for them.
-_WHERE = {"check": "exporting", "export": "exporting", "load": "files", "load_all": "files"}
+_WHERE = {
+    "check": "exporting",
+    "export": "exporting",
+    "infer": "choose",
+    "load": "files",
+    "load_all": "files",
+}
 
 
 def __getattr__(name: str) -> Any:

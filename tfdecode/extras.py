@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -33,9 +34,13 @@ class LazyModule(ModuleType):
 
 def missing_extra(module: str, extra: str | None) -> MissingExtraError:
     """The error that tells which extra of tfdecode brings ``module``."""
-    package = module.split(".")[0]
+    package = module if module.startswith("backports.") else module.split(".")[0]
     how = f"tfdecode with its extra {extra!r}: pip install '.[{extra}]' in a checkout"
     return MissingExtraError(f"{package} is not installed; install {how if extra else package}")
 
 
 tensorflow: Any = LazyModule("tensorflow", "tensorflow")
+#: The one of Python 3.14, or its twin for those before.
+zstd: Any = LazyModule(
+    "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd"
+)

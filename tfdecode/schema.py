@@ -11,7 +11,8 @@ from typing import Any
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
 from .saved_model import version_directory
-from .spec import VERSION, ArraySpec, check_version, parse_json
+from .spec import ArraySpec
+from .spec_json import VERSION, check_version, parse_json
 
 #: Where a copy lies inside a version directory of a SavedModel.
 ASSET = Path("assets.extra", "tfdecode.json")
@@ -26,6 +27,12 @@ def bytes_key(name: str) -> str:
     return name if name.endswith("_bytes") else f"{name}_bytes"
 
 
+def check_name(name: Any) -> None:
+    """SpecError unless ``name`` can be that of an input."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
+        raise SpecError(f"input name {name!r} needs letters, digits and _, at most 128")
+
+
 class Schema(Mapping[str, ArraySpec]):
     """Input name -> ArraySpec.
 
@@ -38,8 +45,7 @@ class Schema(Mapping[str, ArraySpec]):
 
     def __init__(self, inputs: Mapping[str, ArraySpec]) -> None:
         for name, spec in inputs.items():
-            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
-                raise SpecError(f"input name {name!r} needs letters, digits and _, at most 128")
+            check_name(name)
             if not isinstance(spec, ArraySpec):
                 raise SpecError(f"input {name} is {type(spec).__name__}, needs an ArraySpec")
         keys = [bytes_key(name) for name in inputs]
@@ -76,6 +82,9 @@ class Schema(Mapping[str, ArraySpec]):
 
         Takes what a signature or ``tf.io.parse_example`` gives, in a graph or in tf.data, and
         returns the arrays under the inputs' names. SpecError where a key is missing.
+
+        Rows of a batch that differ along a ``None`` dimension fail: take ``decode_ragged`` of that
+        input's spec, or in tf.data decode before batching, and batch by ``padded_batch``.
         """
         if not isinstance(payloads, Mapping):
             kind = type(payloads).__name__

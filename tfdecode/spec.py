@@ -10,18 +10,18 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from . import spec_json
 from .codecs import flat
 from .codecs.base import AnyCodec
-from .codecs.chain import Chain, Codecs, parse
+from .codecs.chain import Alternatives, Chain, Codecs, parse_any
 from .codecs.compressors.seal import Seal
 from .codecs.form import ArrayForm, Shape
+from .codecs.one_of import OneOf
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
 from .extras import tensorflow as tf
 from .graph import rows as graph
 
-#: The version of the JSON form.
-VERSION = 1
 #: Decoded bytes that one request may ask for when nobody says ``max_rows``.
 REQUEST_BUDGET = 2**30
 
@@ -50,7 +50,9 @@ class ArraySpec:
     dtype : bool, int8 .. int64, uint8 .. uint64, float16, bfloat16, float32, float64, complex64
         or complex128: a name, a numpy dtype or a tf.DType
     codecs : chain text (``"astype:uint8|zlib:9"``), or a list of names, dicts and codec objects;
-        ``raw`` is the container where none is named
+        ``raw`` is the container where none is named. Several chains by `one_of` or as text with
+        ``or`` between them (``"astype:uint8|zlib or raw"``): ``encode`` takes the smallest whose
+        domain fits, and the graph decodes each row by its own
     max_shape : needed with a ``None``: the largest shape, which bounds the memory of a row
     label : tells inputs apart that are otherwise specified alike: it is in the fingerprint, so that
         a seal refuses the payload of the one where the other belongs
@@ -68,17 +70,19 @@ class ArraySpec:
 
     shape: Shape
     dtype: str
-    codecs: tuple[AnyCodec, ...]
+    codecs: tuple[AnyCodec, ...] | Alternatives
     max_shape: tuple[int, ...] | None
     label: str
     seal: bool = field(compare=False)  # as the codecs say
-    chain: Chain = field(init=False, compare=False)
+    chain: Chain | OneOf = field(init=False, compare=False)
+    #: A spec for each chain of ``one_of``; of any other spec itself alone.
+    alternatives: tuple[ArraySpec, ...] = field(init=False, compare=False)
 
     def __init__(
         self,
         shape: Any,
         dtype: Any,
-        codecs: Codecs = "raw",
+        codecs: Codecs | Alternatives = "raw",
         *,
         max_shape: Any = None,
         label: str = "",
@@ -94,16 +98,45 @@ class ArraySpec:
         if not isinstance(label, str):
             raise SpecError(f"label is {label!r}, needs text")
         put(self, "label", label)
-        codecs = parse(codecs)
+        codecs = parse_any(codecs)
+        if isinstance(codecs, Alternatives):
+            options: Any = {"max_shape": self.max_shape, "label": label}
+            seals = [None if isinstance(one[-1], Seal) else seal for one in codecs]
+            self._join(
+                [
+                    ArraySpec(self.shape, self.dtype, one, seal=seal, **options)
+                    for one, seal in zip(codecs, seals, strict=True)
+                ]
+            )
+            return
+        put(self, "alternatives", (self,))
         sealed = any(isinstance(codec, Seal) for codec in codecs)
         if seal is None:
             seal = sealed or any(codec.kind == "compressor" for codec in codecs)
         if sealed and not seal:
             raise SpecError("seal=False for a chain that names seal: leave one of them out")
-        put(self, "codecs", codecs if sealed or not seal else (*codecs, Seal()))
+        codecs = codecs if sealed or not seal else (*codecs, Seal())
+        put(self, "codecs", codecs)
         put(self, "seal", seal)
         names = self.fingerprint, self.canonical_json
-        put(self, "chain", Chain(tuple(codec.bind(*names) for codec in self.codecs), form))
+        put(self, "chain", Chain(tuple(codec.bind(*names) for codec in codecs), form))
+
+    def _join(self, specs: Sequence[ArraySpec]) -> None:
+        put = object.__setattr__
+        for name in ("shape", "dtype", "max_shape", "label"):
+            put(self, name, getattr(specs[0], name))
+        put(self, "alternatives", tuple(specs))
+        chains = tuple(chain for spec in specs for chain in spec.chains)
+        put(self, "codecs", Alternatives(chain.codecs for chain in chains))
+        put(self, "seal", all(spec.seal for spec in specs))
+        put(self, "chain", OneOf(chains))
+
+    @classmethod
+    def joined(cls, specs: Sequence[ArraySpec]) -> ArraySpec:
+        """The spec of ``one_of`` the chains of ``specs``, which differ in nothing else."""
+        spec = cls.__new__(cls)
+        spec._join(specs)
+        return spec
 
     def __repr__(self) -> str:
         text = f"{self.shape}, {self.dtype!r}, codecs={self.chain.text!r}"
@@ -111,12 +144,13 @@ class ArraySpec:
             text += f", max_shape={self.max_shape}"
         if self.label:
             text += f", label={self.label!r}"
-        kinds = {type(codec) for codec in self.codecs}
-        if Seal not in kinds and any(codec.kind == "compressor" for codec in self.codecs):
+        if any(chain.packs and not chain.sealed for chain in self.chains):
             text += ", seal=False"
         return f"ArraySpec({text})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if len(self.alternatives) > 1:
+            return ArraySpec.joined, (self.alternatives,)
         fields = {"max_shape": self.max_shape, "label": self.label, "seal": self.seal}
         return restored, (self.shape, self.dtype, self.codecs, fields)
 
@@ -246,6 +280,17 @@ class ArraySpec:
             payloads.set_shape([tensor.shape[0]])
             return payloads
 
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains of ``one_of``, or the only one."""
+        return self.chain.chains if isinstance(self.chain, OneOf) else (self.chain,)
+
+    @cached_property
+    def domain(self) -> str:
+        """The arrays that can be carried, in words; "" for every one of this dtype and shape."""
+        domains = [chain.domain for chain in self.chains]
+        return "" if "" in domains else " or ".join(domains)
+
     @cached_property
     def max_rows(self) -> int:
         """How many rows decode to at most 1 GiB (1 at the least): the default limit of a batch."""
@@ -254,8 +299,8 @@ class ArraySpec:
     @property
     def row_nbytes(self) -> int:
         """The most bytes that one row has between two filters: a carrier may be the wider one."""
-        arrays = [form for form in self.chain.forms if isinstance(form, ArrayForm)]
-        return max(form.max_nbytes for form in arrays)
+        forms = [form for chain in self.chains for form in chain.forms]
+        return max(form.max_nbytes for form in forms if isinstance(form, ArrayForm))
 
     def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
         limit = self.max_rows if max_rows is None else max_rows
@@ -278,17 +323,7 @@ class ArraySpec:
 
     def to_dict(self, *, wire: bool = False) -> dict[str, Any]:
         """A JSON object; ``wire`` leaves out what only encoders use."""
-        spec: dict[str, Any] = {
-            "version": VERSION,
-            "shape": list(self.shape),
-            "dtype": self.dtype,
-            "codecs": [codec.to_dict(wire=wire) for codec in self.codecs],
-        }
-        if self.max_shape is not None:
-            spec["max_shape"] = list(self.max_shape)
-        if self.label:
-            spec["label"] = self.label
-        return spec
+        return spec_json.to_dict(self, wire)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -304,40 +339,12 @@ class ArraySpec:
 
     def to_json(self) -> str:
         """The spec as JSON, its fingerprint with it."""
-        return json.dumps({**self.to_dict(), "fingerprint": self.fingerprint}, indent=2)
+        return json.dumps(spec_json.with_fingerprints(self), indent=2)
 
     @classmethod
     def from_dict(cls, spec: Any) -> ArraySpec:
         """The spec of a JSON object; SpecError for anything unknown in it."""
-        if not isinstance(spec, dict):
-            raise SpecError(f"spec is {type(spec).__name__}, needs a JSON object")
-        if "one_of" in spec:
-            raise SpecError("spec has 'one_of', which is reserved and not read by this version")
-        check_version(spec, "spec")
-        known = ("version", "shape", "dtype", "codecs", "max_shape", "label", "fingerprint")
-        for key in spec:
-            if key not in known:
-                raise SpecError(f"spec has an unknown key {key!r}; known: {', '.join(known)}")
-        for key in ("shape", "dtype", "codecs"):
-            if key not in spec:
-                raise SpecError(f"spec has no {key!r}")
-        if not isinstance(spec["dtype"], str) or spec["dtype"] not in ITEM_SIZES:
-            raise SpecError(f"spec has dtype {spec['dtype']!r}, known: {', '.join(ITEM_SIZES)}")
-        steps = spec["codecs"]
-        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-            raise SpecError(f"spec has codecs {steps!r}, needs a list of objects")
-        codecs = parse(steps)
-        made = cls(
-            spec["shape"],
-            spec["dtype"],
-            codecs,
-            max_shape=spec.get("max_shape"),
-            label=spec.get("label", ""),
-            seal=any(codec.name == "seal" for codec in codecs),
-        )
-        if spec.get("fingerprint", made.fingerprint) != made.fingerprint:
-            raise SpecError("spec does not have the fingerprint that it states: it was edited")
-        return made
+        return spec_json.from_dict(cls, spec)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ArraySpec:
@@ -347,27 +354,12 @@ class ArraySpec:
         >>> ArraySpec.from_json(spec.to_json()) == spec
         True
         """
-        return cls.from_dict(parse_json(text, "spec"))
+        return cls.from_dict(spec_json.parse_json(text, "spec"))
 
 
 def restored(shape: Shape, dtype: str, codecs: Codecs, options: dict[str, Any]) -> ArraySpec:
     """The spec that was pickled with these parts (its chain holds what cannot be)."""
     return ArraySpec(shape, dtype, codecs, **options)
-
-
-def parse_json(text: str | bytes, what: str) -> Any:
-    """The value of a JSON text; SpecError where it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"{what} is no JSON: {error}") from None
-
-
-def check_version(value: dict[str, Any], what: str) -> None:
-    """SpecError unless ``value`` states the version that is read here."""
-    version = value.get("version")
-    if type(version) is not int or version != VERSION:  # True == 1, and so does 1.0
-        raise SpecError(f"{what} has version {version!r}, known: {VERSION}")
 
 
 def checked_sides(shape: Any, what: str) -> Shape:

@@ -236,3 +236,93 @@ measure(attack)
         tensorflow=True,
     )
     assert outcome == "bounded" and peak < 20 * MIB
+
+
+#: What a frame may say of itself to cost more than its spec: all of them end the process, or did,
+#: where the op sees them.
+ZSTD_BOMBS = """
+MAGIC = bytes.fromhex("28b52ffd")
+def frame(descriptor, *claims, blocks=b"\\x01\\0\\0"):
+    return MAGIC + bytes([descriptor]) + b"".join(claims) + blocks
+def le(number, size):
+    return number.to_bytes(size, "little")
+N = 300_000
+spec = tfd.ArraySpec({shape}, "uint8", {chain!r}, max_shape=[N], seal="seal" in {chain!r})
+sealed = spec.chain.codecs[-1]
+seal = (lambda y: sealed.encode(y, None)) if sealed.name == "seal" else (lambda y: y)
+good = spec.encode(np.zeros(N, "u1"))
+bare = good[:-8] if sealed.name == "seal" else good
+repeated = b"".join((2**17 << 3 | 2).to_bytes(3, "little") + b"a" for _ in range(2000))
+skip = bytes.fromhex("532a4d18") + le(5, 4) + b"skip!"
+bombs = {{
+    "1e11": frame(0xE0, le(10**11, 8)),
+    "2**62": frame(0xE0, le(2**62, 8)),
+    "2**63": frame(0xC0, bytes([0x58]), le(2**63, 8)),
+    "2**31": frame(0xA0, le(2**31, 4)),
+    "2**32 - 1": frame(0xA0, le(2**32 - 1, 4)),
+    "one more": frame(0xA0, le(N + 1, 4), blocks=bare[9:]),
+    "of a window": frame(0x80, bytes([0xFF]), le(N, 4), blocks=bare[9:]),
+    "without a size": frame(0x00, bytes([0xA0]), blocks=repeated),
+    "of another head": frame(0xE0, le(N, 8), blocks=bare[9:]),
+    "with a dictionary": frame(0xA3, bytes(4), le(N, 4), blocks=bare[9:]),
+    "with a checksum": frame(0xA4, le(N, 4), blocks=bare[9:] + bytes(4)),
+    "with more than it claims": frame(0xA0, le(N, 4), blocks=repeated),
+    "behind one to skip": skip + bare,
+    "two frames": bare + bare,
+    "bytes behind it": bare + b"\\0",
+    "cut in its head": bare[:7],
+    "cut": bare[:-2],
+}}
+assert all(len(bomb) < 2 * N for bomb in bombs.values())
+"""
+ZSTD_CHAINS = pytest.mark.parametrize(
+    ("shape", "chain"),
+    [((300_000,), "zstd"), ((None,), "zstd"), ((300_000,), "zstd|seal"), ((None,), "zstd|seal")],
+)
+
+
+@ZSTD_CHAINS
+def test_zstd_makes_no_room_for_what_a_frame_claims(shape: tuple[int | None], chain: str) -> None:
+    """Whoever holds the spec can seal such a frame too."""
+    outcome, peak = run(
+        ZSTD_BOMBS.format(shape=shape, chain=chain)
+        + """
+decode = graph(spec.decode_checked)
+def attack(name):
+    for kind, bomb in {"good": bare, **bombs}.items():
+        try:
+            array, status = decode([good, seal(bomb)])
+        except tf.errors.InvalidArgumentError as error:
+            assert "Failed to decompress zstd" in error.message, (kind, error.message)
+            assert kind in THROWN, kind
+        else:
+            assert status.numpy()[0] == 0 and bool(status.numpy()[1]) == (kind != "good"), kind
+            assert array.shape == (2, N)
+    return "refused"
+THROWN = ("with more than it claims", "two frames", "bytes behind it", "cut")
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome == "refused" and peak < 20 * MIB
+
+
+@ZSTD_CHAINS
+def test_numpy_makes_no_room_for_what_a_frame_claims(shape: tuple[int | None], chain: str) -> None:
+    outcome, peak = run(
+        ZSTD_BOMBS.format(shape=shape, chain=chain)
+        + """
+def attack(name):
+    for kind, bomb in bombs.items():
+        try:
+            spec.decode(seal(bomb))
+        except tfd.DecodeError as error:
+            assert "skip!" not in str(error)
+        else:
+            raise AssertionError(kind)
+    return "refused"
+measure(attack)
+""",
+        tensorflow=False,
+    )
+    assert outcome == "refused" and peak < 8 * MIB

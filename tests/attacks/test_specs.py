@@ -17,7 +17,7 @@ HUGE = 2**31 - 1
 TEXTS = [
     "", " ", "|", "raw|", "|raw", "raw||zlib", "png2", "Raw", "raw;zlib", "raw raw", "raw\0",
     "raw|raw", "zlib|raw|astype:uint8", "zlib|transpose:0,1", "raw|transpose:1,0", "seal|raw",
-    "zlib:10", "zlib:-1", "zlib:true", "zlib:null", "zlib:6.0", "zlib:NaN", "zlib:Infinity",
+    "zlib:13", "zlib:-1", "zlib:true", "zlib:null", "zlib:6.0", "zlib:NaN", "zlib:Infinity",
     "zlib:1e400", "zlib:nine", 'zlib:"9"', "zlib:9,9", "zlib:9,level=1", "zlib:level=1,level=1",
     "zlib:level", "zlib:speed=9", "zlib:name=raw", "zlib:version=2", "zlib:version=true",
     "zlib:max_packed=0", "zlib:max_packed=7", "zlib:max_packed=true", "zlib:max_packed=1e9",

@@ -53,7 +53,7 @@ def failure(capsys) -> str:
 
 def test_payload_and_spec_lie_beside_the_file(folder: Path, capsys) -> None:
     before = names(folder)
-    pack("pose.pkl")
+    pack("pose.pkl", "--codec", "zlib")
     assert names(folder) - before == {"pose.pkl.tfd", "pose.pkl.tfd.json"}
     assert packed("pose.pkl.tfd").tobytes() == POSE.tobytes()
     size = Path("pose.pkl.tfd").stat().st_size
@@ -388,7 +388,7 @@ def test_control_characters_of_a_name_never_reach_the_terminal(capsys) -> None:
 
 
 def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
-    pack("maps.npz", "none.npz", "--key", "pose", "--json", status=1)
+    pack("maps.npz", "none.npz", "--key", "pose", "--codec=zlib", "--json", status=1)
     out, err = capsys.readouterr()
     good, bad = json.loads(out)
     spec = tfd.ArraySpec((2, 3, 4), "float32", "zlib")
@@ -414,3 +414,38 @@ def test_options_may_stand_between_files(capsys: pytest.CaptureFixture[str]) -> 
     np.save("b.npy", np.zeros(3))
     assert main(["pack", "a.npy", "--codec", "zlib", "b.npy"]) == 0
     assert Path("a.npy.tfd").exists() and Path("b.npy.tfd").exists()
+
+
+def test_without_a_chain_the_best_one_is_chosen_and_a_total_one_beside_it(folder: Path) -> None:
+    np.save("labels.npy", np.kron(np.eye(8), np.ones((16, 16))))
+    pack("labels.npy")
+    spec = tfd.ArraySpec.from_json(Path("labels.npy.tfd.json").read_bytes())
+    assert len(spec.alternatives) == 2 and spec.domain == ""
+    assert packed("labels.npy.tfd").tobytes() == np.load("labels.npy").tobytes()
+    assert Path("labels.npy.tfd").stat().st_size < 150
+
+
+def test_preferences_and_their_explanation(folder: Path, capsys) -> None:
+    np.save("labels.npy", np.kron(np.eye(8), np.ones((16, 16))))
+    pack("labels.npy", "--prefer", "smallest", "--min-tensorflow=2.20", "--explain")
+    out, _ = capsys.readouterr()
+    assert "labels.npy: tried, the best one first" in out
+    assert "zstd:19" in out and "every array" in out and "integers 0..255" in out
+    pack("labels.npy", "--portable", "--explain", "--json")
+    tried = json.loads(capsys.readouterr()[0])[0]["tried"]
+    assert {"codecs", "payload_bytes", "encode_ms", "decode_ms", "domain"} <= set(tried[0])
+    assert not any("zstd" in one["codecs"] for one in tried)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--prefer", "best"],
+        ["--prefer", "smallest", "--codec", "raw"],
+        ["--explain", "--codec", "raw"],
+        ["--no-seal"],
+        ["--no-seal", "--codec", "zlib|seal or raw"],
+    ],
+)
+def test_options_of_a_choice_that_do_not_go_together(folder: Path, options: list[str]) -> None:
+    pack("pose.pkl", *options, status=2)

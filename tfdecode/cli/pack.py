@@ -1,6 +1,8 @@
 """Pack array files (.npy .mat .pkl .csv .h5 ...) into payloads that a model's graph decodes.
 
 Writes FILE.tfd, the payload, and FILE.tfd.json, its spec: what unpack and the model need to know.
+With --tfrecord all payloads go into one file for training, a tf.train.Example each with the name of
+its file under ``file``, and OUT.tfrecord.json is their schema: what tfdecode.Schema.load reads.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..choose import total_chain
+import numpy as np
+
+from ..choose import PREFER, infer, rank
 from ..codecs.base import AnyCodec
-from ..codecs.chain import parse
+from ..codecs.chain import Alternatives, parse_any
 from ..dtypes import dtype_name
 from ..errors import EncodeError, SpecError
-from ..files import load
+from ..files import has_suffix, load
 from ..formats.contents import MAX_BYTES
 from ..spec import ArraySpec
+from . import explain
 from .each import Facts, each
 from .failure import UsageError
 from .show import dimensions, ratio
@@ -29,7 +34,9 @@ examples:
   tfdecode pack pose.pkl                                pose.pkl.tfd and pose.pkl.tfd.json
   tfdecode pack labels.mat --key S --dtype uint8        one variable, where its values allow uint8
   tfdecode pack depth.npy --codec 'astype:uint16|zlib:9'
+  tfdecode pack pose.pkl --prefer smallest --explain    what was tried, and what it costs
   tfdecode pack *.pkl --spec model/1#pose_map -o packed/
+  tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
@@ -55,8 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--codec",
         type=chain,
         metavar="CHAIN",
-        help="chain text (default: the smallest of raw, zlib, png)",
+        help="chain text, or several with ' or ' between (default: chosen for each array)",
     )
+    add("--prefer", choices=PREFER, help="what to choose a chain for (default: balanced)")
+    add(
+        "--min-tensorflow",
+        metavar="VERSION",
+        help="the oldest that the model has to run in (default: 2.12; zstd needs 2.20)",
+    )
+    add("--portable", action="store_true", help="choose among what the JavaScript client packs")
+    add("--explain", action="store_true", help="show the chains that were tried")
     add(
         "--seal",
         action=argparse.BooleanOptionalAction,
@@ -68,10 +83,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="SPEC.json or MODEL_DIR#INPUT: pack as this spec says, in place of a chain",
     )
-    add(
+    out = parser.add_mutually_exclusive_group()
+    out.add_argument(
         "-o",
         metavar="OUT",
         help="the payload; a directory for several files or where it ends in / (default: FILE.tfd)",
+    )
+    out.add_argument(
+        "--tfrecord",
+        type=records_path,
+        metavar="OUT.tfrecord",
+        help="one file of a tf.train.Example each, all of one spec; GZIP where it ends in .gz",
+    )
+    add(
+        "--name",
+        help="what --tfrecord calls the input (default: as in --spec, the key, or else array)",
     )
     add("--max-bytes", type=natural, default=MAX_BYTES, metavar="N", help="largest array to read")
     add("--json", action="store_true", help="print a JSON array with an object for each file")
@@ -88,9 +114,13 @@ def run(arguments: argparse.Namespace) -> int:
                 raise UsageError(f"argument --{option}: not allowed with argument --spec")
         spec, origin = read_spec(arguments.spec)
         protected.append(origin)
-    named = arguments.codec or ()
-    if arguments.seal is False and any(codec.name == "seal" for codec in named):
-        raise UsageError("argument --no-seal: not allowed with a chain that names seal")
+    check_choice(arguments)
+    if arguments.tfrecord is not None:
+        from .tfrecord import pack_examples  # TensorFlow: only for those who train
+
+        return pack_examples(arguments, spec, protected)
+    if arguments.name is not None:
+        raise UsageError("argument --name: needs argument --tfrecord")
     payloads = outputs(inputs, arguments.o, "{}.tfd".format)
     refuse_overwriting(protected, [p for path in payloads for p in (path, spec_path(path))])
     return each(
@@ -104,23 +134,33 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
+def check_choice(arguments: argparse.Namespace) -> None:
+    """UsageError for options that do not go together."""
+    fixed = "codec" if arguments.codec is not None else "spec"
+    if arguments.codec is not None or arguments.spec is not None:
+        for option in ("prefer", "min_tensorflow", "portable", "explain"):
+            if getattr(arguments, option):
+                name = option.replace("_", "-")
+                raise UsageError(f"argument --{name}: not allowed with argument --{fixed}")
+    if arguments.seal is False:
+        if arguments.codec is None:
+            raise UsageError("argument --no-seal: needs argument --codec")
+        several = isinstance(arguments.codec, Alternatives)
+        named = arguments.codec if several else (arguments.codec,)
+        if any(codec.name == "seal" for codecs in named for codec in codecs):
+            raise UsageError("argument --no-seal: not allowed with a chain that names seal")
+
+
 def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Namespace) -> Facts:
     """Pack one file, and what to tell of it."""
-    array = load(path, arguments.key, max_bytes=arguments.max_bytes)
-    if arguments.dtype is not None:
-        from ..client.exact import exact_astype
-
-        array = exact_astype(array, arguments.dtype)
-    elif spec is not None and array.dtype.name != spec.dtype:
-        raise EncodeError(
-            f"array is {array.dtype.name}, spec needs {spec.dtype}; "
-            f"convert it with --dtype {spec.dtype}"
-        )
+    array = read(path, spec, arguments)
+    tried: list[Facts] = []
+    if spec is None and arguments.explain:
+        tried = explain.facts(rank(array, **preferences(arguments)), array.nbytes)
+        if not arguments.json:
+            explain.show(str(path), tried)
     if spec is None:
-        codecs = arguments.codec or parse(total_chain(array))
-        label = arguments.label or ""
-        name = dtype_name(array.dtype)
-        spec = ArraySpec(array.shape, name, codecs, label=label, seal=arguments.seal)
+        spec = spec_of(array, arguments)
     payload = spec.encode(array)
     text = spec.to_json() + "\n"
     write_files(
@@ -132,14 +172,57 @@ def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Name
     return {
         "file": str(path),
         "key": arguments.key,
+        **sizes(array, spec, payload),
+        "payload": str(out),
+        "spec": str(spec_path(out)),
+        "fingerprint": spec.fingerprint,
+        **({"tried": tried} if tried else {}),
+    }
+
+
+def read(path: Path, spec: ArraySpec | None, arguments: argparse.Namespace) -> np.ndarray:
+    """The array of a file, in the dtype that was asked for."""
+    array = load(path, arguments.key, max_bytes=arguments.max_bytes)
+    if arguments.dtype is not None:
+        from ..client.exact import exact_astype
+
+        return exact_astype(array, arguments.dtype)
+    if spec is not None and array.dtype.name != spec.dtype:
+        raise EncodeError(
+            f"array is {array.dtype.name}, spec needs {spec.dtype}; "
+            f"convert it with --dtype {spec.dtype}"
+        )
+    return array
+
+
+def spec_of(array: np.ndarray, arguments: argparse.Namespace) -> ArraySpec:
+    """The spec that an array is packed by where none was named."""
+    if arguments.codec is not None:
+        fields = {"label": arguments.label or "", "seal": arguments.seal}
+        return ArraySpec(array.shape, dtype_name(array.dtype), arguments.codec, **fields)
+    spec = infer(array, label=arguments.label or "", **preferences(arguments))
+    if arguments.seal:
+        return ArraySpec(spec.shape, spec.dtype, spec.codecs, label=spec.label, seal=True)
+    return spec
+
+
+def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `infer` is told of the options."""
+    return {
+        "prefer": arguments.prefer or "balanced",
+        "min_tensorflow": arguments.min_tensorflow or "2.12",
+        "portable": arguments.portable,
+    }
+
+
+def sizes(array: np.ndarray, spec: ArraySpec, payload: bytes) -> Facts:
+    """What there is to tell of an array and its payload, wherever that went."""
+    return {
         "dtype": spec.dtype,
         "shape": list(array.shape),
         "codecs": spec.chain.text,
         "array_bytes": array.nbytes,
         "payload_bytes": len(payload),
-        "payload": str(out),
-        "spec": str(spec_path(out)),
-        "fingerprint": spec.fingerprint,
     }
 
 
@@ -175,6 +258,14 @@ def dtype(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def records_path(text: str) -> Path:
+    """The argument of ``--tfrecord``; an array file is more likely an input, and is kept."""
+    path = named_path(text)
+    if has_suffix(path):
+        raise argparse.ArgumentTypeError(f"{text!r} is named as an array file, not as a TFRecord")
+    return path
+
+
 def natural(text: str) -> int:
     """The argument of ``--max-bytes``."""
     if not text.isdecimal():
@@ -182,9 +273,9 @@ def natural(text: str) -> int:
     return int(text)
 
 
-def chain(text: str) -> tuple[AnyCodec, ...]:
+def chain(text: str) -> tuple[AnyCodec, ...] | Alternatives:
     """The argument of ``--codec``, as far as it can be judged without an array."""
     try:
-        return parse(text)
+        return parse_any(text)
     except SpecError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -8,7 +8,8 @@ from pathlib import Path
 from ..errors import FileError, SpecError
 from ..saved_model import version_directory
 from ..schema import ASSET, MAX_BYTES, Schema
-from ..spec import ArraySpec, parse_json
+from ..spec import ArraySpec
+from ..spec_json import parse_json
 
 
 def split_fragment(text: str) -> tuple[Path, str | None]:

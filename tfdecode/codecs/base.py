@@ -46,6 +46,8 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
     #: Steps up when the payloads of a codec change their meaning.
     version: ClassVar[int] = 1
     kind: ClassVar[str]
+    #: What all payloads begin with, one of these, where that is known: `one_of` goes by it.
+    magics: ClassVar[tuple[bytes, ...]] = ()
     #: Whether its op fails the whole batch on a damaged row that no seal has held back.
     throws: ClassVar[bool] = False
 

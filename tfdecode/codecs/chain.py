@@ -32,6 +32,8 @@ Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
 MAX_STEPS = 16
 KINDS = ("filter", "container", "compressor")
 
+# Between two chains, not within double quotes.
+OR = re.compile(r'\s+or\s+(?=(?:[^"]*"[^"]*")*[^"]*$)')
 # What stands between two separators, strings in double quotes and lists taken whole.
 QUOTED = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 
@@ -68,6 +70,27 @@ class Chain:
     def text(self) -> str:
         """The chain as text."""
         return chain_text(self.codecs)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a seal is its last step."""
+        return isinstance(self.codecs[-1], Seal)
+
+    @property
+    def packs(self) -> bool:
+        """Whether it has a compressor other than a seal."""
+        return any(codec.kind == "compressor" for codec in self.codecs if codec.name != "seal")
+
+    @property
+    def domain(self) -> str:
+        """The arrays that it can carry, in words; "" for every one."""
+        words = (c.domain(form) for c, form in zip(self.codecs, self.forms, strict=False))
+        return "; ".join(filter(None, words))
+
+    @property
+    def magics(self) -> tuple[bytes, ...]:
+        """What all payloads begin with: one of these; none where that is not known."""
+        return next((codec.magics for codec in reversed(self.codecs) if codec.name != "seal"), ())
 
     def encode(self, x: np.ndarray) -> bytes:
         """The payload of ``x``; EncodeError outside the domain."""
@@ -154,6 +177,28 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
     if any(isinstance(codec, Seal) for codec in parsed[:-1]):
         raise SpecError(f"chain {chain_text(parsed)!r} has a seal that is not its last step")
     return tuple(parsed)
+
+
+class Alternatives(tuple[tuple[AnyCodec, ...], ...]):
+    """The codecs of several chains, as ``one_of`` gives them to an ArraySpec."""
+
+
+def one_of(*chains: Codecs) -> Alternatives:
+    """Several chains for one input, each payload of which says by which one it was packed.
+
+    >>> [len(codecs) for codecs in one_of("astype:uint8|png|seal", "raw")]
+    [3, 1]
+    """
+    return Alternatives(parse(codecs) for codecs in chains)
+
+
+def parse_any(codecs: Codecs | Alternatives) -> tuple[AnyCodec, ...] | Alternatives:
+    """What ``parse`` takes, or several chains: by ``one_of``, or as text with ``or`` between."""
+    if isinstance(codecs, Alternatives):
+        return codecs
+    if isinstance(codecs, str) and len(chains := OR.split(codecs)) > 1:
+        return one_of(*chains)
+    return parse(codecs)
 
 
 def from_config(step: str | Mapping[str, Any]) -> AnyCodec:

@@ -63,3 +63,13 @@ def dense_shape(rows: Rows, form: ArrayForm, length: Any) -> Any:
     size = tf.cast(rows.size, tf.int64)
     sides = [length // form.stride if side is None else side for side in form.shape]
     return tf.stack([size, *sides])
+
+
+def stitched(places: Any, data: Any, lengths: Any) -> tuple[Any, Any]:
+    """Groups of rows, each at its ``places`` in the batch, as the rows of the batch."""
+    rows = tf.RaggedTensor.from_row_lengths(
+        tf.concat(data, 0), tf.concat(lengths, 0), validate=False
+    )
+    order = tf.argsort(tf.concat(places, 0))
+    rows = tf.gather(rows, order)
+    return rows.flat_values, rows.row_lengths()

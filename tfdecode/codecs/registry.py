@@ -6,6 +6,7 @@ from .base import AnyCodec
 from .compressors.deflate import Deflate
 from .compressors.seal import Seal
 from .compressors.zlib import Zlib
+from .compressors.zstd import Zstd
 from .containers.png import Png
 from .containers.raw import Raw
 from .filters.astype import AsType
@@ -20,6 +21,7 @@ CODECS: dict[str, type[AnyCodec]] = {
         Png,
         Zlib,
         Deflate,
+        Zstd,
         Seal,
     )
 }

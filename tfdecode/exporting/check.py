@@ -21,6 +21,8 @@ class Report:
     path: Path
     ops: frozenset[str]
     problems: tuple[str, ...]
+    #: What is good to know of a model that a stock server can run.
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -29,7 +31,7 @@ class Report:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.path}: {len(self.ops)} kinds of ops, all stock"
+            return "; ".join([f"{self.path}: {len(self.ops)} kinds of ops, all stock", *self.notes])
         return f"{self.path}: " + "; ".join(self.problems)
 
 
@@ -48,6 +50,7 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
 
     ops: set[str] = set()
     problems: dict[str, None] = {}  # in order, each once
+    notes: dict[str, None] = {}
     if not any("serve" in meta.meta_info_def.tags for meta in model.meta_graphs):
         problems["no graph is tagged 'serve', which is what servers load"] = None
     for meta in model.meta_graphs:
@@ -60,7 +63,9 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
                 problems[f"node {node.name}{where} is {node.op}: it needs Python"] = None
             elif op_def_registry.get(node.op) is None:
                 problems[f"node {node.name}{where} is {node.op}: no stock op"] = None
-    return Report(path, frozenset(ops), tuple(problems))
+            elif node.op == "DecodeCompressed" and node.attr["compression_type"].s == b"ZSTD":
+                notes["runs from TensorFlow 2.20 on, which is the first to inflate zstd"] = None
+    return Report(path, frozenset(ops), tuple(problems), tuple(notes))
 
 
 def nodes(graph: Any) -> Iterator[tuple[str, Any]]:

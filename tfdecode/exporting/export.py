@@ -162,7 +162,8 @@ class Plan:
     def refuse_unsealed(self) -> None:
         """Masks need a seal in front of what throws for the whole batch."""
         for name, spec in self.specs.items():
-            if not spec.seal and any(codec.throws for codec in spec.codecs):
+            unsealed = [chain.codecs for chain in spec.chains if not chain.sealed]
+            if any(codec.throws for codecs in unsealed for codec in codecs):
                 raise ExportError(
                     f"input {name} is compressed without a seal, so a bad row cannot be masked: "
                     "seal=True adds one"

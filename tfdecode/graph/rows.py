@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,10 +27,8 @@ class Check:
     """One thing that every row was checked for."""
 
     passed: Any  # [B] bool
-    #: The number that the message shows: [B], or a function from the row's index to a scalar.
-    got: Any
-    status: Status
-    message: str  # with one {} for the number
+    status: Any  # of the rows that did not pass: a Status, or int32 [B]
+    text: Callable[[Any], Any]  # from the index of such a row to what to say of it, a string
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +52,18 @@ class Rows:
     verified: bool = False
 
     def check(self, passed: Any, got: Any, status: Status, message: str) -> Rows:
-        """Narrow ``ok`` by ``passed`` [B]; ``got`` fills the ``{}`` of ``message``."""
-        check = Check(passed, got, status, message)
+        """Narrow ``ok`` by ``passed`` [B].
+
+        ``got`` fills the ``{}`` of ``message``: a number for each row, [B], or a function from a
+        row's index to a scalar.
+        """
+        before, after = message.split("{}")
+
+        def text(row: Any) -> Any:
+            number = tf.strings.as_string(got(row) if callable(got) else tf.gather(got, row))
+            return tf.strings.join([before, number, after])
+
+        check = Check(passed, status, text)
         ok = passed if self.ok is None else tf.logical_and(self.ok, passed)
         return replace(self, ok=ok, checks=(*self.checks, check), unguarded=True)
 
@@ -112,8 +121,17 @@ class Rows:
         """[B] int32: the ``Status`` of the first check that a row failed."""
         code = tf.zeros([self.size], tf.int32)
         for check in reversed(self.checks):
-            code = tf.where(check.passed, code, int(check.status))
+            failed = tf.cast(check.status, tf.int32)  # a number of its own for each row, or one
+            code = tf.where(check.passed, code, tf.broadcast_to(failed, tf.shape(code)))
         return code
+
+    def first_bad(self) -> tuple[Any, Any]:
+        """The index of the first bad row, int64, and what to say of it; there must be one."""
+        row = tf.argmin(tf.cast(self.ok, tf.int32))
+        message = tf.constant("")
+        for check in reversed(self.checks):
+            message = tf.where(tf.gather(check.passed, row), message, check.text(row))
+        return row, message
 
     def enforce(self, name: str) -> Rows:
         """Fail unless every row is good; the message names ``name``, the row, expected and got."""
@@ -121,16 +139,9 @@ class Rows:
             return self
 
         def fail() -> Any:
-            row = tf.argmin(tf.cast(self.ok, tf.int32))
-            message = tf.constant("")
-            for check in reversed(self.checks):
-                before, after = check.message.split("{}")
-                got = check.got(row) if callable(check.got) else tf.gather(check.got, row)
-                number = tf.strings.as_string(got)
-                text = tf.strings.join([before, number, after])
-                message = tf.where(tf.gather(check.passed, row), message, text)
-            message = tf.strings.join([f"{name}: row ", tf.strings.as_string(row), " ", message])
-            return failed(message, self.data)
+            row, message = self.first_bad()
+            text = tf.strings.join([f"{name}: row ", tf.strings.as_string(row), " ", message])
+            return failed(text, self.data)
 
         # By data dependency: an assert that nothing takes its output from is dropped in v1 graphs.
         data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, fail)

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...choose.values import few
 from ...errors import EncodeError
-from .values import few, real_numbers
+from .values import real_numbers
 
 #: Panels on a page, and pixels along a side of all of them together.
 PANELS, PIXELS = 64, 2400

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...codecs.chain import to_text
+from ...codecs.chain import Chain, to_text
+from ...codecs.one_of import OneOf
 from ...codecs.png_image import SIGNATURE
 from ...errors import DecodeError, FileError, SpecError
 from ...schema import MAX_BYTES
-from ...spec import ArraySpec, parse_json
+from ...spec import ArraySpec
+from ...spec_json import parse_json
 from ..each import Facts
 from ..failure import one_line
 from ..pack import spec_path
@@ -80,15 +82,22 @@ def facts(
     """
     found: Facts = {"file": str(path), "kind": "payload", "spec_from": source, **specs.facts(spec)}
     found |= {"file_bytes": None, "decodes": None, "values": None}
+    chain = spec.chains[0]
     # The steps in the order of encoding, their lengths found on the way back.
-    lengths: list[int | None] = [None] * (len(spec.codecs) + 1)
+    lengths: list[int | None] = [None] * (len(chain.codecs) + 1)
     array: np.ndarray | None = None
     try:
         payload = read_payload(path, spec)
-        found["file_bytes"] = lengths[-1] = len(payload)
+        found["file_bytes"] = len(payload)
+        if isinstance(spec.chain, OneOf):
+            chosen, payload = spec.chain.chosen(payload)
+            chain = spec.chains[chosen]
+            lengths = [None] * (len(chain.codecs) + 1)
+            found |= {"packed_by": chain.text, "steps": specs.steps_of(chain)}
+        lengths[-1] = len(payload)
         if spec.row_nbytes <= max_bytes:
             found["decodes"] = False
-            for index, (_, value) in enumerate(spec.chain.undo(payload), 2):
+            for index, (_, value) in enumerate(chain.undo(payload), 2):
                 lengths[-index] = value.nbytes if isinstance(value, np.ndarray) else len(value)
                 if isinstance(value, np.ndarray):
                     array = value
@@ -98,19 +107,19 @@ def facts(
         array = None
         found |= {"decodes": False, "error": one_line(f"{path}: {error}")}
     found["array_length"] = lengths[0]
-    for step, length in zip(found["steps"], lengths[1:], strict=True):
+    for step, length in zip(found["steps"], lengths[1:], strict=False):  # none if no chain is known
         step["length"] = length
-    found["fails_at"] = None if found["decodes"] is not False else failing(spec, lengths)
+    found["fails_at"] = None if found["decodes"] is not False else failing(chain, lengths)
     return found, array
 
 
-def failing(spec: ArraySpec, lengths: Sequence[int | None]) -> str | None:
+def failing(chain: Chain, lengths: Sequence[int | None]) -> str | None:
     """The step that could not be undone; None where not even the payload has a fitting length."""
-    whole, form = lengths[-1], spec.chain.payload
+    whole, form = lengths[-1], chain.payload
     if whole is None or not form.least <= whole <= form.most:
         return None
     undone = sum(length is not None for length in lengths) - 1
-    return to_text(spec.codecs[-1 - undone])
+    return to_text(chain.codecs[-1 - undone])
 
 
 def show(found: Facts) -> None:
@@ -125,6 +134,7 @@ def show(found: Facts) -> None:
     fields(
         [
             ("  spec", f"from {found['spec_from']}"),
+            ("  packed by", found.get("packed_by", "")),
             *((name, text) for name, text in said.items() if name in keep),
             ("  decodes", verdict(found)),
             ("  values", found_values(found)),

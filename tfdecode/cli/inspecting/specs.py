@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...codecs.chain import to_text
+from ...codecs.chain import Chain, to_text
 from ...codecs.form import ArrayForm, Form
 from ...schema import Schema, bytes_key
 from ...spec import ArraySpec
@@ -15,12 +15,8 @@ from ..show import dimensions, fields, table
 
 def facts(spec: ArraySpec) -> Facts:
     """What one spec says, and what follows from it."""
-    steps = [
-        {"codec": to_text(codec), "kind": codec.kind, **made(form), "domain": codec.domain(before)}
-        for codec, before, form in zip(
-            spec.codecs, spec.chain.forms[:-1], spec.chain.forms[1:], strict=True
-        )
-    ]
+    several = len(spec.alternatives) > 1
+    steps = [] if several else steps_of(spec.chains[0])
     payload = spec.chain.payload
     return {
         "dtype": spec.dtype,
@@ -28,16 +24,28 @@ def facts(spec: ArraySpec) -> Facts:
         "max_shape": None if spec.max_shape is None else list(spec.max_shape),
         "label": spec.label,
         "codecs": spec.chain.text,
-        "domain": "; ".join(str(step["domain"]) for step in steps if step["domain"]),
+        "domain": spec.domain,
         "array_bytes": spec.chain.form.max_nbytes,
         "payload_bytes": [payload.least, payload.most],
         "row_bytes": spec.row_nbytes,
-        "inflates_to": max(codec.inflates(form) for codec, form in spec.chain.backwards()),
+        "inflates_to": max(
+            codec.inflates(form) for chain in spec.chains for codec, form in chain.backwards()
+        ),
         "max_rows": spec.max_rows,
         "sealed": spec.seal,
         "fingerprint": spec.fingerprint,
         "steps": steps,
+        "one_of": [facts(one) for one in spec.alternatives] if several else [],
     }
+
+
+def steps_of(chain: Chain) -> list[Facts]:
+    """Each step of a chain: what it makes and what it can carry."""
+    forms = zip(chain.codecs, chain.forms[:-1], chain.forms[1:], strict=True)
+    return [
+        {"codec": to_text(codec), "kind": codec.kind, **made(form), "domain": codec.domain(before)}
+        for codec, before, form in forms
+    ]
 
 
 def made(form: Form) -> Facts:
@@ -81,12 +89,15 @@ def show_inputs(specs: Sequence[Facts]) -> None:
 def show_spec(spec: Facts) -> None:
     """What a spec says, in a few lines."""
     fields(summary(spec))
-    if len(spec["steps"]) > 1:
-        rows = [
-            [f"  {step['codec']}", result(step), span(step["bytes"]), step["domain"] or "all"]
-            for step in spec["steps"]
-        ]
-        table(("  step", "makes", "bytes", "carries"), rows, right=("bytes",))
+    for one in [spec, *spec["one_of"]]:
+        if one is not spec:
+            fields([("  or", one["codecs"]), ("  carries", carries(one))])
+        if len(one["steps"]) > 1:
+            rows = [
+                [f"  {step['codec']}", result(step), span(step["bytes"]), step["domain"] or "all"]
+                for step in one["steps"]
+            ]
+            table(("  step", "makes", "bytes", "carries"), rows, right=("bytes",))
 
 
 def summary(spec: Facts) -> list[tuple[str, str]]:
@@ -97,13 +108,20 @@ def summary(spec: Facts) -> list[tuple[str, str]]:
     return [
         ("  chain", spec["codecs"]),
         ("  label", spec["label"]),
-        ("  carries", spec["domain"] or "every array of this dtype and shape"),
+        ("  carries", carries(spec)),
         ("  payload", f"{span(spec['payload_bytes'])} bytes"),
         ("  a row inflates to", memory),
         ("  rows of a request", f"at most {spec['max_rows']:,}, unless the model says otherwise"),
         ("  sealed", sealed),
         ("  fingerprint", spec["fingerprint"]),
     ]
+
+
+def carries(spec: Facts) -> str:
+    """The domain in words."""
+    if spec["one_of"]:
+        return "what any of its chains carries; encode takes the smallest payload"
+    return spec["domain"] or "every array of this dtype and shape"
 
 
 def array(spec: Facts) -> str:

@@ -8,17 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...codecs.filters.astype import cast, survives
-from ...dtypes import ITEM_SIZES, dtype_name, numpy_dtype
+from ...choose.values import few, narrowest
 from ..show import number
-
-#: Distinct values are counted up to here.
-FEW = 256
-#: Elements that are looked at together, so that copies stay small beside the array.
-BLOCK = 2**20
-
-#: What may hold the values of a wider dtype, the best choice first.
-NARROW = ("uint8", "int8", "uint16", "int16", "float16", "bfloat16", "uint32", "int32", "float32")
 
 
 def values(array: np.ndarray) -> dict[str, Any]:
@@ -50,34 +41,6 @@ def real_numbers(array: np.ndarray) -> np.ndarray:
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def few(flat: np.ndarray) -> np.ndarray | None:
-    """The distinct values in order; None where there are more than ``FEW``."""
-    sample = np.unique(flat[:: max(1, flat.size // 2**16)])
-    if len(sample) > FEW:
-        return None
-    for start in range(0, flat.size, BLOCK):
-        sample = np.unique(np.concatenate([sample, flat[start : start + BLOCK]]))
-        if len(sample) > FEW:
-            return None
-    return np.asarray(sample)
-
-
-def narrowest(flat: np.ndarray) -> str | None:
-    """The first of ``NARROW`` in which every value of a 1-D array survives bit for bit."""
-    source = dtype_name(flat.dtype)
-    for name in NARROW if flat.size else ():
-        if ITEM_SIZES[name] >= ITEM_SIZES[source]:
-            continue
-        if source.startswith("u") and name.startswith("int"):
-            continue  # the greatest numbers would wrap around and back
-        if all(
-            survives(block, cast(block, numpy_dtype(name))).all()
-            for block in (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
-        ):
-            return name
-    return None
 
 
 def spoken(facts: dict[str, Any], shape: Sequence[int]) -> list[str]:

@@ -39,7 +39,7 @@ class Deflate(Compressor):
 
     Parameters
     ----------
-    level : 0 to 9, how hard the encoder tries: 1 to 3 by isa-l, the others by zlib
+    level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
     """
 
     name = "deflate"

@@ -11,7 +11,7 @@ from ...graph.each import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Compressor, encoder_only
 from ..form import BytesForm
-from ..zlib_stream import EXPANSION, LEAST, checked_level, compress, decompress, longest
+from ..zlib_stream import EXPANSION, HEADERS, LEAST, checked_level, compress, decompress, longest
 
 #: Of Adler-32: the largest prime below 2**16.
 MODULUS = 65521
@@ -36,12 +36,13 @@ class Zlib(Compressor):
 
     Parameters
     ----------
-    level : 0 to 9, how hard the encoder tries: 1 to 3 by isa-l, the others by zlib
+    level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
     max_packed : the largest number of compressed bytes that is accepted
     """
 
     name = "zlib"
     throws = True
+    magics = HEADERS
     level: int = encoder_only(6)
     max_packed: int | None = None
 

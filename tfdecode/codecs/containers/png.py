@@ -17,7 +17,7 @@ from ...graph.each import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Container, bound_by_spec, encoder_only
 from ..form import ArrayForm, BytesForm
-from ..png_image import END, MAX_PIXELS, MAX_SIDE, NONE, SUB, UP, Image, chunk
+from ..png_image import END, MAX_PIXELS, MAX_SIDE, NONE, SIGNATURE, SUB, UP, Image, chunk
 from ..zlib_stream import LEAST, checked_level, compress, longest
 from .raw import bool_rows, checked_bool
 
@@ -37,13 +37,14 @@ class Png(Container):
     Parameters
     ----------
     layout : "planar" or "interleaved"
-    level : 0 to 9, how hard the encoder tries: 1 to 3 by isa-l, the others by zlib
+    level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
     describe : whether a tEXt chunk carries the spec, for tools; decoders take files with and
         without one
     """
 
     name = "png"
     throws = True
+    magics = (SIGNATURE,)
     layout: Literal["planar", "interleaved"] = "planar"
     level: int = encoder_only(2)
     describe: bool = encoder_only(True)

@@ -1,0 +1,77 @@
+"""The arrays that are measured: fourteen kinds, larger flat maps, and real files.
+
+``make(name, variant)`` gives the same array on every machine with the same numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+import tfdecode as tfd
+
+from .people import (
+    large_labels,
+    large_mask,
+    one_hot,
+    one_hot_bool,
+    pose_discs,
+    pose_gaussians,
+    pose_gaussians_cut,
+    segment_map,
+)
+from .sensors import ct, depth, flow, lidar, lidar_mm
+from .signals import embedding, log_mel, tokens
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests/fixtures/files"
+
+Maker = Callable[[np.random.Generator], np.ndarray]
+
+#: The kinds that the targets are for.
+KINDS: dict[str, Maker] = {
+    "pose_discs": pose_discs,
+    "pose_gaussians_cut": pose_gaussians_cut,
+    "pose_gaussians": pose_gaussians,
+    "segment_map": segment_map,
+    "depth": depth,
+    "log_mel": log_mel,
+    "embedding": embedding,
+    "flow": flow,
+    "lidar": lidar,
+    "lidar_mm": lidar_mm,
+    "one_hot": one_hot,
+    "one_hot_bool": one_hot_bool,
+    "tokens": tokens,
+    "ct": ct,
+}
+#: Flat maps at the sizes of cameras, for encoders.
+LARGE: dict[str, Maker] = {
+    "labels_480x640": partial(large_labels, height=480, width=640),
+    "labels_1024x1024": partial(large_labels, height=1024, width=1024),
+    "mask_480x640": partial(large_mask, height=480, width=640),
+    "mask_1024x1024": partial(large_mask, height=1024, width=1024),
+}
+#: Files that other programs wrote, and the array in them; each has but one variant.
+FILES: dict[str, tuple[Path, str | None]] = {
+    "mel_fortran.npy": (FIXTURES / "mel_fortran.npy", None),
+    "color150.mat": (FIXTURES / "color150.mat", "colors"),
+    "h36m_body3d.npz": (FIXTURES / "h36m_body3d.npz", "S"),
+    "keypoints.npy": (ROOT / "examples/keypoints.npy", None),
+}
+
+
+def make(name: str, variant: int = 0) -> np.ndarray:
+    """One array by its name in ``KINDS``, ``LARGE`` or ``FILES``; variants differ in their seed."""
+    if name in FILES:
+        return tfd.load(*FILES[name])
+    rng = np.random.default_rng([variant, *name.encode()])
+    return {**KINDS, **LARGE}[name](rng)
+
+
+def variants(name: str, count: int) -> list[np.ndarray]:
+    """The first ``count`` variants; of a file the only one."""
+    return [make(name, variant) for variant in range(1 if name in FILES else count)]

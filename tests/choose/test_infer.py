@@ -1,0 +1,176 @@
+"""infer finds a chain for any array, small where there is something to find, and says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tfdecode as tfd
+from tests import strategies
+from tests.common import assert_same
+from tfdecode.choose import PREFER, rank
+from tfdecode.choose.propose import PORTABLE, names, proposals
+from tfdecode.choose.values import narrowest, one_hot, scale_of
+
+RNG = np.random.default_rng(3)
+Y, X = np.mgrid[:64, :48]
+LABELS = (np.hypot(X - 20, Y - 30) // 6 % 5).astype("f8")
+DISCS = np.where(np.hypot(X[..., None] - [9, 30, 20], Y[..., None] - [9, 50, 40]) < 4, 1, -1)
+DEPTH = (900 + 5 * Y + 40 * np.sin(X / 9) + RNG.normal(0, 1, Y.shape)).astype("u2")
+#: Kinds of arrays -> one of them, and what its payload is at most, as a share of the array.
+KINDS: dict[str, tuple[np.ndarray, float]] = {
+    "labels": (LABELS, 0.03),
+    "discs": (DISCS.astype("f4"), 0.02),
+    "one-hot": (np.eye(5, dtype="f4")[LABELS.astype(int)], 0.02),
+    "mask": (LABELS > 2, 0.2),
+    "depth": (DEPTH, 0.75),
+    "image": (RNG.integers(0, 256, (20, 30, 3), np.uint8), 1.0),
+    "tokens": (RNG.integers(0, 9999, 512), 0.26),
+    "embedding": (RNG.normal(size=1024).astype("f4"), 1.0),
+    "metres in millimetres": (np.round(RNG.normal(size=(300, 3)), 3).astype("f4"), 0.6),
+    "complex": (np.ones((9, 9), "c8"), 0.2),
+    "a number": (np.float32(2.5), 1.0),
+    "nothing": (np.zeros((0, 3), "i2"), 1.0),
+    "bits": (np.frombuffer(RNG.bytes(999), "u1"), 1.0),
+}
+
+
+@pytest.mark.parametrize("prefer", PREFER)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chain_carries_the_array_and_is_small(kind: str, prefer: str) -> None:
+    array, most = KINDS[kind]
+    spec = tfd.infer(array, prefer=prefer, min_tensorflow="2.20")
+    payload = spec.encode(array)
+    assert_same(spec.decode(payload), np.asarray(array))
+    assert_same(spec.decode_tensor(payload), np.asarray(array))
+    if prefer != "fastest":
+        assert len(payload) <= most * np.asarray(array).nbytes + 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_result_is_total_unless_that_is_declined(kind: str) -> None:
+    array, _ = KINDS[kind]
+    spec = tfd.infer(array)
+    assert spec.domain == ""
+    if array.size:
+        other = np.frombuffer(RNG.bytes(array.nbytes), array.dtype)
+        if array.dtype == bool:
+            other = RNG.integers(0, 2, array.size).astype(bool)
+        other = other.reshape(array.shape)
+        assert_same(spec.decode(spec.encode(other)), other)
+    assert len(tfd.infer(array, total=False).alternatives) == 1
+
+
+@given(st.data(), st.sampled_from(PREFER), st.booleans())
+def test_any_array_has_a_chain(data: st.DataObject, prefer: str, portable: bool) -> None:
+    dtype, shape = data.draw(strategies.dtypes), data.draw(strategies.shapes)
+    array = data.draw(strategies.arrays(dtype, shape))
+    spec = tfd.infer(array, prefer=prefer, portable=portable)
+    assert_same(spec.decode(spec.encode(array)), array)
+
+
+def test_the_best_candidate_comes_first_and_says_what_it_can_carry() -> None:
+    candidates = rank(LABELS, prefer="smallest")
+    sizes = [candidate.payload_bytes for candidate in candidates]
+    assert sizes[0] == min(sizes) and sizes[-1] > 20 * sizes[0]
+    assert candidates[0].domain.startswith("integers 0..255")
+    assert all(candidate.encode_seconds > 0 < candidate.decode_seconds for candidate in candidates)
+
+
+@pytest.mark.parametrize("kind", ["labels", "discs", "depth", "tokens"])
+def test_balanced_is_smaller_than_zlib_and_no_slower_by_the_model(kind: str) -> None:
+    array, _ = KINDS[kind]
+    best, *others = rank(array)
+    plain = next(one for one in [best, *others] if one.chain == "raw|zlib|seal")
+    assert best.payload_bytes < plain.payload_bytes
+    assert best.decode_seconds <= plain.decode_seconds
+
+
+def test_a_slow_wire_makes_payloads_smaller_and_a_fast_one_chains_shorter() -> None:
+    slow, fast = (tfd.infer(LABELS, bandwidth=bandwidth) for bandwidth in (1e3, 1e12))
+    assert len(slow.encode(LABELS)) < len(fast.encode(LABELS))
+    assert len(fast.chains[0].codecs) < len(slow.chains[0].codecs)
+
+
+@pytest.mark.parametrize("version, zstd", [("2.12", False), ("2.19", False), ("2.20", True)])
+def test_zstd_is_for_those_who_have_it(version: str, zstd: bool) -> None:
+    chains = [candidate.chain for candidate in rank(LABELS, min_tensorflow=version)]
+    assert any("zstd" in chain for chain in chains) == zstd
+    assert any("zlib" in chain for chain in chains)
+
+
+def test_portable_chains_are_those_of_the_javascript_client() -> None:
+    for array, _ in KINDS.values():
+        for candidate in rank(array, portable=True, min_tensorflow="2.21"):
+            assert names(candidate.chain) <= PORTABLE
+
+
+def test_several_samples_have_to_be_carried_all() -> None:
+    spec = tfd.infer([LABELS, LABELS * 100], total=False)
+    for array in (LABELS, LABELS * 100):
+        assert_same(spec.decode(spec.encode(array)), array)
+
+
+def test_samples_of_different_length_have_a_none_dimension() -> None:
+    clouds = [RNG.normal(size=(n, 4)).astype("f4") for n in (50, 80)]
+    spec = tfd.infer(clouds, max_shape=(1000, 4))
+    assert spec.shape == (None, 4) and spec.max_shape == (1000, 4)
+    for array in (*clouds, np.zeros((0, 4), "f4"), np.ones((1000, 4), "f4")):
+        assert_same(spec.decode(spec.encode(array)), array)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", labels=LABELS, depth=DEPTH)
+    spec = tfd.infer(tmp_path / "x.npz", key="depth")
+    assert (spec.shape, spec.dtype) == (DEPTH.shape, "uint16")
+
+
+ERRORS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "text is no path": ("x.npy", {}, "is text, needs arrays or a pathlib.Path"),
+    "no sample": ([], {}, "a list of at least one"),
+    "lists of numbers": ([[1, 2]], {}, "needs an array"),
+    "strings": (np.array(["a"]), {}, "dtype"),
+    "other dtypes": ([DEPTH, LABELS], {}, "differ in more than a dimension"),
+    "other ranks": ([DEPTH, DEPTH[0]], {}, "differ in more than a dimension"),
+    "two dimensions": ([DEPTH, DEPTH[1:, 1:]], {"max_shape": (99, 99)}, "2 None dimensions"),
+    "no bound": ([DEPTH, DEPTH[1:]], {}, "max_shape= says how long"),
+    "a key of no file": (DEPTH, {"key": "x"}, "no pathlib.Path was given"),
+    "prefer": (DEPTH, {"prefer": "best"}, "known: smallest, balanced, fastest"),
+    "bandwidth": (DEPTH, {"bandwidth": 0}, "needs bytes per second"),
+    "version": (DEPTH, {"min_tensorflow": "two"}, "needs a version as '2.12'"),
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_what_cannot_be_is_a_spec_error(kind: str) -> None:
+    arrays, options, message = ERRORS[kind]
+    with pytest.raises(tfd.SpecError, match=message):
+        tfd.infer(arrays, **options)
+
+
+def test_what_is_peculiar_of_the_values() -> None:
+    assert narrowest(LABELS.ravel()) == "uint8" and narrowest(LABELS.ravel() / 3) is None
+    assert one_hot(KINDS["one-hot"][0]) and not one_hot(LABELS)
+    assert scale_of(KINDS["metres in millimetres"][0].ravel()) == 1000
+    assert scale_of(KINDS["embedding"][0]) is None
+
+
+@given(st.data())
+def test_a_proposal_is_a_chain_of_that_form_even_where_it_cannot_carry_the_array(
+    data: st.DataObject,
+) -> None:
+    dtype, shape = data.draw(strategies.dtypes), data.draw(strategies.shapes)
+    array = data.draw(strategies.arrays(dtype, shape))
+    made = 0
+    for text in proposals([array]):
+        try:
+            tfd.ArraySpec(shape, dtype, text)
+            made += 1
+        except tfd.SpecError as error:
+            assert "codec" in str(error)  # of the step that cannot
+    assert made

@@ -1,0 +1,456 @@
+"""pack --tfrecord: files in, one TFRecord and its schema out, read back by tf.data."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.io import savemat
+
+import tfdecode as tfd
+from tests.common import assert_same
+from tfdecode.cli import main, tfrecord, write
+
+MAPS = [np.full((4, 3), value, "float32") for value in (1.5, -0.0, np.nan)]
+FILES = ["a.npy", "b.npy", "c.npy"]
+OUT = "out.tfrecord"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """A working directory with files to pack."""
+    monkeypatch.chdir(tmp_path)
+    for name, array in zip(FILES, MAPS, strict=True):
+        np.save(name, array)
+    return tmp_path
+
+
+def pack(*arguments: str, status: int = 0) -> None:
+    assert main(["pack", *arguments, "--tfrecord", OUT]) == status
+
+
+def packed(name: str = "array", out: str = OUT, compression: str = "") -> dict[str, np.ndarray]:
+    """The arrays by their files, as training reads them."""
+    schema = tfd.Schema.load(f"{out}.json")
+    assert list(schema) == [name]
+    features = {**schema.feature_spec(), "file": tf.io.FixedLenFeature([], tf.string)}
+    examples = tf.data.TFRecordDataset(out, compression)
+    rows = examples.map(lambda x: schema.decode_tensors(tf.io.parse_single_example(x, features)))
+    return {os.fsdecode(row["file"].numpy()): row[name].numpy() for row in rows}
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def usage_error(capsys) -> str:
+    """The last line of what a wrong command line is told."""
+    out, err = capsys.readouterr()
+    assert not out
+    return err.splitlines()[-1]
+
+
+# -- what is written ------------------------------------------------------------------------------
+
+
+def test_an_example_a_file_in_their_order(folder: Path, capsys) -> None:
+    before = names(folder)
+    pack("b.npy", "a.npy", "c.npy", "--codec", "zlib")
+    assert names(folder) - before == {OUT, f"{OUT}.json"}
+    arrays = packed()
+    assert list(arrays) == ["b.npy", "a.npy", "c.npy"]
+    for file, array in zip(FILES, MAPS, strict=True):
+        assert_same(arrays[file], array)
+    out, err = capsys.readouterr()
+    assert not err and out.startswith(
+        "out.tfrecord: 3 examples of array_bytes, float32 [4,3] by raw|zlib|seal, 144 -> "
+    )
+
+
+def test_a_batch_is_the_arrays(folder: Path) -> None:
+    pack(*FILES)
+    schema = tfd.Schema.load(f"{OUT}.json")
+    batch = next(iter(tf.data.TFRecordDataset(OUT).batch(3)))
+    decoded = schema.decode_tensors(tf.io.parse_example(batch, schema.feature_spec()))
+    assert_same(decoded["array"], np.stack(MAPS))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([-0.0, np.nan, np.inf, 5e-324]),
+        np.arange(6, dtype=">i4").reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.zeros((0, 3), "uint8"),
+        np.array(7, "int16"),
+        np.array([1 + 2j], "complex64"),
+        np.array([True, False]),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.ndim}",
+)
+def test_every_bit_survives(array: np.ndarray) -> None:
+    np.save("x.npy", array)
+    pack("x.npy")
+    assert_same(packed()["x.npy"], array.astype(array.dtype.newbyteorder("=")))
+
+
+def test_a_payload_is_what_pack_writes_for_the_file() -> None:
+    pack("a.npy")
+    assert main(["pack", "a.npy"]) == 0
+    example = tf.train.Example.FromString(next(tf.data.TFRecordDataset(OUT).as_numpy_iterator()))
+    values = {key: list(f.bytes_list.value) for key, f in example.features.feature.items()}
+    assert values == {"array_bytes": [Path("a.npy.tfd").read_bytes()], "file": [b"a.npy"]}
+
+
+def test_the_same_files_give_the_same_bytes() -> None:
+    pack(*FILES)
+    first = Path(OUT).read_bytes()
+    pack(*FILES)
+    assert Path(OUT).read_bytes() == first
+
+
+def test_the_schema_is_what_schema_save_writes() -> None:
+    pack("a.npy", "--codec", "transpose:1,0|zlib:9", "--no-seal", "--label", "left")
+    spec = tfd.ArraySpec((4, 3), "float32", "transpose:1,0|zlib:9", seal=False, label="left")
+    tfd.Schema({"array": spec}).save("same.json")
+    assert Path(f"{OUT}.json").read_bytes() == Path("same.json").read_bytes()
+
+
+def test_files_of_any_name_are_told_apart() -> None:
+    (Path("sub") / "größe").mkdir(parents=True)
+    odd = ["sub/größe/a.npy", "a b#c.npy", "bad\udcff.npy"]
+    for name in odd:
+        with open(name, "wb") as file:
+            np.save(file, MAPS[1])
+    pack("a.npy", *odd)
+    assert list(packed()) == ["a.npy", *odd]
+
+
+def test_gz_is_compressed_as_tensorflow_reads_it() -> None:
+    assert main(["pack", *FILES, "--tfrecord", "out.tfrecord.gz"]) == 0
+    arrays = packed(out="out.tfrecord.gz", compression="GZIP")
+    assert_same(np.stack([*arrays.values()]), np.stack(MAPS))
+
+
+def test_outputs_have_the_permissions_of_any_new_file() -> None:
+    Path("plain").touch()
+    pack("a.npy")
+    modes = {Path(path).stat().st_mode for path in ("plain", OUT, f"{OUT}.json")}
+    assert len(modes) == 1
+
+
+# -- the name of the input ------------------------------------------------------------------------
+
+
+def test_name_names_the_input() -> None:
+    pack("a.npy", "--name", "depth_bytes")
+    assert tfd.Schema.load(f"{OUT}.json").feature_keys() == {"depth_bytes": "depth_bytes"}
+    assert_same(packed("depth_bytes")["a.npy"], MAPS[0])
+
+
+def test_the_key_of_the_array_is_its_name() -> None:
+    np.savez("two.npz", pose=MAPS[0], depth=MAPS[1])
+    pack("two.npz", "--key", "depth")
+    assert_same(packed("depth")["two.npz"], MAPS[1])
+
+
+def test_the_only_variable_of_the_first_file_is_its_name() -> None:
+    savemat("one.mat", {"labels": MAPS[0]})
+    pack("none.mat", "one.mat", "a.npy", status=1)
+    assert list(packed("labels")) == ["one.mat", "a.npy"]
+
+
+@pytest.mark.parametrize("key", ["maps/pose", "file"])
+def test_a_key_that_no_input_can_have_is_no_name(key: str) -> None:
+    with h5py.File("x.h5", "w") as file:
+        file[key] = MAPS[0]
+    pack("x.h5")
+    pack("x.h5", "--key", key)
+    assert list(packed("array")) == ["x.h5"]
+
+
+def test_no_input_is_called_as_the_file_names_are(folder: Path, capsys) -> None:
+    tfd.Schema({"file": tfd.ArraySpec((4, 3), "float32")}).save("schema.json")
+    before = names(folder)
+    reason = "input name file is that of the file names; choose another with --name"
+    for option, value in (("--name", "file"), ("--spec", "schema.json")):
+        pack("a.npy", option, value, status=2)
+        assert usage_error(capsys).endswith(f"argument {option}: {reason}")
+    assert names(folder) == before
+    pack("a.npy", "--spec", "schema.json", "--name", "depth")
+    assert list(packed("depth")) == ["a.npy"]
+
+
+# -- --spec ---------------------------------------------------------------------------------------
+
+SPEC = tfd.ArraySpec((4, 3), "float32", "zlib", label="pose")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("spec.json", "array"),
+        ("one.json", "pose_map"),
+        ("two.json#pose_map", "pose_map"),
+        ("model", "pose_map"),
+        ("model/1#pose_map", "pose_map"),
+    ],
+)
+def test_spec_and_name_of_a_file_or_a_model(source: str, name: str, folder: Path) -> None:
+    Path("spec.json").write_text(SPEC.to_json())
+    one = tfd.Schema({"pose_map": SPEC})
+    one.save("one.json")
+    tfd.Schema({"other": tfd.ArraySpec((), "bool"), "pose_map": SPEC}).save("two.json")
+    (folder / "model/1/assets.extra").mkdir(parents=True)
+    (folder / "model/1/saved_model.pb").touch()
+    one.save("model/1/assets.extra/tfdecode.json")
+    pack(*FILES, "--spec", source)
+    assert tfd.Schema.load(f"{OUT}.json") == {name: SPEC}
+    assert_same(np.stack([*packed(name).values()]), np.stack(MAPS))
+
+
+def test_an_array_that_is_not_what_the_spec_says(capsys) -> None:
+    np.save("other.npy", MAPS[0].astype("float64"))
+    np.save("wide.npy", np.zeros((4, 4), "float32"))
+    Path("spec.json").write_text(SPEC.to_json())
+    pack("other.npy", "wide.npy", "a.npy", "--spec", "spec.json", status=1)
+    assert capsys.readouterr().err.splitlines() == [
+        "tfdecode pack: other.npy: array is float64, spec needs float32; "
+        "convert it with --dtype float32",
+        "tfdecode pack: wide.npy: array has shape [4, 4], spec needs float32 [4, 3]",
+    ]
+    assert list(packed()) == ["a.npy"]
+
+
+def test_rows_of_a_none_dimension_differ() -> None:
+    spec = tfd.ArraySpec((None, 3), "float32", "zlib", max_shape=(9, 3))
+    Path("spec.json").write_text(spec.to_json())
+    np.save("long.npy", np.ones((7, 3), "float32"))
+    pack("a.npy", "long.npy", "--spec", "spec.json")
+    assert {file: array.shape for file, array in packed().items()} == {
+        "a.npy": (4, 3),
+        "long.npy": (7, 3),
+    }
+
+
+@pytest.mark.parametrize("option", [["--codec", "raw"], ["--no-seal"], ["--label", "x"]])
+def test_a_spec_leaves_no_room_for_a_chain(option: list[str], capsys) -> None:
+    pack("a.npy", "--spec", "spec.json", *option, status=2)
+    assert usage_error(capsys).endswith("not allowed with argument --spec")
+
+
+# -- files that differ or fail --------------------------------------------------------------------
+
+
+def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
+    Path("bad.npy").write_bytes(b"1 2 3")
+    pack("bad.npy", "a.npy", "none.npy", "c.npy", status=1)
+    out, err = capsys.readouterr()
+    assert out.startswith("out.tfrecord: 2 examples of array_bytes, ")
+    first, second = err.splitlines()
+    assert first.startswith("tfdecode pack: bad.npy: is not an .npy file")
+    assert second == "tfdecode pack: none.npy: cannot be read: No such file or directory"
+    assert list(packed()) == ["a.npy", "c.npy"]
+
+
+def test_nothing_is_left_behind_where_every_file_fails(folder: Path, capsys) -> None:
+    Path(OUT).write_bytes(b"old")
+    before = names(folder)
+    pack("none.npy", "no.npy", status=1)
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 2
+    assert names(folder) == before and Path(OUT).read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (
+            np.zeros((4, 3)),
+            "array is float64, the examples are float32 as a.npy is; "
+            "choose one dtype for all with --dtype",
+        ),
+        (
+            np.zeros((9, 3), "float32"),
+            "array has shape [9,3], the examples have [4,3] as a.npy has; choose another array "
+            "with --key, or name a spec with a None dimension with --spec",
+        ),
+        (
+            np.zeros((9, 9), "float32"),
+            "array has shape [9,9], the examples have [4,3] as a.npy has; choose another array "
+            "with --key, or pack it into a TFRecord of its own",
+        ),
+        (
+            np.zeros(3, "float32"),
+            "array has shape [3], the examples have [4,3] as a.npy has; choose another array "
+            "with --key, or pack it into a TFRecord of its own",
+        ),
+    ],
+)
+def test_the_first_array_says_what_the_others_are(array: np.ndarray, reason: str, capsys) -> None:
+    np.save("other.npy", array)
+    pack("a.npy", "other.npy", "b.npy", status=1)
+    assert capsys.readouterr().err == f"tfdecode pack: other.npy: {reason}\n"
+    assert list(packed()) == ["a.npy", "b.npy"]
+
+
+def test_the_first_array_is_the_first_that_can_be_packed() -> None:
+    np.save("half.npy", np.full((2, 2), 0.5))
+    np.save("whole.npy", np.full((3, 3), 2.0))
+    pack("half.npy", "whole.npy", "--codec", "astype:uint8|zlib", status=1)
+    assert list(packed()) == ["whole.npy"]
+
+
+def test_dtype_makes_one_of_several() -> None:
+    np.save("other.npy", np.full((4, 3), 2.5))
+    pack("a.npy", "other.npy", "--dtype", "float64")
+    assert {array.dtype.name for array in packed().values()} == {"float64"}
+
+
+def test_a_payload_that_no_example_takes(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(tfrecord, "MOST", 40)
+    pack("a.npy", "--codec", "raw", status=1)
+    assert capsys.readouterr().err == (
+        "tfdecode pack: a.npy: payload has 48 bytes, a tf.train.Example takes at most 40\n"
+    )
+
+
+def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
+    np.savez("two.npz", pose=MAPS[0], depth=MAPS[1])
+    pack("two.npz", "none.npz", "--key", "pose", "--codec=zlib", "--json", status=1)
+    out, err = capsys.readouterr()
+    good, bad = json.loads(out)
+    spec = tfd.ArraySpec((4, 3), "float32", "zlib")
+    assert good == {
+        "file": "two.npz",
+        "key": "pose",
+        "dtype": "float32",
+        "shape": [4, 3],
+        "codecs": "raw|zlib|seal",
+        "array_bytes": 48,
+        "payload_bytes": len(spec.encode(MAPS[0])),
+        "input": "pose",
+        "feature": "pose_bytes",
+        "tfrecord": OUT,
+        "schema": f"{OUT}.json",
+        "fingerprint": spec.fingerprint,
+    }
+    reason = "none.npz: cannot be read: No such file or directory"
+    assert bad == {"file": "none.npz", "error": reason}
+    assert err == f"tfdecode pack: {reason}\n"
+
+
+# -- where it goes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--tfrecord", OUT, "-o", "x"], "argument -o: not allowed with argument --tfrecord"),
+        (["--tfrecord", "c.npy"], "argument --tfrecord: 'c.npy' is named as an array file, not as"),
+        (["--tfrecord", "."], "argument --tfrecord: '.' is no name of a file"),
+        (["--tfrecord", "sub"], "cannot write sub: it is not a regular file"),
+        (["--tfrecord", OUT, "--name", "a b"], "argument --name: input name 'a b' needs letters,"),
+        (["--name", "x"], "argument --name: needs argument --tfrecord"),
+    ],
+)
+def test_bad_options_are_status_2(options: list[str], reason: str, folder: Path, capsys) -> None:
+    (folder / "sub").mkdir()
+    before = {path: path.read_bytes() for path in folder.glob("*.npy")}
+    assert main(["pack", "a.npy", "b.npy", *options]) == 2
+    assert reason in usage_error(capsys)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("out", ["maps", "link", "spec"])
+def test_an_input_is_never_overwritten(out: str, folder: Path, capsys) -> None:
+    (folder / "maps").write_bytes((folder / "a.npy").read_bytes())
+    (folder / "link").symlink_to("maps")
+    (folder / "spec.json").write_text(SPEC.to_json())
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert main(["pack", "maps", "--spec", "spec.json", "--tfrecord", out]) == 2
+    assert "would be overwritten, it is the input" in usage_error(capsys)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_earlier_output_is_replaced() -> None:
+    pack("a.npy", "b.npy")
+    pack("c.npy")
+    assert list(packed()) == ["c.npy"]
+
+
+def test_a_missing_directory_is_a_reason(capsys) -> None:
+    assert main(["pack", "a.npy", "--tfrecord", "no/such/x"]) == 1
+    assert capsys.readouterr() == ("", "tfdecode pack: no/such/x: No such file or directory\n")
+
+
+def test_a_full_disk_leaves_nothing(folder: Path, monkeypatch, capsys) -> None:
+    before = names(folder)
+
+    class Full(tf.io.TFRecordWriter):
+        def write(self, record: bytes) -> None:
+            message = "/tmp/x.tmp; No space left on device"
+            raise tf.errors.ResourceExhaustedError(None, None, message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.io, "TFRecordWriter", Full)
+        pack("a.npy", status=1)
+    assert capsys.readouterr() == ("", "tfdecode pack: out.tfrecord: No space left on device\n")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(write.os, "replace", full)
+        pack("a.npy", status=1)
+    assert names(folder) == before
+
+
+def test_an_interruption_leaves_nothing(folder: Path, monkeypatch) -> None:
+    before = names(folder)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tfrecord, "sizes", interrupt)
+    pack("a.npy", status=130)
+    assert names(folder) == before
+
+
+# -- TensorFlow -----------------------------------------------------------------------------------
+
+
+def test_without_tensorflow_the_extra_is_named(folder: Path, monkeypatch, capsys) -> None:
+    before = names(folder)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    pack("a.npy", status=1)
+    out, err = capsys.readouterr()
+    assert not out and err.startswith(
+        "tfdecode pack: tensorflow is not installed; install tfdecode"
+    )
+    assert names(folder) == before
+
+
+def test_only_tfrecord_imports_tensorflow(folder: Path) -> None:
+    script = (
+        "import sys; from tfdecode.cli import main\n"
+        "assert main(['pack', 'a.npy']) == 0 and 'tensorflow' not in sys.modules\n"
+        "assert main(['pack', 'a.npy', '--name', 'x']) == 2 and 'tensorflow' not in sys.modules\n"
+        "assert main(['pack', 'a.npy', '--tfrecord', 'out.tfrecord']) == 0\n"
+        "assert 'tensorflow' in sys.modules\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(tfd.__file__).parents[1])}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].endswith("--name: needs argument --tfrecord")

@@ -1,0 +1,124 @@
+"""The benchmarks' inputs, chains and report, without a single timing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from benchmarks import peers, report, rest, targets, timing
+from benchmarks.chains import CHAINS, REQUEST, any_tensorflow
+from benchmarks.inputs import FILES, KINDS, LARGE, make, variants
+from tests.common import assert_same
+
+FORMS = {
+    "pose_discs": ("float32", (256, 192, 18)),
+    "pose_gaussians_cut": ("float32", (256, 192, 18)),
+    "pose_gaussians": ("float32", (256, 192, 18)),
+    "segment_map": ("float64", (256, 192)),
+    "depth": ("uint16", (480, 640)),
+    "log_mel": ("float32", (128, 1000)),
+    "embedding": ("float32", (1024,)),
+    "flow": ("float16", (256, 256, 2)),
+    "lidar": ("float32", (16384, 4)),
+    "lidar_mm": ("float32", (16384, 4)),
+    "one_hot": ("float32", (256, 192, 20)),
+    "one_hot_bool": ("bool", (256, 192, 20)),
+    "tokens": ("int64", (512,)),
+    "ct": ("int16", (512, 512)),
+    "labels_480x640": ("uint8", (480, 640)),
+    "labels_1024x1024": ("uint8", (1024, 1024)),
+    "mask_480x640": ("bool", (480, 640)),
+    "mask_1024x1024": ("bool", (1024, 1024)),
+    "mel_fortran.npy": ("float32", (80, 423)),
+    "color150.mat": ("uint8", (150, 3)),
+    "h36m_body3d.npz": ("float64", (4, 17, 4)),
+    "keypoints.npy": ("float64", (4, 17, 3)),
+}
+
+
+def test_every_input_has_chains_and_every_kind_targets() -> None:
+    assert list(FORMS) == list(CHAINS) == [*KINDS, *LARGE, *FILES]
+    assert list(targets.SIZES) == list(KINDS)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_input_is_the_same_each_time_and_has_its_form(name: str) -> None:
+    x = make(name, 1)
+    assert (x.dtype.name, x.shape) == FORMS[name]
+    assert_same(make(name, 1), x)
+    if name in KINDS:
+        assert make(name, 2).tobytes() != x.tobytes()
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_its_chains_carry_every_variant_that_is_measured(name: str) -> None:
+    for x in variants(name, 3 if name in KINDS else 1):
+        for chain in CHAINS[name]:
+            spec = tfd.ArraySpec(x.shape, x.dtype, codecs=chain)
+            assert_same(spec.decode(spec.encode(x)), x)
+
+
+def test_the_chains_of_requests_carry_pose_maps() -> None:
+    for chain in REQUEST:
+        for x in variants("pose_discs", 4):
+            spec = tfd.ArraySpec(x.shape, x.dtype, codecs=chain)
+            assert_same(spec.decode(spec.encode(x)), x)
+
+
+def test_what_a_chain_has_to_reach_follows_from_its_codecs() -> None:
+    assert targets.decode("depth", "raw") == 1.05
+    assert targets.decode("segment_map", "astype:uint8|zlib:2") == 1.5
+    assert targets.decode("segment_map", "astype:uint8|png") == 4
+    assert targets.decode("depth", "delta|shuffle|zstd") == 15
+    assert targets.decode("depth", "png") is None
+    assert any_tensorflow("astype:uint8|zlib") and not any_tensorflow("astype:uint8|zstd:9")
+
+
+def test_pixels_are_bytes_pairs_of_them_or_small_whole_numbers() -> None:
+    assert peers.pixel_dtype(np.float16([0.5])) == np.float16
+    assert peers.pixel_dtype(np.float32([0, 255])) == np.uint8
+    assert peers.pixel_dtype(np.float32([-1, 1])) == np.int8
+    assert peers.pixel_dtype(np.float32([0.5])) is None
+
+
+def test_bodies_are_read_back() -> None:
+    payloads = {"a_bytes": [b"\xff\0", b""], "b_bytes": [b"x"]}
+    assert rest.read_payloads(rest.payloads_body(payloads)) == payloads
+    arrays = {"a": np.float32([[0.1, 2], [3, 4]]), "b": np.array([[True]])}
+    dtypes = {name: x.dtype.name for name, x in arrays.items()}
+    for name, x in rest.read_lists(rest.lists_body(arrays), dtypes).items():
+        assert_same(x, arrays[name])
+
+
+def test_functions_take_turns() -> None:
+    calls: list[str] = []
+    works = {name: lambda name=name: calls.append(name) for name in "ab"}
+    assert set(timing.medians(works, seconds=0, least=2)) == {"a", "b"}
+    assert "".join(calls) == "ab" + "ab" + "ba"
+
+
+TABLE = report.Table("Title", "Note.", ("a", "b", "c"), [("raw|zlib", "x", "1")], words=2)
+
+
+def test_a_table_escapes_what_separates_its_columns() -> None:
+    assert TABLE.markdown() == (
+        "### Title\n\nNote.\n\n| a | b | c |\n| --- | --- | ---: |\n| raw\\|zlib | x | 1 |\n"
+    )
+
+
+def test_a_section_is_replaced_in_its_place_and_the_others_stay() -> None:
+    order = ["one", "two", "three"]
+    text = ""
+    for name in ("three", "one", "two"):
+        text = report.replaced(text, name, f"## {name}\n\nold {name}\n", order)
+    text = report.replaced(text, "two", "## two\n\nnew\n\n### Title\n", order)
+    assert text == report.HEAD + (
+        "\n## one\n\nold one\n\n## two\n\nnew\n\n### Title\n\n## three\n\nold three\n"
+    )
+
+
+def test_a_section_says_how_to_make_it_again_and_where_it_was_made() -> None:
+    head = report.section("sizes", [TABLE]).splitlines()
+    assert head[0] == "## sizes"
+    assert head[2].startswith("`python -m benchmarks sizes` on ") and "numpy" in head[2]

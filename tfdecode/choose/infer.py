@@ -1,0 +1,241 @@
+"""infer: tries the chains that could suit given arrays, and takes the one that costs least."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import dtype_name
+from ..errors import EncodeError, MissingExtraError, SpecError
+from ..spec import ArraySpec
+from .costs import trial
+from .propose import names, proposals
+
+#: Bytes per second of the wire that each preference minds.
+WIRES = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
+#: Compressors of each preference, by what TensorFlow must know.
+PACKED = {
+    "smallest": ("zlib:12", "zstd:19"),
+    "balanced": ("zlib", "zstd"),
+    "fastest": ("zlib:2", "zstd:1"),
+}
+ZSTD_FROM = (2, 20)
+#: Bytes of each sample that all proposals are tried on; the best of them on whole arrays.
+SAMPLE, BEST = 2**19, 4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chain that was tried: what it makes of an array, on the average of the samples."""
+
+    spec: ArraySpec
+    payload_bytes: float
+    encode_seconds: float  #: measured here
+    decode_seconds: float  #: by the cost model, for one row on one core
+
+    @property
+    def chain(self) -> str:
+        """Its text."""
+        return self.spec.chain.text
+
+    @property
+    def domain(self) -> str:
+        """What it can carry, in words; "" for every array."""
+        return self.spec.domain
+
+    def cost(self, bandwidth: float) -> float:
+        """Seconds from an array on the client to the tensor in the graph."""
+        return self.encode_seconds + self.payload_bytes / bandwidth + self.decode_seconds
+
+
+def infer(
+    arrays: Any,
+    *,
+    prefer: str = "balanced",
+    min_tensorflow: str = "2.12",
+    portable: bool = False,
+    bandwidth: float | None = None,
+    key: str | None = None,
+    max_shape: Sequence[int] | None = None,
+    label: str = "",
+    total: bool = True,
+) -> ArraySpec:
+    """The spec that suits an array, several of a kind, or a file.
+
+    Parameters
+    ----------
+    arrays : an array, a list of arrays that differ in at most one dimension, or a `pathlib.Path`
+    prefer : "smallest" payloads; "fastest" to encode and decode; or "balanced", which is smaller
+        than zlib and decodes no slower where a chain is both
+    min_tensorflow : the oldest version that the model has to run in; from "2.20" on there is zstd
+    portable : only chains that the JavaScript client packs too
+    bandwidth : bytes per second of the wire, in place of what ``prefer`` takes it for: what is
+        minimised is the time to encode, send and decode
+    key : which array of a file that has several
+    max_shape : needed where the arrays differ in a dimension, which becomes ``None``
+    label : of the spec
+    total : whether every array of this dtype and shape has to be carried: by a second chain under
+        ``one_of``, where the best one has a domain
+
+    Raises SpecError for arrays that one spec cannot be of, FileError for a file.
+
+    >>> labels = np.kron(np.arange(6.0).reshape(2, 3), np.ones((32, 32)))
+    >>> infer(labels, portable=True).chain.text.partition(" or ")[0]
+    'astype:uint8|raw|zlib|seal'
+    """
+    candidates = rank(
+        arrays,
+        prefer=prefer,
+        min_tensorflow=min_tensorflow,
+        portable=portable,
+        bandwidth=bandwidth,
+        key=key,
+        max_shape=max_shape,
+        label=label,
+    )
+    best = candidates[0]
+    if not total or not best.domain:
+        return best.spec
+    fallback = next(candidate for candidate in candidates if not candidate.domain)
+    return ArraySpec.joined([best.spec, fallback.spec])
+
+
+def rank(
+    arrays: Any,
+    *,
+    prefer: str = "balanced",
+    min_tensorflow: str = "2.12",
+    portable: bool = False,
+    bandwidth: float | None = None,
+    key: str | None = None,
+    max_shape: Sequence[int] | None = None,
+    label: str = "",
+) -> list[Candidate]:
+    """The chains that were tried on whole arrays, the best one first: see `infer`.
+
+    At least one of them carries every array.
+    """
+    if prefer not in WIRES:
+        raise SpecError(f"prefer is {prefer!r}, known: {', '.join(WIRES)}")
+    if bandwidth is not None and not bandwidth > 0:
+        raise SpecError(f"bandwidth is {bandwidth!r}, needs bytes per second")
+    samples = samples_of(arrays, key)
+    fields = {**form_of(samples, max_shape), "label": label}
+    ArraySpec(**fields)  # a SpecError that is of the arrays and of no chain
+    zstd = version(min_tensorflow) >= ZSTD_FROM and not portable
+    wire = WIRES[prefer] if bandwidth is None else bandwidth
+    parts = [middle(sample) for sample in samples[:4]]
+    rough = [
+        candidate
+        for body in proposals(samples, portable=portable)
+        for suffix in compressors(body, ("zlib", "zstd")[: 1 + zstd])
+        if (candidate := tried(body + suffix, parts, {}))
+    ]
+    rough.sort(key=lambda candidate: candidate.cost(wire))
+    bodies = dict.fromkeys(body_of(candidate) for candidate in rough)
+    totals = dict.fromkeys(body_of(candidate) for candidate in rough if not candidate.domain)
+    chosen = dict.fromkeys(["raw", *list(bodies)[:BEST], *list(totals)[:2]])
+    whole = [
+        candidate
+        for body in chosen
+        for suffix in ["", *compressors(body, PACKED[prefer][: 1 + zstd])]
+        if (candidate := tried(body + suffix, samples, fields))
+    ]
+    whole.sort(key=lambda candidate: candidate.cost(wire))
+    if prefer == "balanced" and bandwidth is None:
+        plain = next(one for one in whole if one.chain == "raw|zlib|seal")
+        whole.sort(key=lambda one: not better(one, plain))
+    return whole
+
+
+def compressors(body: str, packed: Sequence[str]) -> list[str]:
+    """What may follow a body: a PNG is deflated as it is."""
+    return ["|seal"] if "png" in names(body) else ["|" + one for one in packed]
+
+
+def better(one: Candidate, plain: Candidate) -> bool:
+    """Whether a candidate is smaller than ``plain`` and no slower to decode."""
+    smaller = one.payload_bytes < plain.payload_bytes
+    return smaller and one.decode_seconds <= plain.decode_seconds
+
+
+def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> Candidate | None:
+    """What a chain makes of the samples; None where it cannot carry them all."""
+    sizes, encode, decode = [], [], []
+    try:
+        for sample in samples:
+            spec = ArraySpec(
+                **{"shape": sample.shape, "dtype": sample.dtype.name, **fields}, codecs=chain
+            )
+            payload, seconds = trial(spec.chains[0], sample)
+            started = time.perf_counter()
+            spec.encode(sample)
+            encode.append(time.perf_counter() - started)
+            sizes.append(len(payload))
+            decode.append(seconds)
+    except (EncodeError, SpecError, MissingExtraError):
+        return None
+    return Candidate(spec, *(sum(column) / len(samples) for column in (sizes, encode, decode)))
+
+
+def body_of(candidate: Candidate) -> str:
+    """A candidate's chain without its compressor and seal."""
+    text = candidate.chain.removesuffix("|seal")
+    return text if "png" in names(text) else text.rpartition("|")[0]
+
+
+def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
+    """The arrays as they are encoded: native, at least one."""
+    if isinstance(arrays, Path):
+        from ..files import load
+
+        arrays = load(arrays, key)
+    elif key is not None:
+        raise SpecError("key is of files, and no pathlib.Path was given")
+    if isinstance(arrays, str | bytes):
+        raise SpecError("arrays is text, needs arrays or a pathlib.Path")
+    found = list(arrays) if isinstance(arrays, list | tuple) else [arrays]
+    if not found or any(not isinstance(x, np.ndarray | np.generic) for x in found):
+        raise SpecError("arrays needs an array, a list of at least one, or a pathlib.Path")
+    samples = [np.asarray(x) for x in found]
+    return [x.astype(x.dtype.newbyteorder("="), copy=False) for x in samples]
+
+
+def form_of(samples: Sequence[np.ndarray], max_shape: Sequence[int] | None) -> dict[str, Any]:
+    """Dtype and shape of all samples, ``None`` for the dimension in which they differ."""
+    dtypes = {dtype_name(sample.dtype) for sample in samples}
+    ranks = {sample.ndim for sample in samples}
+    if len(dtypes) > 1 or len(ranks) > 1:
+        forms = {f"{sample.dtype} {list(sample.shape)}" for sample in samples}
+        raise SpecError(f"arrays differ in more than a dimension: {', '.join(sorted(forms)[:5])}")
+    sides = [set(column) for column in zip(*(sample.shape for sample in samples), strict=True)]
+    shape = [side.pop() if len(side) == 1 else None for side in sides]
+    if None in shape and max_shape is None:
+        raise SpecError(
+            f"arrays differ along dimension {shape.index(None)}: max_shape= says how long one "
+            "can be, which bounds the memory of a row"
+        )
+    bound = None if None not in shape else max_shape
+    return {"shape": shape, "dtype": dtypes.pop(), "max_shape": bound}
+
+
+def middle(x: np.ndarray) -> np.ndarray:
+    """``x``, or of a large array the slab in its middle."""
+    if x.nbytes <= SAMPLE or not x.ndim:
+        return x
+    count = max(1, len(x) * SAMPLE // x.nbytes)
+    start = (len(x) - count) // 2
+    return x[start : start + count]
+
+
+def version(text: str) -> tuple[int, int]:
+    """Major and minor number of a TensorFlow version."""
+    parts = text.split(".")
+    if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):
+        raise SpecError(f"min_tensorflow is {text!r}, needs a version as '2.12'")
+    return int(parts[0]), int(parts[1])

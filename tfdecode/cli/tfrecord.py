@@ -1,0 +1,203 @@
+"""``pack --tfrecord``: payloads in one file for training, decoded there as in the served graph."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import EncodeError, SpecError
+from ..extras import tensorflow as tf
+from ..files import listing
+from ..schema import Schema, bytes_key, check_name
+from ..spec import ArraySpec
+from .each import Facts, gather
+from .failure import UsageError, complain, one_line
+from .pack import read, sizes, spec_of, spec_path
+from .quiet_import import import_quietly
+from .show import dimensions, ratio, say
+from .source import read_specs, split_fragment
+from .write import refuse_overwriting, write_files
+
+#: The feature that holds the name of the file, and so no name of an input.
+FILE = "file"
+#: What the input is called where nothing names it.
+NAME = "array"
+#: Most bytes of a payload: protocol buffers end at 2 GiB, and the file's name needs some of them.
+MOST = 2**31 - 2**16
+
+
+def pack_examples(
+    arguments: argparse.Namespace, spec: ArraySpec | None, protected: Sequence[Path]
+) -> int:
+    """Pack all files into ``--tfrecord``, tell what came of it, return the exit status."""
+    out: Path = arguments.tfrecord
+    records = Records(arguments, spec, given_name(arguments))
+    refuse_overwriting(protected, [out, spec_path(out)])
+    import_quietly()
+    with contextlib.suppress(NothingPacked):
+        write_files({out: records.write, spec_path(out): records.write_schema})
+    if arguments.json:
+        say(json.dumps(records.told, indent=2))
+    elif records.schema is not None:
+        say(one_line(records.sentence()))
+    for failure in records.failures:
+        complain("pack", failure)
+    return 1 if records.failures else 0
+
+
+class NothingPacked(Exception):
+    """No file could be packed, so nothing is to be written."""
+
+
+@dataclass
+class Records:
+    """The examples of a run, and what they have in common from the first one that is packed."""
+
+    arguments: argparse.Namespace
+    spec: ArraySpec | None
+    name: str | None
+    #: The file whose array made the spec; None while there is none, and with ``--spec``.
+    first: Path | None = None
+    schema: Schema | None = None
+    told: Sequence[Facts] = ()
+    failures: Sequence[str] = ()
+
+    def write(self, file: BinaryIO) -> None:
+        """Write the examples; NothingPacked where there is none."""
+        paths: list[Path] = self.arguments.files
+        compression = "GZIP" if self.arguments.tfrecord.suffix == ".gz" else ""
+        try:
+            with tf.io.TFRecordWriter(file.name, compression) as writer:
+                self.told, self.failures = gather(
+                    "pack", paths, lambda index: self.pack(paths[index], writer)
+                )
+        except tf.errors.OpError as error:  # "temporary name; No space left on device"
+            raise OSError(error.message.rpartition("; ")[2]) from None
+        if self.schema is None:
+            raise NothingPacked
+
+    def write_schema(self, file: BinaryIO) -> None:
+        """Write what ``Schema.load`` reads."""
+        assert self.schema is not None
+        file.write(f"{self.schema.to_json()}\n".encode())
+
+    def pack(self, path: Path, writer: Any) -> Facts:
+        """Pack one file, and what to tell of it."""
+        array = read(path, None if self.first else self.spec, self.arguments)
+        if self.first is not None:
+            self.check_alike(array)
+        spec = self.spec or spec_of(array, self.arguments)
+        payload = spec.encode(array)
+        if len(payload) > MOST:
+            raise EncodeError(
+                f"payload has {len(payload)} bytes, a tf.train.Example takes at most {MOST}"
+            )
+        if self.schema is None:
+            self.name = self.name or name_in(path, self.arguments)
+            self.schema = Schema({self.name: spec})
+            if self.spec is None:
+                self.spec, self.first = spec, path
+        assert self.name is not None
+        key = bytes_key(self.name)
+        writer.write(example({key: payload, FILE: os.fsencode(path)}))
+        return {
+            "file": str(path),
+            "key": self.arguments.key,
+            **sizes(array, spec, payload),
+            "input": self.name,
+            "feature": key,
+            "tfrecord": str(self.arguments.tfrecord),
+            "schema": str(spec_path(self.arguments.tfrecord)),
+            "fingerprint": spec.fingerprint,
+        }
+
+    def check_alike(self, array: np.ndarray) -> None:
+        """EncodeError where an array has another form than the one that made the spec."""
+        assert self.spec is not None
+        if array.dtype.name != self.spec.dtype:
+            raise EncodeError(
+                f"array is {array.dtype.name}, the examples are {self.spec.dtype} as {self.first} "
+                "is; choose one dtype for all with --dtype"
+            )
+        shape = self.spec.shape
+        if array.shape != shape:
+            one_side = array.ndim == len(shape) and sum(map(int.__ne__, array.shape, shape)) == 1
+            advice = "pack it into a TFRecord of its own"
+            if one_side:
+                advice = "name a spec with a None dimension with --spec"
+            raise EncodeError(
+                f"array has shape {dimensions(array.shape)}, the examples have "
+                f"{dimensions(shape)} as {self.first} has; choose another array with --key, or "
+                f"{advice}"
+            )
+
+    def sentence(self) -> str:
+        """All examples in a line."""
+        assert self.spec is not None and self.name is not None
+        good = [facts for facts in self.told if "error" not in facts]
+        before, after = (
+            sum(facts[f"{what}_bytes"] for facts in good) for what in ("array", "payload")
+        )
+        return (
+            f"{self.arguments.tfrecord}: {len(good)} example{'' if len(good) == 1 else 's'} of "
+            f"{bytes_key(self.name)}, {self.spec.dtype} {dimensions(self.spec.shape)} by "
+            f"{self.spec.chain.text}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
+        )
+
+
+def example(features: dict[str, bytes]) -> bytes:
+    """A serialized tf.train.Example of byte strings; the same bytes for the same features."""
+    lists = {
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for key, value in features.items()
+    }
+    made = tf.train.Example(features=tf.train.Features(feature=lists))
+    serialized: bytes = made.SerializeToString(deterministic=True)
+    return serialized
+
+
+def given_name(arguments: argparse.Namespace) -> str | None:
+    """The name of the input that ``--name`` or ``--spec`` says; UsageError where it cannot be."""
+    option = "spec" if arguments.name is None else "name"
+    name: str | None = arguments.name
+    if name is None and arguments.spec is not None:
+        name = input_of(arguments.spec)
+    try:
+        check_name(NAME if name is None else name)
+    except SpecError as error:
+        raise UsageError(f"argument --{option}: {error}") from None
+    if name == FILE:
+        raise UsageError(
+            f"argument --{option}: input name {FILE} is that of the file names; "
+            "choose another with --name"
+        )
+    return name
+
+
+def input_of(source: str) -> str | None:
+    """The name of the input that ``--spec`` chooses, if it is one of a schema."""
+    path, name = split_fragment(source)
+    if name is None:
+        found = Schema.load(path) if path.is_dir() else read_specs(path)
+        name = next(iter(found)) if isinstance(found, Schema) else None
+    return name
+
+
+def name_in(path: Path, arguments: argparse.Namespace) -> str:
+    """The key of the array, the chosen or the only one, where an input can be called so."""
+    found = arguments.key
+    if found is None:
+        found = listing(path, max_bytes=arguments.max_bytes).entries[0].key
+    try:
+        check_name(found)
+    except SpecError:
+        return NAME
+    return NAME if found == FILE else str(found)
