@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,15 @@ def test_each_row_filter_is_undone_as_libpng_does(kind: int) -> None:
 
 def test_an_interleaved_payload_opens_as_the_image_that_it_is() -> None:
     assert_same(tf.io.decode_png(PAYLOAD).numpy(), ARRAY)
+
+
+def test_the_picture_in_the_documentation_is_a_payload() -> None:
+    root = Path(__file__).parents[2]
+    payload = (root / "docs" / "interleaved.png").read_bytes()
+    rendered = runpy.run_path(str(root / "examples" / "render.py"))["picture"]()
+    spec = tfd.ArraySpec((256, 192, 3), "uint8", "png:interleaved")
+    assert_same(spec.decode(payload), rendered)
+    assert_same(tf.io.decode_png(payload).numpy(), rendered)
 
 
 def test_the_spec_rides_in_a_text_chunk() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -11,14 +16,16 @@ from ..codecs.chain import Chain
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one codec in the graph: nanoseconds for each byte that it makes, and that it takes."""
+    """Of one codec in the graph: nanoseconds for each byte that it makes, and that it takes.
+
+    A filter makes elements, whatever their bytes.
+    """
 
     made: float
     taken: float = 0.0
 
 
-#: For one row of a batch of 32 in the C program on one core (TensorFlow 2.21): see
-#: ``benchmarks/bench_costs.py``.
+#: As measured on two cores with TensorFlow 2.21, rows of a batch of 16.
 COSTS = {
     "raw": Cost(0.13),
     "transpose": Cost(0.5),
@@ -42,15 +49,45 @@ OTHER = Cost(1.0)
 STEP = 2e-6
 
 
+def place() -> Path:
+    """Where ``tfdecode bench --calibrate`` leaves what it measured."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(cache, "tfdecode", "costs.json")
+
+
+def save(costs: Mapping[str, Cost]) -> Path:
+    """Keep the costs of this machine, for `infer` from the next process on; where they lie."""
+    file = place()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table = {name: [cost.made, cost.taken] for name, cost in costs.items()}
+    file.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    return file
+
+
+@lru_cache(maxsize=1)
+def known() -> dict[str, Cost]:
+    """The costs of this machine where it was calibrated, else those measured once."""
+    try:
+        table = json.loads(place().read_bytes())
+        return COSTS | {name: Cost(*map(float, pair)) for name, pair in table.items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # none, or nothing that we wrote
+        return COSTS
+
+
 def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float]:
     """The payload of ``x``, and the seconds that decoding it takes by the model."""
     seconds = 0.0
     value: object = x
     for codec, form in zip(chain.codecs, chain.forms, strict=False):
-        made = len(value) if isinstance(value, bytes) else np.asarray(value).nbytes
+        made = len(value) if isinstance(value, bytes) else size_of(np.asarray(value), codec.kind)
         value = codec.encode(value, form)
         taken = len(value) if isinstance(value, bytes) else 0
-        cost = COSTS.get(codec.name, OTHER)
+        cost = known().get(codec.name, OTHER)
         seconds += STEP + 1e-9 * (cost.made * made + cost.taken * taken)
     assert isinstance(value, bytes)
     return value, seconds
+
+
+def size_of(array: np.ndarray, kind: str) -> int:
+    """What a codec of that kind makes, as it is counted."""
+    return array.size if kind == "filter" else array.nbytes

@@ -22,6 +22,7 @@ COMMANDS = {
     "pack": "pack array files into payloads",
     "unpack": "unpack payloads into .npy files",
     "inspect": "tell what array files, payloads, specs and models are, and draw arrays",
+    "bench": "measure chains on your files, and the codecs on this machine",
     "predict": "run a SavedModel in this process on arrays and files",
 }
 
