@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..codecs.chain import to_text
 from ..dtypes import dtype_name
 from ..errors import EncodeError, MissingExtraError, SpecError
 from ..spec import ArraySpec
@@ -19,14 +20,12 @@ from .propose import names, proposals
 #: Bytes per second of the wire that each preference minds.
 WIRES = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
 #: Compressors of each preference, by what TensorFlow must know.
-PACKED = {
-    "smallest": ("zlib:12", "zstd:19"),
-    "balanced": ("zlib", "zstd"),
-    "fastest": ("zlib:2", "zstd:1"),
-}
+PACKED = {"smallest": ("zlib:12", "zstd:19"), "fastest": ("zlib:2", "zstd:1")}
 ZSTD_FROM = (2, 20)
 #: Bytes of each sample that all proposals are tried on; the best of them on whole arrays.
 SAMPLE, BEST = 2**19, 4
+#: As many of those are packed with the effort that the preference asks for.
+FINAL = 2
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,19 @@ def rank(
     whole = [
         candidate
         for body in chosen
-        for suffix in ["", *compressors(body, PACKED[prefer][: 1 + zstd])]
+        for suffix in ["", *compressors(body, ("zlib", "zstd")[: 1 + zstd])]
         if (candidate := tried(body + suffix, samples, fields))
     ]
+    if prefer != "balanced":
+        # Great effort takes a second for some megabytes, so only the best bodies get it.
+        whole.sort(key=lambda candidate: candidate.cost(wire))
+        bodies = dict.fromkeys(body_of(candidate) for candidate in whole)
+        whole += [
+            candidate
+            for body in list(bodies)[:FINAL]
+            for suffix in compressors(body, PACKED[prefer][: 1 + zstd])
+            if (candidate := tried(body + suffix, samples, fields))
+        ]
     whole.sort(key=lambda candidate: candidate.cost(wire))
     if prefer == "balanced" and bandwidth is None:
         plain = next(one for one in whole if one.chain == "raw|zlib|seal")
@@ -172,9 +181,8 @@ def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> 
             spec = ArraySpec(
                 **{"shape": sample.shape, "dtype": sample.dtype.name, **fields}, codecs=chain
             )
-            payload, seconds = trial(spec.chains[0], sample)
             started = time.perf_counter()
-            spec.encode(sample)
+            payload, seconds = trial(spec.chains[0], sample)
             encode.append(time.perf_counter() - started)
             sizes.append(len(payload))
             decode.append(seconds)
@@ -185,8 +193,7 @@ def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> 
 
 def body_of(candidate: Candidate) -> str:
     """A candidate's chain without its compressor and seal."""
-    text = candidate.chain.removesuffix("|seal")
-    return text if "png" in names(text) else text.rpartition("|")[0]
+    return "|".join(to_text(c) for c in candidate.spec.chains[0].codecs if c.kind != "compressor")
 
 
 def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
