@@ -90,7 +90,7 @@ def flat_maps(
         yield [*steps, *layout, "raw"]
     if rank > 1:
         yield [*steps, PNG]
-    values = few(flat)
+    values = few(flat.real if flat.dtype.kind == "c" else flat)
     if values is None:
         for axes in deltas(rank, shape):
             yield [*steps, f"delta:{axes},zigzag=true", "raw"]

@@ -57,14 +57,12 @@ def one_hot(x: np.ndarray) -> bool:
     return bool((ones | (x == 0)).all() and (np.count_nonzero(ones, axis=-1) == 1).all())
 
 
+@np.errstate(all="ignore")  # of NaNs, and of numbers beyond an integer
 def scale_of(flat: np.ndarray) -> int | None:
     """The first of ``SCALES`` over which a 1-D array of floats has whole numbers, exactly."""
-    scales: tuple[int, ...] = SCALES
+    scales: tuple[int, ...] = SCALES if np.isfinite(flat).all() else ()
     for part in (flat[:64], flat[:: max(1, flat.size // 4096)], flat):  # most fail at once
         wide = part.astype(np.float64)
-        with np.errstate(all="ignore"):
-            back = {scale: (np.rint(wide * scale) / scale).astype(flat.dtype) for scale in scales}
+        back = {scale: (np.rint(wide * scale) / scale).astype(flat.dtype) for scale in scales}
         scales = tuple(scale for scale in scales if np.array_equal(back[scale], part))
-        if not scales:
-            return None
-    return scales[0]
+    return scales[0] if scales else None
