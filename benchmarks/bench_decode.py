@@ -41,7 +41,7 @@ class Job:
         return save(self.decode, folder / "model"), "serving_default", {"b": files}
 
 
-def jobs(arrays: list[np.ndarray], chains: tuple[str, ...]) -> dict[str, Job]:
+def jobs(arrays: list[np.ndarray], chains: list[str]) -> dict[str, Job]:
     """By name, the floor first; ``decode_png`` stands behind the chain whose payloads it takes."""
     x = arrays[0]
     found = {"bare": Job(graphs.bare(x), [y.tobytes() for y in arrays], arrays)}

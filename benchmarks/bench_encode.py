@@ -67,12 +67,16 @@ def chain_row(name: str, chain: str, done: Mapping[str, Packed]) -> list[str]:
 
 
 def flat_row(name: str, chain: str, done: Mapping[str, Packed]) -> list[str]:
-    """png beside cv2 on one flat input."""
+    """png beside cv2 on one flat input: the two by themselves, and among all packers."""
+    x = make(name)
+    spec = tfd.ArraySpec(x.shape, x.dtype, codecs=chain)
+    works = {"cv2": partial(peers.encoders(x)["cv2 PNG"], x), "png": partial(spec.encode, x)}
+    ms = medians(works, SECONDS / 4)
     own, cv2 = done[chain], done["cv2 PNG"]
-    speedup = cv2.ms / own.ms
-    met = speedup >= targets.PNG_SPEEDUP and own.nbytes <= cv2.nbytes
+    speedups = ms["cv2"] / ms["png"], cv2.ms / own.ms
+    met = min(speedups) >= targets.PNG_SPEEDUP and own.nbytes <= cv2.nbytes
     sizes = [f"{cv2.nbytes:,}", f"{own.nbytes:,}", f"{own.nbytes / cv2.nbytes:.2f}"]
-    times = [f"{cv2.ms:.3f}", f"{own.ms:.3f}", f"{speedup:.2f}"]
+    times = [f"{ms['cv2']:.3f}", f"{ms['png']:.3f}", *(f"{speedup:.2f}" for speedup in speedups)]
     return [name, chain, *sizes, *times, targets.mark(met)]
 
 
@@ -93,11 +97,13 @@ def main() -> list[Table]:
     return [
         Table(
             "png of flat arrays beside cv2.imencode",
-            f"{turns} Both start from the array: casting labels to bytes and stacking channels "
-            f"counts for both. Met is at least {targets.PNG_SPEEDUP} times as fast and no larger. "
+            "In one Python process, in turns. Both start from the array: casting labels to bytes "
+            "and stacking channels counts for both. The times are of the two by themselves; the "
+            "last ratio is among all packers of the input, as in the tables below, and differs. "
+            f"Met is at least {targets.PNG_SPEEDUP} times as fast in both ways, and no larger. "
             "tfdecode's files carry their spec as text, some 200 bytes." + peers.absent(),
             ("input", "chain", *("cv2, bytes", "png, bytes", "ratio"),
-             *("cv2, ms", "png, ms", "times as fast"), "target"),
+             *("cv2, ms", "png, ms", "times as fast", "among all"), "target"),
             flat,
             words=2,
         ),

@@ -117,7 +117,7 @@ def main() -> list[Table]:
 
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         requests: dict[str, Request] = {}
-        for index, chain in enumerate(("raw", *REQUEST)):
+        for index, chain in enumerate(["raw", *REQUEST]):
             spec = tfd.ArraySpec(batch.shape[1:], batch.dtype, codecs=chain)
             version = tfd.export(model, Path(temporary, str(index)), inputs={"pose_map": spec})
             session = stack.enter_context(ServingSession(version))

@@ -32,7 +32,7 @@ def peer_sizes(arrays: list[np.ndarray]) -> dict[str, int]:
     }
 
 
-def chain_sizes(arrays: list[np.ndarray], chains: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+def chain_sizes(arrays: list[np.ndarray], chains: list[str]) -> dict[str, tuple[int, int]]:
     """Mean payload bytes by chain, and how many of them are the seal."""
     sizes = {}
     for chain in chains:
@@ -52,6 +52,7 @@ def beside_target(sizes: dict[str, tuple[int, int]], target: int) -> list[str]:
 
 def main() -> list[Table]:
     """The kinds that have targets, and real files."""
+    shown = [peer for peer in PEERS if peer in peers.INSTALLED]
     packed, aims, bars = [], [], {}
     for name in track([*KINDS, *FILES], "sizes"):
         arrays = variants(name, VARIANTS)
@@ -60,7 +61,7 @@ def main() -> list[Table]:
         chains = chain_sizes(arrays, CHAINS[name])
         smallest = min(chains, key=lambda chain: chains[chain][0])
         title = f"{name} {x.dtype} {list(x.shape)}"
-        cells = [f"{others[peer]:,}" if peer in others else "" for peer in PEERS]
+        cells = [f"{others[peer]:,}" if peer in others else "" for peer in shown]
         packed.append((title, smallest, f"{x.nbytes:,}", *cells, f"{chains[smallest][0]:,}"))
         bars[name] = {**others, "tfdecode": chains[smallest][0]}
         if name in targets.SIZES:
@@ -72,11 +73,12 @@ def main() -> list[Table]:
     alike = f"Bytes, the mean of {VARIANTS} variants (a file has one)."
     note = (
         f"{alike} Of tfdecode the smallest chain in `chains.py`, as it is sent: 8 bytes are the "
-        "seal, behind every compressor. JSON is `json.dumps(x.tolist())`; Blosc, which no graph "
-        "decodes, the best of its three shuffles; cv2 PNG with the channels stacked and small "
-        f"whole numbers cast to bytes.{peers.absent()}\n\n![Bytes of each input](sizes.png)"
+        "seal, behind every compressor, and zstd needs TensorFlow 2.20. JSON is "
+        "`json.dumps(x.tolist())`; Blosc, which no graph decodes, the best of its three shuffles; "
+        "cv2 PNG with the channels stacked and small whole numbers cast to bytes."
+        f"{peers.absent()}\n\n![Bytes of each input](sizes.png)"
     )
-    columns = ("input", "chain", "array", *PEERS, "tfdecode")
+    columns = ("input", "chain", "array", *shown, "tfdecode")
     second = ("smallest", "chain", "target", "without seal")
     return [
         Table("Bytes of one array", note, columns, packed, words=2),
