@@ -7,43 +7,71 @@ from .inputs import LARGE
 #: Input -> chains. All of them carry every variant of their input.
 TEXT = {
     "pose_discs": (
-        "raw zlib astype:int8|zlib:2 astype:int8|zlib:9 astype:int8|deflate:2 "
-        "transpose:2,0,1|astype:int8|zlib:9 astype:int8|zstd astype:int8|png "
-        "transpose:2,0,1|astype:int8|zstd:19"
+        "raw zlib astype:int8|zlib:2 astype:int8|zlib astype:int8|deflate:2 astype:int8|zstd "
+        "astype:int8|png transpose:2,0,1|astype:int8|sparse:-1|zlib:12 "
+        "transpose:2,0,1|astype:int8|sparse:-1|zstd:19"
     ),
     "pose_gaussians_cut": (
-        "raw zlib transpose:2,0,1|zlib:9 transpose:2,0,1|zstd:19 png png:level=9"
+        "raw zlib transpose:2,0,1|zstd:19 transpose:2,0,1|sparse|zlib:12 "
+        "transpose:2,0,1|sparse:palette=true|zlib:12 transpose:2,0,1|sparse:palette=true|zstd:19"
     ),
-    "pose_gaussians": "raw zlib transpose:2,0,1|zlib:9 transpose:2,0,1|zstd:19 png png:level=9",
+    "pose_gaussians": (
+        "raw zlib png ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib "
+        "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib:12 "
+        "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zstd:19"
+    ),
     "segment_map": (
-        "raw zlib astype:uint8|zlib:2 astype:uint8|zlib:9 astype:uint8|deflate:2 "
-        "transpose:1,0|astype:uint8|zlib:9 astype:uint8|zstd astype:uint8|zstd:19 "
-        "astype:uint8|png"
+        "raw zlib astype:uint8|zlib:2 astype:uint8|zlib astype:uint8|deflate:2 astype:uint8|zstd "
+        "astype:uint8|transpose:1,0|zlib:12 astype:uint8|zstd:19 astype:uint8|png"
     ),
-    "depth": "raw zlib deflate:2 zstd png png:level=9",
-    "log_mel": "raw zlib deflate:2 zstd png png:level=9",
-    "embedding": "raw zlib:2 zlib deflate:2 zstd png",
-    "flow": "raw zlib transpose:2,0,1|zlib:9 transpose:2,0,1|zstd:19 png png:level=9",
-    "lidar": "raw zlib transpose:1,0|zlib:9 transpose:1,0|zstd:19 png png:level=9",
-    "lidar_mm": "raw zlib transpose:1,0|zlib:9 transpose:1,0|zstd:19 png",
+    "depth": (
+        "raw zlib png delta:1,zigzag=true|shuffle|zlib delta:1,zigzag=true|shuffle|zstd "
+        "delta:1,zigzag=true|shuffle|zlib:12 delta:1,zigzag=true|bitshuffle|zstd:19"
+    ),
+    "log_mel": (
+        "raw zlib png shuffle|zstd ordered|delta:1,zigzag=true|shuffle|zlib "
+        "ordered|delta:1,zigzag=true|shuffle|zlib:12 ordered|delta:1,zigzag=true|shuffle|zstd:19"
+    ),
+    "embedding": "raw zlib shuffle|zlib shuffle|zstd:19 bitshuffle|zlib:12 bitshuffle|zstd",
+    "flow": (
+        "raw zlib png ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib "
+        "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib:12 "
+        "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zstd:19"
+    ),
+    "lidar": (
+        "raw zlib transpose:1,0|shuffle|zstd ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
+        "ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib:12 "
+        "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zlib:12 "
+        "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zstd:19"
+    ),
+    "lidar_mm": (
+        "raw zlib fixed_point:1000,dtype=int32|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
+        "fixed_point:1000,dtype=int32|transpose:1,0|delta:1,zigzag=true|bitshuffle|zlib:12 "
+        "fixed_point:1000,dtype=int32|transpose:1,0|delta:1,zigzag=true|bitshuffle|zstd:19"
+    ),
     "one_hot": (
-        "raw zlib astype:bool|zlib:2 astype:bool|zlib:9 astype:bool|deflate:2 "
-        "transpose:2,0,1|astype:bool|zlib:9 astype:bool|zstd astype:bool|png "
-        "transpose:2,0,1|astype:bool|zstd:19"
+        "raw zlib onehot|zlib:2 onehot|zlib onehot|deflate:2 onehot|zstd onehot|png "
+        "onehot|transpose:1,0|zlib:12 onehot|zstd:19"
     ),
     "one_hot_bool": (
-        "raw zlib:2 zlib:9 transpose:2,1,0|zlib:9 deflate:2 zstd png transpose:2,0,1|zstd:19"
+        "raw zlib onehot|zlib:2 onehot|zlib onehot|zstd onehot|png "
+        "onehot|transpose:1,0|zlib:12 onehot|zstd:19"
     ),
     "tokens": "raw zlib astype:uint16|zlib:9 astype:uint16|deflate astype:uint16|zstd:19",
-    "ct": "raw zlib deflate:2 zstd png png:level=9",
+    "ct": (
+        "raw zlib png delta:0,1,zigzag=true|shuffle|zlib delta:0,1,zigzag=true|shuffle|zstd "
+        "delta:0,1,zigzag=true|shuffle|zlib:12 delta:0,1,zigzag=true|shuffle|zstd:19"
+    ),
     **dict.fromkeys(
         LARGE,
-        "raw zlib:2 zlib:9 transpose:1,0|zlib:9 deflate:2 zstd zstd:19 png png:level=9",
+        "raw zlib:2 zlib transpose:1,0|zlib:12 deflate:2 zstd zstd:19 png png:level=9",
     ),
-    "mel_fortran.npy": "raw zlib transpose:1,0|zlib zstd png png:level=9",
+    "mel_fortran.npy": (
+        "raw zlib png transpose:1,0|shuffle|zstd ordered|delta:1,zigzag=true|shuffle|zlib:12"
+    ),
     "color150.mat": "raw zlib:2 zlib:9 zstd:19",
-    "h36m_body3d.npz": "raw zlib:9 zstd:19 png",
-    "keypoints.npy": "raw zlib:9 transpose:2,0,1|zlib:9 transpose:2,0,1|zstd:19",
+    "h36m_body3d.npz": "raw zlib:9 zstd:19 shuffle|zlib:12",
+    "keypoints.npy": "raw zlib:9 transpose:2,0,1|zlib:12 transpose:2,0,1|zstd:19",
 }
 CHAINS = {name: text.split() for name, text in TEXT.items()}
 #: How the pose maps of a request are packed.

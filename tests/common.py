@@ -68,6 +68,37 @@ def carried(dtype: str) -> Maker:
     return make
 
 
+def steps(low: int, high: int, *scale: float) -> Maker:
+    """Whole numbers from ``low`` to ``high``, over the scale of each place of the last axis."""
+
+    def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        numbers = rng.integers(low, high, shape, endpoint=True) / np.float64(scale)
+        return numbers.astype("f8" if dtype == "float64" else "f4").astype(dtype).reshape(shape)
+
+    return make
+
+
+def one_hot(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """A single 1 along the last axis."""
+    return np.eye(shape[-1], dtype=numpy_dtype(dtype))[rng.integers(0, shape[-1], shape[:-1])]
+
+
+def spots(background: float, values: int | None = None) -> Maker:
+    """Some elements of any bits, or of so many values, in a background."""
+
+    def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        array = np.full(shape, background).astype(numpy_dtype(dtype))
+        some = rng.random(shape) < 0.2 * rng.integers(0, 2)
+        count = int(some.sum())
+        if values is None:
+            array[some] = any_bits(rng, (count,), dtype)
+        else:
+            array[some] = any_bits(rng, (values,), dtype)[rng.integers(0, values, count)]
+        return array
+
+    return make
+
+
 def flat(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """One value everywhere: what compresses best."""
     return np.full(shape, rng.integers(0, 2)).astype(numpy_dtype(dtype))

@@ -49,9 +49,29 @@ CHAINS = [
 
 
 @st.composite
+def total_filters(draw: st.DrawFn, dtype: str, axes: int) -> list[str]:
+    """Filters that carry every array of ``dtype``, each as it can stand behind those before it."""
+    filters = []
+    if dtype in ("float16", "bfloat16", "float32", "float64") and draw(st.booleans()):
+        filters.append("ordered")
+        dtype = f"uint{8 * ITEM_SIZES[dtype]}"
+    if axes and "int" in dtype and draw(st.booleans()):
+        chosen = draw(st.permutations(range(axes)))[: draw(st.integers(1, axes))]
+        zigzag = draw(st.sampled_from(["", ",zigzag=true", ",zigzag=false"]))
+        filters.append("delta:" + ",".join(map(str, chosen)) + zigzag)
+    if ITEM_SIZES[dtype] > 1 and draw(st.booleans()):
+        filters.append("shuffle")
+        dtype = "uint8"
+    if dtype != "bool" and draw(st.integers(0, 3)) == 0:
+        filters.append("bitshuffle")
+    return filters
+
+
+@st.composite
 def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
     """A spec with any chain of this package, and an array of its domain."""
-    dtype, shape = draw(dtypes), draw(shapes)
+    labels = draw(st.integers(0, 3)) == 0
+    dtype, shape = "uint8" if labels else draw(dtypes), draw(shapes)
     filters, numbers, now = [], arrays(dtype, shape), dtype
     for _ in range(draw(st.integers(0, 2))):
         if shape and draw(st.booleans()):
@@ -69,10 +89,22 @@ def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
     if any("bool" in name for name in filters):
         small = npst.arrays(np.uint8, shape, elements=st.integers(0, 1))
         numbers = small.map(lambda x: x.astype(numpy_dtype(dtype)))
+    filters += draw(total_filters(now, len(shape)))
     compressors = draw(st.sampled_from(CHAINS))
-    chain = "|".join([*filters, "raw", *compressors])
+    container = draw(st.sampled_from(["raw", "raw", "sparse:1", "sparse:palette=true"]))
+    chain = "|".join([*filters, container, *compressors])
     seal = None if "seal" in compressors else draw(st.sampled_from([None, False, True]))
-    return tfd.ArraySpec(shape, dtype, chain, seal=seal), draw(numbers)
+    array = draw(numbers)
+    if labels:
+        places = draw(st.integers(1, 256))
+        dtype, shape, chain = draw(dtypes), (*shape, places), f"onehot|{chain}"
+        array = np.eye(places, dtype=numpy_dtype(dtype))[array.astype(int) % places]
+    elif dtype in ("int8", "int16", "uint8", "uint16") and draw(st.booleans()):
+        scale, whole = draw(st.sampled_from([1, 3, 10, 100, 1000, 0.5, 0.3])), dtype
+        dtype = draw(st.sampled_from(["float32", "float64", *["float16"] * ("8" in whole)]))
+        array = (array / np.float64(scale)).astype("f8" if dtype == "float64" else "f4")
+        array, chain = array.astype(dtype), f"fixed_point:{scale},dtype={whole}|{chain}"
+    return tfd.ArraySpec(shape, dtype, chain, seal=seal), array
 
 
 def arrays_of(case: Case) -> st.SearchStrategy[np.ndarray]:

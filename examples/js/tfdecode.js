@@ -1,5 +1,5 @@
 // Packs typed arrays for a model that decodes them with tfdecode: the sender's side of docs/wire-format.md,
-// with the codecs transpose, astype, raw, png, zlib and seal. Node (18 and later) and browsers run it as it is:
+// with the codecs transpose, astype, raw, png, zlib and seal, and one_of. Node (18 and later) and browsers run it as it is:
 //
 //     import { requestBody } from "./tfdecode.js";
 //     const schema = await (await fetch("tfdecode.json")).json(); // the model's assets.extra/tfdecode.json
@@ -21,7 +21,7 @@ const CODECS = { // how each packs, and its options
   png: [png, "layout", "level", "describe"], zlib: [zlib, "level", "max_packed"], seal: [seal],
 };
 const CHAIN = /^((transpose|astype)\|)*(raw|png)(\|zlib)*(\|seal)?$/;
-const KEYS = ["version", "shape", "max_shape", "dtype", "label", "codecs", "fingerprint"];
+const KEYS = ["version", "shape", "max_shape", "dtype", "label", "codecs", "one_of", "fingerprint"];
 const LONGEST = 2 ** 31 - 1024; // bytes of an array and of a payload
 const HOST_IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
 
@@ -34,6 +34,7 @@ const place = (at, shape) =>
 
 /** The payload of a typed array, its elements in C order, by `spec`: the parsed JSON of an ArraySpec. */
 export async function encode(spec, array) {
+  if (spec?.one_of) return smallest(spec, array);
   checkSpec(spec);
   const shape = shapeOf(spec, array), bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   const wrong = spec.dtype === "bool" ? bytes.findIndex((byte) => byte > 1) : -1;
@@ -42,6 +43,38 @@ export async function encode(spec, array) {
   for (const step of spec.codecs) packed = await CODECS[step.name][0](packed, step, spec);
   demand(packed.length <= LONGEST, () => `the payload has ${packed.length} bytes, at most ${LONGEST} can be sent`);
   return packed;
+}
+
+/** The smallest payload of the chains of `one_of` that can carry the array, behind the tag of its chain. */
+async function smallest({ one_of: chains, ...form }, array) {
+  const specs = chains.map((chain) => ({ ...form, ...chain })), fixed = specs.map(onlyLength), refused = [];
+  demand(!fixed.some(Number.isNaN), () => "this client cannot tell the chains of one_of apart", SpecError);
+  let best;
+  for (const [place, spec] of specs.entries()) {
+    try {
+      const packed = await encode(spec, array), sent = new Uint8Array(packed.length + 1);
+      sent[0] = 0xa0 + place;
+      sent.set(packed, 1);
+      // A payload as long as all of a chain is taken for that chain's: it goes without a tag, or not at all.
+      const plain = fixed.indexOf(packed.length) === place, clear = plain || !fixed.includes(sent.length);
+      const payload = plain ? packed : sent;
+      if (clear && !(best?.length <= payload.length)) best = payload;
+    } catch (error) {
+      if (!(error instanceof EncodeError || error instanceof SpecError)) throw error;
+      refused.push(error.message);
+    }
+  }
+  demand(best, () => `no chain can carry the array: ${refused.join("; ")}`);
+  return best;
+}
+
+/** The one length that all payloads of a chain have; -1 where they differ, NaN where that is not known here. */
+function onlyLength({ shape, dtype, codecs }) {
+  const names = codecs.map(({ name }) => name), sealed = names.at(-1) === "seal";
+  const cast = codecs.findLast(({ name }) => name === "astype")?.dtype ?? dtype;
+  if (shape.includes(null) || /^(png|zlib|deflate|zstd)$/.test(names.at(sealed ? -2 : -1))) return -1;
+  if (!names.every((name) => CODECS[name])) return NaN;
+  return product(shape) * TYPES[cast][0] + (sealed ? 8 : 0);
 }
 
 /** The body of a REST request to TensorFlow Serving; `arrays` has an array for each input, or a list: a batch. */
@@ -70,6 +103,7 @@ function checkSpec(spec) {
   known("version", [spec.version], [1]);
   known("key of a spec", Object.keys(spec), KEYS);
   known("dtype", [spec.dtype], Object.keys(TYPES));
+  demand(spec.codecs, () => "the spec has no codecs", SpecError);
   for (const { name, version = 1, ...options } of spec.codecs) {
     known("codec", [name], Object.keys(CODECS));
     known(`version of ${name}`, [version], [1]);

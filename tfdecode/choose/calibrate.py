@@ -129,7 +129,7 @@ def inputs() -> dict[str, np.ndarray]:
         "maps": np.stack([labels] * 8, -1).astype(np.float32),
         "floats": floats,
         "depth": (900 + 3 * y + noise).astype(np.uint16),
-        "metres": np.round(floats, 3),
+        "metres": np.round(floats, 3) + 0,  # no -0.0
         "one-hot": np.eye(8, dtype=np.float32)[labels],
         "mask": mask,
         "dots": np.where(noise == 0, np.float32(1), mask),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..codecs.base import AnyCodec
 from ..codecs.chain import Chain
 
 
@@ -45,6 +46,28 @@ COSTS = {
     "seal": Cost(0.0, 0.9),
 }
 OTHER = Cost(1.0)
+#: The same to encode in numpy, of compressors at their middle levels. Measured once and not at each
+#: choice: the same array has to get the same chain.
+ENCODE = {
+    "raw": Cost(0.05),
+    "transpose": Cost(0.8),
+    "astype": Cost(0.8),
+    "ordered": Cost(1.5),
+    "delta": Cost(1.5),
+    "shuffle": Cost(1.5),
+    "bitshuffle": Cost(6.0),
+    "fixed_point": Cost(8.0),
+    "onehot": Cost(1.0),
+    "packbits": Cost(0.5),
+    "sparse": Cost(1.0, 2.0),
+    "png": Cost(0.8, 4.0),
+    "zlib": Cost(2.0, 10.0),
+    "deflate": Cost(2.2, 10.0),
+    "zstd": Cost(0.6, 6.0),
+    "seal": Cost(0.0, 1.0),
+}
+#: Up to which level -> how many times that.
+EFFORT = ((3, 0.4), (9, 1.0), (99, 30.0))
 #: What a row costs that is not in proportion to its bytes, in seconds, for each step.
 STEP = 2e-6
 
@@ -74,18 +97,27 @@ def known() -> dict[str, Cost]:
         return COSTS
 
 
-def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float]:
-    """The payload of ``x``, and the seconds that decoding it takes by the model."""
-    seconds = 0.0
+def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float, float]:
+    """The payload of ``x``, and the seconds that encoding and decoding it take by the model."""
+    encode = decode = 0.0
     value: object = x
     for codec, form in zip(chain.codecs, chain.forms, strict=False):
         made = len(value) if isinstance(value, bytes) else size_of(np.asarray(value), codec.kind)
         value = codec.encode(value, form)
         taken = len(value) if isinstance(value, bytes) else 0
         cost = known().get(codec.name, OTHER)
-        seconds += STEP + 1e-9 * (cost.made * made + cost.taken * taken)
+        decode += STEP + 1e-9 * (cost.made * made + cost.taken * taken)
+        packing = ENCODE.get(codec.name, OTHER)
+        effort = next(times for most, times in EFFORT if level_of(codec) <= most)
+        encode += 1e-9 * effort * (packing.made * made + packing.taken * taken)
     assert isinstance(value, bytes)
-    return value, seconds
+    return value, encode, decode
+
+
+def level_of(codec: AnyCodec) -> int:
+    """How hard a codec tries, on zlib's scale; those without levels are in its middle."""
+    level: int = getattr(codec, "level", 6)
+    return 6 if codec.name == "png" or (codec.name == "zstd" and level == 3) else level
 
 
 def size_of(array: np.ndarray, kind: str) -> int:

@@ -21,7 +21,7 @@ PORTABLE = {"transpose", "astype", "raw", "png", "zlib", "seal"}
 SPARSE = 0.9
 #: Without its spec, which its client has.
 PNG = "png:describe=false"
-#: libpng goes row by row: [16384, 4] took 58 times as long as decode_raw, so no png of fewer columns.
+#: libpng goes row by row: an array [16384, 4] took 58 times as long as decode_raw.
 NARROW_IMAGE = 16
 #: A last axis of up to so many numbers is one of channels or coordinates.
 CHANNELS = 32

@@ -40,4 +40,4 @@ def show(source: str, candidates: Sequence[Facts]) -> None:
     ]
     columns = ("  chain", "bytes", "ratio", "encode, ms", "decode, ms", "carries")
     table(columns, rows, right=columns[1:5])
-    say("  (encoding measured here, decoding estimated: one row on one core)")
+    say("  (times by the cost model; tfdecode bench measures them)")

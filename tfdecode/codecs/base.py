@@ -73,6 +73,10 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
             f"codec {self.name} cannot encode in a graph: no stock op does what it needs"
         )
 
+    def begins(self, form: SourceForm) -> tuple[bytes, ...]:
+        """``magics``, for those to whom they depend on ``form``."""
+        return self.magics
+
     def domain(self, form: SourceForm) -> str:
         """What of ``form`` this step can carry, in words; "" where it is everything."""
         return ""

@@ -90,7 +90,9 @@ class Chain:
     @property
     def magics(self) -> tuple[bytes, ...]:
         """What all payloads begin with: one of these; none where that is not known."""
-        return next((codec.magics for codec in reversed(self.codecs) if codec.name != "seal"), ())
+        steps = ((codec, form) for codec, form in self.backwards() if codec.name != "seal")
+        codec, form = next(steps)
+        return codec.begins(form)
 
     def encode(self, x: np.ndarray) -> bytes:
         """The payload of ``x``; EncodeError outside the domain."""
@@ -140,7 +142,7 @@ class Chain:
 def admit(value: bytes, form: BytesForm, message: str) -> None:
     """DecodeError unless ``value`` has a length that ``form`` allows."""
     if not form.least <= len(value) <= form.most:
-        raise DecodeError(f"{message.format(len(value))}, {form.needs()}")
+        raise DecodeError(f"{message.format(len(value))}, {form.needs()}{form.explain(value)}")
 
 
 def admit_rows(rows: Rows, form: BytesForm, message: str) -> Rows:

@@ -111,6 +111,8 @@ class BytesForm:
     least: int
     most: int
     filler: Callable[[], bytes]
+    #: What a byte string that is none of these holds instead, for the message.
+    explain: Callable[[bytes], str] = lambda data: ""
 
     def needs(self) -> str:
         """The lengths in words, for messages."""

@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import DecodeError, EncodeError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import Check, Rows, Status
+from ..graph.switch import switch
 from . import flat
 from .chain import Chain
 from .form import ArrayForm, BytesForm
@@ -237,24 +238,3 @@ class OneOf:
     def encode_rows(self, data: Any, size: Any) -> Rows:
         """SpecError: which chain is the smallest is not looked for in a graph."""
         raise SpecError(f"one_of cannot encode in a graph: give an output one of {self.text}")
-
-
-def switch(branch: Any, functions: Any, inputs: list[Any], signature: list[Any]) -> Any:
-    """What ``functions[branch]`` gives for ``inputs``; no other one is run."""
-    if tf.executing_eagerly():
-        return functions[int(branch)](*inputs)
-    types = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
-    traced = [
-        tf.function(function, input_signature=types, autograph=False).get_concrete_function()
-        for function in functions
-    ]
-    outputs = tf.raw_ops.Case(
-        branch_index=branch,
-        input=inputs,
-        Tout=[spec.dtype for spec in signature],
-        branches=traced,
-        output_shapes=[spec.shape for spec in signature],
-    )
-    for output, spec in zip(outputs, signature, strict=True):
-        output.set_shape(spec.shape)
-    return outputs

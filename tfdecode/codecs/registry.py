@@ -7,9 +7,19 @@ from .compressors.deflate import Deflate
 from .compressors.seal import Seal
 from .compressors.zlib import Zlib
 from .compressors.zstd import Zstd
+from .containers.npy import Npy
+from .containers.pkl import Pkl
 from .containers.png import Png
 from .containers.raw import Raw
+from .containers.safetensors import Safetensors
+from .containers.sparse import Sparse
 from .filters.astype import AsType
+from .filters.bitshuffle import BitShuffle
+from .filters.delta import Delta
+from .filters.fixed_point import FixedPoint
+from .filters.onehot import OneHot
+from .filters.ordered import Ordered
+from .filters.shuffle import Shuffle
 from .filters.transpose import Transpose
 
 CODECS: dict[str, type[AnyCodec]] = {
@@ -17,8 +27,18 @@ CODECS: dict[str, type[AnyCodec]] = {
     for codec in (
         Transpose,
         AsType,
+        FixedPoint,
+        Ordered,
+        Delta,
+        Shuffle,
+        BitShuffle,
+        OneHot,
         Raw,
         Png,
+        Sparse,
+        Npy,
+        Safetensors,
+        Pkl,
         Zlib,
         Deflate,
         Zstd,

@@ -68,12 +68,7 @@ class Raw(Container):
             shape = tf.stack([rows.size, *form.max_shape])
         read_as = READ_AS.get(form.dtype, form.dtype)
         data = tf.reshape(tf.io.decode_raw(data, read_as), shape)
-        rows = replace(rows, data=data, lengths=lengths, unguarded=False)
-        if form.dtype == "bool":
-            return bool_rows(rows)
-        if read_as != form.dtype:
-            return replace(rows, data=tf.bitcast(data, form.dtype))
-        return rows
+        return as_dtype(replace(rows, data=data, lengths=lengths, unguarded=False), form.dtype)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         nbytes = form.max_nbytes
@@ -91,6 +86,15 @@ def checked_bool(x: np.ndarray) -> np.ndarray:
             "make it anew by array != 0"
         )
     return x
+
+
+def as_dtype(rows: Rows, dtype: str) -> Rows:
+    """What was read as ``READ_AS`` says, as ``dtype``."""
+    if dtype == "bool":
+        return bool_rows(rows)
+    if dtype in READ_AS:
+        return replace(rows, data=tf.bitcast(rows.data, dtype))
+    return rows
 
 
 def bool_rows(rows: Rows) -> Rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ...errors import SpecError
 from ...extras import tensorflow as tf
 from ...graph.rows import Rows
 from ..base import Filter
+from ..by_row import each_row
 from ..form import ArrayForm
 
 
@@ -51,32 +51,11 @@ class Transpose(Filter):
         return np.transpose(y, np.argsort(self.order))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        inverse = [int(axis) for axis in np.argsort(self.order)]
+        order = [0, *(int(axis) + 1 for axis in np.argsort(self.order))]
         if rows.lengths is not None:
-            return transpose_flat(rows, self.resolve(form), inverse)
-        return replace(rows, data=tf.transpose(rows.data, [0, *(axis + 1 for axis in inverse)]))
+            return each_row(rows, self.resolve(form), form, lambda y: tf.transpose(y, order))
+        # All rows at once: one at a time on all cores took 0.9 to 1.6 times as long.
+        return replace(rows, data=tf.transpose(rows.data, order))
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         return replace(rows, data=tf.transpose(rows.data, [0, *(axis + 1 for axis in self.order)]))
-
-
-def transpose_flat(rows: Rows, form: ArrayForm, order: list[int]) -> Rows:
-    """Transpose rows of different length, one after the other.
-
-    One gather over the whole batch would need six int64 for each element, 50 times the memory of
-    uint8 rows.
-    """
-    ends = tf.cumsum(rows.lengths)
-    pieces = tf.TensorArray(rows.data.dtype, rows.size, infer_shape=False, element_shape=[None])
-
-    def transposed(row: Any, pieces: Any) -> Any:
-        length = rows.lengths[row]
-        sides = [length // form.stride if side is None else side for side in form.shape]
-        piece = tf.reshape(rows.data[ends[row] - length : ends[row]], tf.stack(sides))
-        return row + 1, pieces.write(row, tf.reshape(tf.transpose(piece, order), [-1]))
-
-    def loop() -> Any:
-        return tf.while_loop(lambda row, _: row < rows.size, transposed, (0, pieces))[1].concat()
-
-    # A TensorArray without rows cannot be concatenated.
-    return replace(rows, data=tf.cond(rows.size > 0, loop, lambda: rows.data))

@@ -1,0 +1,77 @@
+"""shuffle: the bytes of the elements by their place, as HDF5 and numcodecs have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
+from ...errors import SpecError
+from ...extras import tensorflow as tf
+from ...graph.rows import Rows
+from ..base import Filter
+from ..by_row import by_row
+from ..form import ArrayForm
+
+
+@dataclass(frozen=True)
+class Shuffle(Filter):
+    """All first bytes, then all second bytes: uint8 ``[S, *shape]`` of elements of S bytes.
+
+    Bytes that stand at the same place in neighbouring elements are alike, which compressors find
+    only where they are next to each other.
+
+    >>> import numpy as np, tfdecode
+    >>> tfdecode.ArraySpec((3,), "uint16", "shuffle").encode(np.uint16([1, 2, 259])).hex(" ")
+    '01 02 03 00 00 01'
+    """
+
+    name = "shuffle"
+
+    def resolve(self, form: ArrayForm) -> ArrayForm:
+        size = ITEM_SIZES[form.dtype]
+        if size == 1:
+            raise SpecError(f"codec shuffle: {form.dtype} has one byte an element, nothing to sort")
+        return ArrayForm((size, *form.shape), "uint8", (size, *form.max_shape))
+
+    def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
+        x = little_endian(x)
+        return np.moveaxis(x.reshape(*x.shape, 1).view(np.uint8), -1, 0)
+
+    def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
+        whole = from_little_endian(np.moveaxis(y, 0, -1).tobytes(), form.dtype)
+        return whole.reshape(y.shape[1:])
+
+    def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        def dense(y: Any) -> Any:
+            sides = tf.shape(y)
+            planes = tf.reshape(y, [sides[0], y.shape[1], tf.reduce_prod(sides[2:])])
+            return tf.reshape(whole(planes, form.dtype), tf.concat([sides[:1], sides[2:]], 0))
+
+        return by_row(rows, self.resolve(form), form, dense)
+
+    def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        parts = tf.bitcast(rows.data, tf.uint8)
+        axes = len(form.shape) + 1
+        return replace(rows, data=tf.transpose(parts, [0, axes, *range(1, axes)]))
+
+
+def whole(planes: Any, dtype: str) -> Any:
+    """uint8 ``[B, S, N]`` -> ``[B, N]`` of ``dtype``, which has S bytes.
+
+    Adding the bytes up took 3.8 (two bytes) and 5.1 (four) times bare decode_raw, a transpose
+    11.3 and 7.7; of eight bytes, where the sums are wider, 11.1 and 5.7 (rows of 0.5 MB).
+    """
+    if planes.shape[1] == 1:
+        return tf.bitcast(planes[:, 0], dtype)
+    if planes.shape[1] not in (2, 4):
+        return tf.bitcast(tf.transpose(planes, [0, 2, 1]), dtype)
+    # In uint16 and int32, whose sums are exact in every release.
+    parts = tf.unstack(tf.cast(planes, tf.uint16), axis=1)
+    pairs = [low + high * 256 for low, high in zip(parts[::2], parts[1::2], strict=True)]
+    if len(pairs) == 1:
+        return tf.bitcast(pairs[0], dtype)
+    low, high = (tf.cast(pair, tf.int32) for pair in pairs)
+    return tf.bitcast(low + tf.bitwise.left_shift(high, 16), dtype)
