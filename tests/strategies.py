@@ -91,7 +91,7 @@ def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
         numbers = small.map(lambda x: x.astype(numpy_dtype(dtype)))
     filters += draw(total_filters(now, len(shape)))
     compressors = draw(st.sampled_from(CHAINS))
-    container = draw(st.sampled_from(["raw", "raw", "sparse:1", "sparse:palette=true"]))
+    container = draw(st.sampled_from(["raw", "raw", "pkl", "sparse:1", "sparse:palette=true"]))
     chain = "|".join([*filters, container, *compressors])
     seal = None if "seal" in compressors else draw(st.sampled_from([None, False, True]))
     array = draw(numbers)

@@ -151,6 +151,9 @@ class Schema(Mapping[str, ArraySpec]):
         try:
             with file.open("rb") as stream:
                 return cls.from_json(stream.read(MAX_BYTES + 1))
+        except FileNotFoundError:
+            model = ": the model was not exported by tfdecode" if file != Path(path) else ""
+            raise FileError(f"{file}: no schema could be read, no such file{model}") from None
         except OSError as error:
             raise FileError(f"{file}: no schema could be read: {error.strerror}") from None
         except SpecError as error:

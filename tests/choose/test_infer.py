@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[np.ndarray, float]] = {
     "image": (RNG.integers(0, 256, (20, 30, 3), np.uint8), 1.0),
     "tokens": (RNG.integers(0, 9999, 512), 0.26),
     "embedding": (RNG.normal(size=1024).astype("f4"), 1.0),
-    "metres in millimetres": (np.round(RNG.normal(size=(300, 3)), 3).astype("f4"), 0.6),
+    "metres in millimetres": (np.round(RNG.normal(size=(300, 3)), 3).astype("f4") + 0, 0.6),
     "complex": (np.ones((9, 9), "c8"), 0.2),
     "a number": (np.float32(2.5), 1.0),
     "nothing": (np.zeros((0, 3), "i2"), 1.0),

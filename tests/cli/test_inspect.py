@@ -481,3 +481,10 @@ def test_nothing_heavy_is_imported() -> None:
     path = str(Path(tfd.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+
+
+def test_a_tfrecord_is_no_payload_though_a_schema_lies_beside_it(tmp_path, capsys) -> None:
+    (tmp_path / "x.tfrecord").write_bytes(bytes(20))
+    (tmp_path / "x.tfrecord.json").write_text('{"version": 1, "inputs": {}}')
+    assert main(["inspect", str(tmp_path / "x.tfrecord")]) == 1
+    assert "is a TFRecord of examples" in capsys.readouterr()[1]

@@ -162,3 +162,20 @@ def test_tensorflow_keeps_quiet_on_stderr(model: Path) -> None:
         [*command, "pose=pose.npy"], env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_a_row_that_a_model_masks_is_told(tmp_path: Path, capsys) -> None:
+    spec = tfd.ArraySpec((2, 3), "float32", "raw|seal")
+    inputs = {"pose": spec}
+    tfd.export(
+        lambda pose: {"sum": tf.reduce_sum(pose, [1, 2])},
+        tmp_path / "masking",
+        inputs=inputs,
+        on_invalid="mask",
+    )
+    payload = spec.encode(POSE.astype("f4"))
+    Path("good.tfd").write_bytes(payload)
+    Path("bad.tfd").write_bytes(payload[:-1] + b"!")
+    assert main(["predict", "masking", "pose=good.tfd"]) == 0
+    assert main(["predict", "masking", "pose=bad.tfd"]) == 1
+    assert "row 0 was refused and is masked: SEAL" in capsys.readouterr()[1]

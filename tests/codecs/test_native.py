@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import itertools
 import json
 import pickle
 import zlib
@@ -42,7 +41,7 @@ def has(codecs: str, dtype: str) -> bool:
     return (codecs[:3], dtype) not in {("npy", "bfloat16"), ("saf", "complex128")}
 
 
-#: Each dtype in one shape, each shape in one dtype, for each format.
+#: Each dtype in one shape, each shape in one dtype, for each format; fewer under a key.
 MATRIX = [
     (codecs, dtype, shape)
     for codecs in CHAINS
@@ -50,6 +49,7 @@ MATRIX = [
         *((dtype, (2, 3)) for dtype in ITEM_SIZES if has(codecs, dtype)),
         *(("float32", shape) for shape in SHAPES if shape != (2, 3)),
     ]
+    if codecs != "pkl:pose" or dtype in ("bool", "float32", "bfloat16")
 ]
 LARGE = [("pkl:pose", "float32", (130, 1, 300, 2)), ("pkl", "float32", (130, 1, 300, 2))]
 each = pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_what_is_written_is_what_other_programs_write(
     elif codecs == "safetensors:x":
         assert payload == safetensors.numpy.save({"x": array})
     else:
-        written = next(itertools.islice(by_pickle(array, spec.codecs[0].key), 1, None))
-        assert payload == written.replace(b"numpy.core", b"numpy._core") or np.__version__ < "2"
+        if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+            assert payload == list(by_pickle(array, spec.codecs[0].key))[1]
         loaded = pickle.loads(payload)
         assert_same(loaded if codecs == "pkl" else loaded["pose"], array)
 

@@ -126,6 +126,11 @@ def look(
     if path.suffix == ".json" and (path.is_file() or not path.exists()):  # a pipe would block
         found = read_specs(path)
         return specs.file_facts(path, found if key is None else chosen(found, key)), None
+    if ".tfrecord" in path.suffixes and path.is_file():
+        raise FileError(
+            f"{path}: is a TFRecord of examples; tf.data.TFRecordDataset reads it, and its schema "
+            f"is {spec_path(path).name}"
+        )
     beside = not has_suffix(path) and path.name and spec_path(path).is_file()
     if path.suffix == ".tfd" or beside or payloads.is_png(path):
         spec, origin = payloads.find_spec(path)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..choose import PREFER, infer, rank
+from ..choose.infer import version
 from ..codecs.base import AnyCodec
 from ..codecs.chain import Alternatives, parse_any
 from ..dtypes import dtype_name
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prefer", choices=PREFER, help="what to choose a chain for (default: balanced)")
     add(
         "--min-tensorflow",
+        type=release,
         metavar="VERSION",
         help="the oldest that the model has to run in (default: 2.12; zstd needs 2.20)",
     )
@@ -264,6 +266,15 @@ def records_path(text: str) -> Path:
     if has_suffix(path):
         raise argparse.ArgumentTypeError(f"{text!r} is named as an array file, not as a TFRecord")
     return path
+
+
+def release(text: str) -> str:
+    """The argument of ``--min-tensorflow``."""
+    try:
+        version(text)
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def natural(text: str) -> int:

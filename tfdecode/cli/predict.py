@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import numpy as np
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile
 from ..errors import EncodeError
+from ..graph.rows import Status
+from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
 from .show import dimensions, number, plain, say, table
@@ -67,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         saved = {name: named(name, array) for name, array in outputs.items()}
         write_files({out: partial(save_npz, arrays=saved)})
     facts = [{"name": name, **summary(outputs[name])} for name in sorted(outputs)]
+    masked = masked_rows(outputs)
+    for row, why in masked.items():
+        complain("predict", f"row {row} was refused and is masked: {why}")
     if arguments.json:
         told = {
             "model": str(model.directory),
@@ -75,13 +81,22 @@ def run(arguments: argparse.Namespace) -> int:
             "saved": str(out) if out is not None else None,
         }
         say(json.dumps(told, indent=2))
-        return 0
+        return 1 if masked else 0
     rows = [
         [fact["name"], fact["dtype"], dimensions(fact["shape"]), *map(number, statistics(fact))]
         for fact in facts
     ]
     table(("name", "dtype", "shape", *STATISTICS), rows, right=STATISTICS)
-    return 0
+    return 1 if masked else 0
+
+
+def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:
+    """The rows that a model exported with ``on_invalid="mask"`` refused, and why."""
+    status = outputs.get("status")
+    if status is None or status.dtype != np.int32 or status.ndim != 1:
+        return {}
+    names = {int(code): code.name for code in Status}
+    return {row: names.get(int(code), str(code)) for row, code in enumerate(status) if code}
 
 
 STATISTICS = ("min", "mean", "max")
