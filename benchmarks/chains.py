@@ -39,7 +39,8 @@ TEXT = {
         "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zstd:19"
     ),
     "lidar": (
-        "raw zlib transpose:1,0|shuffle|zstd ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
+        "raw zlib transpose:1,0|shuffle|zstd "
+        "ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
         "ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib:12 "
         "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zlib:12 "
         "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zstd:19"

@@ -122,6 +122,8 @@ class ArraySpec:
         put(self, "chain", Chain(tuple(codec.bind(*names) for codec in codecs), form))
 
     def _join(self, specs: Sequence[ArraySpec]) -> None:
+        if not specs:
+            raise SpecError("one_of has no chains, needs 2 to 32")
         put = object.__setattr__
         for name in ("shape", "dtype", "max_shape", "label"):
             put(self, name, getattr(specs[0], name))
@@ -298,9 +300,15 @@ class ArraySpec:
 
     @property
     def row_nbytes(self) -> int:
-        """The most bytes that one row has between two filters: a carrier may be the wider one."""
-        forms = [form for chain in self.chains for form in chain.forms]
-        return max(form.max_nbytes for form in forms if isinstance(form, ArrayForm))
+        """The most bytes that a step makes of a row: a carrier may be wider, records take more."""
+        takes = []
+        for chain in self.chains:
+            for codec, form in chain.backwards():
+                if isinstance(form, ArrayForm) or not chain.sealed:
+                    takes.append(codec.inflates(form))
+                else:  # what only a holder of the spec could make larger is not counted
+                    takes.append(form.most)
+        return max(takes)
 
     def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
         limit = self.max_rows if max_rows is None else max_rows

@@ -191,6 +191,27 @@ measure(attack)
     assert outcome == "16" and peak < multiple * decoded
 
 
+@pytest.mark.parametrize(
+    ("dtype", "codecs", "multiple"),
+    [("float32", "sparse", 60), ("uint8", "sparse|seal", 60), ("int64", "sparse:palette=true", 60)],
+)
+def test_a_row_of_as_many_records_as_elements_takes_what_is_documented(
+    dtype: str, codecs: str, multiple: int
+) -> None:
+    outcome, peak = run(
+        f"""
+spec = tfd.ArraySpec((2**20,), {dtype!r}, {codecs!r})
+least, most = (spec.encode(x.astype({dtype!r})) for x in (np.zeros(2**20), np.arange(2**20) % 250))
+decode = graph(spec.decode_checked)
+def attack(name):
+    return len(decode(tf.constant([most if name == "attack" else least] * 4))[0])
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome == "4" and peak < multiple * 4 * MIB + 4 * 8 * MIB + 16 * MIB
+
+
 def test_a_png_inflates_to_its_spec_and_not_further() -> None:
     outcome, peak = run(
         """

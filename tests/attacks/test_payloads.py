@@ -248,6 +248,41 @@ MESSAGES = {
         "pose_map_bytes: row 3 has 10 bytes that do not match their seal: "
         "damaged, of another input, or packed with another spec",
     ),
+    "onehot": (
+        tfd.ArraySpec((2, 3), "float32", "onehot"),
+        b"\2\3",
+        "pose_map_bytes: row 3 has 1 labels from 3 on",
+    ),
+    "sparse, records": (
+        tfd.ArraySpec((6,), "uint16", "sparse"),
+        bytes(11),
+        "pose_map_bytes: row 3 has 11 bytes, which are no whole records",
+    ),
+    "sparse, sum": (
+        tfd.ArraySpec((6,), "uint8", "sparse"),
+        b"\1\4\0\0\7\7",
+        "pose_map_bytes: row 3 has records of 5 elements, needs 6",
+    ),
+    "sparse, distance": (
+        tfd.ArraySpec((6,), "uint8", "sparse"),
+        b"\0\6\0\0\7\7",
+        "pose_map_bytes: row 3 has 1 records at distance 0",
+    ),
+    "sparse, table": (
+        tfd.ArraySpec((6,), "uint8", "sparse:palette=true"),
+        b"\1\5\0\0\1\0\7\2\0\0\0",
+        "pose_map_bytes: row 3 has 1 records of values that are not in its table",
+    ),
+    "zstd": (
+        tfd.ArraySpec((2,), "uint8", "zstd", seal=False),
+        b"GIF89a....",
+        "pose_map_bytes: row 3 has 10 bytes without the zstd header of a frame of 2",
+    ),
+    "zstd, varying": (
+        tfd.ArraySpec((None,), "uint8", "zstd", max_shape=(2,), seal=False),
+        bytes.fromhex("28b52ffd20ff01000000"),
+        "pose_map_bytes: row 3 has a zstd header that claims 255 bytes, needs 0 to 2",
+    ),
     "no zlib": (
         tfd.ArraySpec((2,), "uint8", "zlib", seal=False),
         b"GIF89a..",

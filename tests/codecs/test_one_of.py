@@ -78,6 +78,40 @@ def test_a_payload_as_long_as_all_of_another_chain_is_not_sent() -> None:
             assert_same(spec.decode(spec.encode(array)), array)
 
 
+@pytest.mark.parametrize("codecs", ["zlib or raw", "sparse or raw", "deflate or raw"])
+@pytest.mark.parametrize("shape", [(None,), (300,)], ids=["varying", "fixed"])
+def test_a_payload_that_begins_like_a_tag_is_itself(codecs: str, shape: tuple[int | None]) -> None:
+    if "sparse" in codecs and shape == (None,):
+        return
+    spec = tfd.ArraySpec(shape, "uint8", codecs, max_shape=(300,))
+    for first in range(0x9E, 0xC2):
+        for count in (300,) if shape == (300,) else (1, 2, 3, first, 300):
+            array = np.zeros(count, np.uint8)
+            array[0] = first
+            array[first % count] = 7
+            payload = spec.encode(array)
+            assert_same(spec.decode(payload), array)
+            assert_same(spec.decode_tensor([payload])[0], array)
+
+
+def test_a_sealed_stream_that_is_as_long_as_a_raw_array_is_told_by_its_seal() -> None:
+    """As an old client sends it, who knows of no other chain."""
+    old = tfd.ArraySpec((40,), "uint8", "zlib")
+    new = tfd.ArraySpec((40,), "uint8", "zlib or raw")
+    random, met = np.random.default_rng(2), 0
+    for _ in range(3000):
+        array = random.integers(0, 5, 40).astype("u1")
+        payload = old.encode(array)
+        if len(payload) != 40:
+            continue
+        met += 1
+        assert_same(new.decode(payload), array)
+        assert_same(tf.function(new.decode_tensor)(tf.constant([payload]))[0], array)
+        if met == 3:
+            break
+    assert met
+
+
 def test_outside_of_every_domain_each_chain_says_why() -> None:
     spec = tfd.ArraySpec((3,), "float32", "astype:uint8 or astype:int8")
     with pytest.raises(tfd.EncodeError, match=r"no chain can carry .*uint8: .*0\.5.*int8: .*0\.5"):
@@ -171,6 +205,7 @@ def test_a_model_that_learns_a_chain_takes_old_and_new_clients_in_one_batch(old:
     ("codecs", "message"),
     [
         (tfd.one_of("raw"), "1 chains, needs 2 to 32"),
+        (tfd.one_of(), "no chains, needs 2 to 32"),
         (tfd.one_of(*(["raw"] * 33)), "33 chains, needs 2 to 32"),
         ("raw or raw", "the chain 'raw' twice"),
         ("raw or ", "unknown codec"),

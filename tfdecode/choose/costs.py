@@ -93,7 +93,13 @@ def known() -> dict[str, Cost]:
     try:
         table = json.loads(place().read_bytes())
         return COSTS | {name: Cost(*map(float, pair)) for name, pair in table.items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # none, or nothing that we wrote
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+    ):  # none, or nothing that we wrote
         return COSTS
 
 

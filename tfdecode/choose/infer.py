@@ -158,8 +158,8 @@ def rank(
         ]
     whole.sort(key=lambda candidate: candidate.cost(wire))
     if prefer == "balanced" and bandwidth is None:
-        plain = next(one for one in whole if one.chain == "raw|zlib|seal")
-        whole.sort(key=lambda one: not better(one, plain))
+        plain = next((one for one in whole if one.chain == "raw|zlib|seal"), None)
+        whole.sort(key=lambda one: plain is None or not better(one, plain))
     return whole
 
 

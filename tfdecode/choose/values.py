@@ -49,6 +49,7 @@ def background(flat: np.ndarray) -> tuple[float, float]:
     return found[most].item(), counts[most] / len(sample)
 
 
+@np.errstate(all="ignore")  # of NaNs
 def one_hot(x: np.ndarray) -> bool:
     """Whether there is exactly one 1 along the last axis, and else 0."""
     if x.ndim < 1 or x.shape[-1] < 2 or not x.size:

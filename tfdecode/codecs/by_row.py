@@ -23,7 +23,8 @@ LARGE = 2**15
 def by_element(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
     """As ``by_row``, of a function that takes each element for itself."""
     if rows.lengths is not None:
-        return replace(rows, data=function(rows.data))
+        whole_steps = tf.reshape(rows.data, [-1, after.stride])
+        return replace(rows, data=tf.reshape(function(whole_steps), [-1]))
     return by_row(rows, after, before, function)
 
 

@@ -21,7 +21,7 @@ from ..errors import DecodeError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import Rows, Status
 from .base import AnyCodec, Codec
-from .compressors.seal import Seal
+from .compressors.seal import SIZE, Seal
 from .containers.raw import Raw
 from .form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from .registry import CODECS
@@ -75,6 +75,11 @@ class Chain:
     def sealed(self) -> bool:
         """Whether a seal is its last step."""
         return isinstance(self.codecs[-1], Seal)
+
+    def matches_seal(self, payload: bytes) -> bool:
+        """Whether ``payload`` ends in the seal of this chain."""
+        seal = self.codecs[-1]
+        return isinstance(seal, Seal) and payload[-SIZE:] == seal.tag(payload[:-SIZE])
 
     @property
     def packs(self) -> bool:

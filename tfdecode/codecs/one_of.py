@@ -1,10 +1,12 @@
 """one_of: several chains for one input, each payload of which says by which one it was packed.
 
-A payload of exactly the one length that a chain has belongs to that chain; another one to the chain
-of its tag, a first byte of 0xA0 and the chain's place, with what the chain made behind it; another
-one to the first chain whose payloads begin so (a zlib stream, a PNG). A chain's payload goes
-without a tag where that alone leads back to the chain: so what clients of a plain spec have always
-sent is understood by a model that learns a second chain.
+A payload belongs to the first chain whose payloads begin like it by four bytes or more (a PNG, an
+``.npy``); else, if it is exactly as long as all payloads of a chain are, to that one; else to the
+chain of its tag, a first byte of 0xA0 plus the chain's place, with what the chain made behind it;
+else to the first chain whose payloads begin like it by fewer bytes (a zlib stream). A chain's
+payload goes without a tag where that leads back to the chain: so what clients of a plain spec have
+always sent is understood by a model that learns a second chain. A small zlib stream can be as long
+as a raw array: then the seal tells which it is.
 """
 
 from __future__ import annotations
@@ -22,11 +24,14 @@ from ..graph.rows import Check, Rows, Status
 from ..graph.switch import switch
 from . import flat
 from .chain import Chain
+from .compressors.seal import Seal
 from .form import ArrayForm, BytesForm
 
 #: The first byte of a tagged payload of the first chain. The bytes up to 0xBF only continue a
-#: character of UTF-8, so no text begins with them, and no file format that is known here.
+#: character of UTF-8, so no text begins with them.
 TAG, MAX_CHAINS = 0xA0, 32
+#: Bytes of a beginning that no other payload has by chance.
+LONG = 4
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,9 @@ class OneOf:
 
     @cached_property
     def magics(self) -> dict[bytes, int]:
-        """What payloads of a chain begin with -> the first such chain."""
-        return {m: i for i, chain in reversed([*enumerate(self.chains)]) for m in chain.magics}
+        """What payloads of a chain begin with, the longest first -> the first such chain."""
+        found = {m: i for i, chain in reversed([*enumerate(self.chains)]) for m in chain.magics}
+        return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
     # -- numpy --------------------------------------------------------------------------------
 
@@ -86,28 +92,34 @@ class OneOf:
             except EncodeError as error:
                 refused.append(f"{chain.text}: {error}")
                 continue
-            if payload is not None and (best is None or len(payload) < len(best)):
+            if best is None or len(payload) < len(best):
                 best = payload
         if best is None:
             raise EncodeError(f"no chain can carry the array: {'; '.join(refused)}")
         return best
 
-    def marked(self, index: int, payload: bytes) -> bytes | None:
+    def marked(self, index: int, payload: bytes) -> bytes:
         """``payload`` of a chain as it is where it leads back to it, else with its tag.
 
-        ``None`` where neither does: a payload that by chance is as long as all of another chain.
+        EncodeError where neither does: by chance it is as long as all payloads of another chain.
         """
-        tagged = bytes([TAG + index]) + payload
-        return next((p for p in (payload, tagged) if self.chain_of(p)[0] == index), None)
+        for sent in (payload, bytes([TAG + index]) + payload):
+            if self.chain_of(sent) == (index, payload):
+                return sent
+        raise EncodeError("its payload is as long as those of another chain")
 
     def chain_of(self, payload: bytes) -> tuple[int | None, bytes]:
         """The place of the payload's chain, and the payload without a tag."""
+        magic = next((magic for magic in self.magics if payload.startswith(magic)), b"")
+        begun = self.magics.get(magic)
+        if len(magic) >= LONG:
+            return begun, payload
         if (exact := self.lengths.get(len(payload))) is not None:
-            return exact, payload
+            sealed = begun is not None and self.chains[begun].matches_seal(payload)
+            return (begun if sealed else exact), payload
         if payload and TAG <= payload[0] < TAG + len(self.chains):
             return payload[0] - TAG, payload[1:]
-        magic = next((magic for magic in self.magics if payload.startswith(magic)), None)
-        return (None if magic is None else self.magics[magic]), payload
+        return begun, payload
 
     def chosen(self, payload: bytes) -> tuple[int, bytes]:
         """The same for a payload that must be of one of the chains: DecodeError for another."""
@@ -163,22 +175,41 @@ class OneOf:
     def route(self, payloads: Any) -> tuple[Any, Any]:
         """The place of each row's chain or -1, and whether it has a tag: int32 and bool ``[B]``."""
         length = tf.strings.length(payloads)
-        chosen = tf.fill(tf.shape(payloads), -1)
-        for size in {len(magic) for magic in self.magics}:
+        begun = tf.fill(tf.shape(payloads), -1)
+        sure = tf.fill(tf.shape(payloads), False)
+        for size in sorted({len(magic) for magic in self.magics}):  # the longest is put in last
             head = tf.strings.substr(payloads, 0, size)
             for index in range(len(self.chains)):
                 mine = [m for m, i in self.magics.items() if i == index and len(m) == size]
                 if mine:
                     begins = tf.reduce_any(tf.equal(head[:, tf.newaxis], mine), 1)
-                    chosen = tf.where(begins, index, chosen)
+                    begun = tf.where(begins, index, begun)
+                    sure |= begins & (size >= LONG)
         first = tf.io.decode_raw(tf.strings.substr(payloads, 0, 1), tf.uint8, fixed_length=1)
         place = tf.cast(tf.reshape(first, tf.shape(payloads)), tf.int32) - TAG
-        tagged = (place >= 0) & (place < len(self.chains))
-        chosen = tf.where(tagged, place, chosen)
+        tagged = (place >= 0) & (place < len(self.chains)) & ~sure
+        chosen = tf.where(tagged, place, begun)
         for exact, index in self.lengths.items():
-            fits = tf.equal(length, exact)
+            fits = tf.equal(length, exact) & ~sure
+            fits &= ~self.sealed_by_another(payloads, fits, begun)
             chosen, tagged = tf.where(fits, index, chosen), tagged & ~fits
         return chosen, tagged
+
+    def sealed_by_another(self, payloads: Any, fits: Any, begun: Any) -> Any:
+        """Of the rows that are as long as all of a chain: those with the seal of the chain that
+        they begin like, bool ``[B]``.
+        """
+        found = tf.zeros_like(fits)
+        for index in set(self.magics.values()):
+            seal = self.chains[index].codecs[-1]
+            if isinstance(seal, Seal):
+                asked = fits & tf.equal(begun, index)
+
+                def matches(seal: Seal = seal) -> Any:
+                    return seal.opened(payloads)[1]
+
+                found |= asked & tf.cond(tf.reduce_any(asked), matches, lambda a=asked: a)
+        return found
 
     @property
     def signature(self) -> list[Any]:

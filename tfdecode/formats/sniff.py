@@ -56,13 +56,14 @@ def sniff(data: bytes) -> Kind | None:
     >>> sniff(b"\x93NUMPY\x01\x00")
     Kind(format='npy', name='an .npy array')
     """
+    # Before the others: its length may begin as a pickle does.
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:
+        return Kind("safetensors", "safetensors")
     for magic, kind in _MAGICS:
         if data.startswith(magic):
             return _archive(data) or kind if kind.format == "npz" else kind
     if data[124:128] in _MAT:
         return Kind("mat", "a MATLAB file")
-    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:
-        return Kind("safetensors", "safetensors")
     if data[512:520] == HDF5_MAGIC:
         return Kind("hdf5", "HDF5 data")
     if data[:128].lstrip()[:1] in (b"{", b"[") and b"\0" not in data[:128]:

@@ -58,22 +58,25 @@ class Seal(Compressor):
         return x
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        length = tf.strings.length(rows.data)
-        # Clamped, not guarded: substr out of range would print the whole row into its error.
-        end = tf.maximum(length - SIZE, 0)
-        start = tf.zeros_like(end)
-        payload = tf.strings.substr(rows.data, start, end)
-        tag = tf.strings.substr(rows.data, end, tf.fill([rows.size], SIZE))
-        tag = tf.reshape(tf.io.decode_raw(tag, tf.int64, fixed_length=SIZE), [rows.size])
-        hashed = self.hash_rows(payload)
+        payload, matches = self.opened(rows.data)
         rows = rows.check(
-            tf.equal(tag, hashed),
-            length,
+            matches,
+            tf.strings.length(rows.data),
             Status.SEAL,
             "has {} bytes that do not match their seal: "
             "damaged, of another input, or packed with another spec",
         )
         return replace(rows, data=payload, verified=True)
+
+    def opened(self, sealed: Any) -> tuple[Any, Any]:
+        """Strings ``[B]`` without their seals, and whether those match."""
+        length = tf.strings.length(sealed)
+        # Clamped, not guarded: substr out of range would print the whole row into its error.
+        end = tf.maximum(length - SIZE, 0)
+        payload = tf.strings.substr(sealed, tf.zeros_like(end), end)
+        tag = tf.strings.substr(sealed, end, tf.fill(tf.shape(end), SIZE))
+        tag = tf.reshape(tf.io.decode_raw(tag, tf.int64, fixed_length=SIZE), tf.shape(end))
+        return payload, tf.equal(tag, self.hash_rows(payload))
 
     def encode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         tags = raw_bytes(self.hash_rows(rows.data), SIZE)

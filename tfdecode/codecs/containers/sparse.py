@@ -33,9 +33,9 @@ class Sparse(Container):
     distances in every row sum to the number of its elements, and their running sum over the whole
     batch is where each element belongs in it.
 
-    Meant for maps of some dozen spots before a compressor: ``transpose:2,0,1|sparse|zlib``. Every
-    array can be carried, but dense ones are larger than in ``raw``, and the graph takes 40 to 60
-    bytes for each record beside the array (complex128: 90): in the worst case for each element.
+    Meant for maps of some dozen spots before a compressor: ``transpose:2,0,1|sparse|zlib``. Of
+    more than 64 elements a quarter can be records, for each of which the graph takes 40 to 60 bytes
+    beside the array (complex128: 90).
 
     Parameters
     ----------
@@ -72,14 +72,21 @@ class Sparse(Container):
         self.nothing(form.dtype)
         count, item = prod(form.max_shape), ITEM_SIZES[form.dtype]
         fewest = -(-count // FAR)
-        sizes = [records * (2 + item) for records in (fewest, count)]
+        sizes = [records * (2 + item) for records in (fewest, most_records(count))]
         if self.palette and count:
-            sizes = [3 * fewest + item + COUNT, 3 * count + room(form) * item + COUNT]
+            most = 3 * most_records(count) + room(form) * item
+            sizes = [3 * fewest + item + COUNT, most + COUNT]
         return BytesForm(sizes[0], sizes[1], lambda: self.filler(form))
 
     def domain(self, form: ArrayForm) -> str:
+        count = prod(form.max_shape)
+        few = f"at most {most_records(count)} records" if most_records(count) < count else ""
         many = self.palette and room(form) == VALUES and ITEM_SIZES[form.dtype] > 1
-        return f"at most {VALUES} different values" if many else ""
+        return ", ".join(filter(None, [few, f"at most {VALUES} different values" if many else ""]))
+
+    def inflates(self, form: ArrayForm) -> int:
+        each = 90 if form.dtype == "complex128" else 60
+        return form.max_nbytes + each * most_records(prod(form.max_shape))
 
     def filler(self, form: ArrayForm) -> bytes:
         return self.encode(np.full(form.max_shape, self.nothing(form.dtype)), form)
@@ -118,6 +125,11 @@ class Sparse(Container):
             values = np.repeat(elements(nothing, [0]), far.size, 0)
             values[at] = found
             gaps, found = far, values
+        if len(gaps) > most_records(count):
+            raise EncodeError(
+                f"array has {len(gaps)} records beside the background {self.background}, "
+                f"sparse takes {most_records(count)} of {count} elements"
+            )
         head: bytes = gaps.astype("<u2").view(np.uint8).reshape(-1, 2).T.tobytes()
         if not self.palette:
             return head + bytes(found.T.tobytes())
@@ -141,7 +153,7 @@ class Sparse(Container):
         if self.palette:
             records = int.from_bytes(y[-COUNT:], "little")
             values, rest = divmod(len(y) - COUNT - 3 * records, item)
-            whole = 1 <= records <= count and 1 <= values <= room(form) and not rest
+            whole = 1 <= records <= most_records(count) and 1 <= values <= room(form) and not rest
         else:
             records, rest = divmod(len(y), 2 + item)
             whole = not rest
@@ -178,11 +190,11 @@ class Sparse(Container):
         fewest = -(-count // FAR)  # the records of a filler, which has one value
         records = tf.where(rows.ok, records, fewest)
         places = running(rows.data, records)
-        if not rows.verified:
-            rows = distances(rows, records, places, count).guard(filler)
-            sound, records = tf.reduce_all(rows.ok), tf.where(rows.ok, records, fewest)
-            data, kept = rows.data, records
-            places = tf.cond(sound, lambda: places, lambda: running(data, kept))
+        # Sealed rows too: a place beyond a row's end would be in the next one, of another client.
+        rows = distances(rows, records, places, count).guard(filler)
+        sound, records = tf.reduce_all(rows.ok), tf.where(rows.ok, records, fewest)
+        data, kept = rows.data, records
+        places = tf.cond(sound, lambda: places, lambda: running(data, kept))
         found: Any
         if self.palette:
             values = tf.where(rows.ok, values, 1)
@@ -216,7 +228,7 @@ class Sparse(Container):
             return length // (2 + item), None, tf.equal(length % (2 + item), 0)
         tail = tf.strings.substr(rows.data, tf.maximum(length - COUNT, 0), tf.fill([rows.size], 4))
         claimed = tf.reshape(tf.io.decode_raw(tail, tf.int32, fixed_length=COUNT), [rows.size])
-        records = tf.clip_by_value(claimed, 1, count)
+        records = tf.clip_by_value(claimed, 1, most_records(count))
         table = length - COUNT - 3 * records
         values = table // item
         whole = tf.equal(claimed, records) & tf.equal(values * item, table)
@@ -238,6 +250,15 @@ class Sparse(Container):
         tables = tf.io.decode_raw(tables, tf.uint8, fixed_length=most)
         tables = carried(tf.reshape(tables, [item, -1]))
         return rows, tf.gather(tables, row * most + tf.minimum(indexes, most - 1))
+
+
+def most_records(count: int) -> int:
+    """How many records an array of ``count`` elements may have.
+
+    A quarter, and some: a record takes 40 to 60 bytes in the graph, so dense rows of one byte an
+    element would take fifty times what they decode to, which the limit of a request counts.
+    """
+    return min(count, max(64, -(-count // FAR) + count // 4))
 
 
 def room(form: ArrayForm) -> int:

@@ -52,9 +52,9 @@ class BitShuffle(Filter):
         size, count = ITEM_SIZES[form.dtype], prod(form.max_shape)
         planes = np.zeros((size, -(-count // 8) * 8), np.uint8)
         planes[:, :count] = little_endian(x).reshape(count, 1).view(np.uint8).T
-        words = turned(planes.view("<u8"))
-        octets: np.ndarray = words.astype("<u8", copy=False).reshape(*words.shape, 1).view(np.uint8)
-        return octets.transpose(0, 2, 1).reshape(self.resolve(form).max_shape)
+        words = turned(planes.view("<u8")).astype("<u8", copy=False)
+        octets = words.view(np.uint8).reshape(size, words.shape[1], 8)
+        return np.moveaxis(octets, 1, 2).reshape(self.resolve(form).max_shape)
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
         size, count = ITEM_SIZES[form.dtype], prod(form.max_shape)

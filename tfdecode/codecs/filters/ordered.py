@@ -14,7 +14,8 @@ from ...graph.rows import Rows
 from ..base import Filter
 from ..by_row import by_element
 from ..form import ArrayForm
-from .astype import bits, tensor_bits
+from ..words import in_words
+from .astype import bits
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -53,15 +54,13 @@ class Ordered(Filter):
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         def dense(y: Any) -> Any:
-            signed = tensor_bits(y)
-            return tf.bitcast(tensor_flipped(signed, tf.bitwise.invert(signed)), form.dtype)
+            return tf.bitcast(in_words(y, unflipped_words), form.dtype)
 
         return by_element(rows, self.resolve(form), form, dense)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        signed = tensor_bits(rows.data)
-        data = tf.bitcast(tensor_flipped(signed, signed), self.resolve(form).dtype)
-        return replace(rows, data=data)
+        y = tf.bitcast(in_words(rows.data, flipped_words), self.resolve(form).dtype)
+        return replace(rows, data=y)
 
 
 def flipped(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:
@@ -72,7 +71,19 @@ def flipped(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:
     return mask
 
 
-def tensor_flipped(bits: Any, sign: Any) -> Any:
-    """``flipped`` in the graph."""
-    mask = tf.bitwise.right_shift(sign, sign.dtype.size * 8 - 1)
-    return tf.bitwise.bitwise_xor(tf.bitwise.bitwise_or(mask, sign.dtype.min), bits)
+def flipped_words(words: Any, lanes: Any, bits: int) -> Any:
+    """``encode`` in the graph."""
+    others = negative(words, lanes, bits) * (2 ** (bits - 1) - 1)
+    words = tf.bitwise.bitwise_xor(words, lanes(2 ** (bits - 1)))
+    return tf.bitwise.bitwise_xor(words, others)
+
+
+def unflipped_words(words: Any, lanes: Any, bits: int) -> Any:
+    """``decode`` in the graph."""
+    others = negative(words, lanes, bits) * (2 ** (bits - 1) - 1)
+    return tf.bitwise.invert(tf.bitwise.bitwise_xor(words, others))
+
+
+def negative(words: Any, lanes: Any, bits: int) -> Any:
+    """1 for each element with the first bit set, else 0."""
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(words, bits - 1), lanes(1))

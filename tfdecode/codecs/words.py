@@ -1,0 +1,36 @@
+"""Arithmetic on the bits of small integers, several of them in one int64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..extras import tensorflow as tf
+
+
+def in_words(x: Any, function: Callable[[Any, Callable[[int], int], int], Any]) -> Any:
+    """``function`` of the bits of ``x``, integers or floats, as if of each element for itself.
+
+    It takes signed integers, ``lanes`` and ``bits``: each integer has one element of so many bits,
+    or as many as an int64 has room for, and ``lanes(n)`` is the number with ``n`` in each of them.
+    It must keep them apart: a right shift brings bits of the next element, to be masked.
+
+    On elements of 16 bits shifts took 5 to 8 times as long as on int64 with the same bytes, and,
+    or, xor 4 times: only the kernels of wide integers work on several at once.
+    """
+    bits = 8 * x.dtype.size
+    known = 1  # elements that certainly lie next to each other
+    for side in reversed(x.shape.as_list()):
+        if side is None:
+            break
+        known *= side
+    width = 64 if known and known * bits % 64 == 0 else bits
+    word = tf.as_dtype(f"int{width}")
+    rows = x if width == bits else tf.reshape(x, [-1, width // bits])
+
+    def lanes(number: int) -> int:
+        whole = sum(number << at for at in range(0, width, bits))
+        return whole - (whole >> (width - 1) << width)
+
+    y = tf.bitcast(function(tf.bitcast(rows, word), lanes, bits), x.dtype)
+    return y if width == bits else tf.reshape(y, tf.shape(x))
