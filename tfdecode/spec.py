@@ -306,7 +306,7 @@ class ArraySpec:
             for codec, form in chain.backwards():
                 if isinstance(form, ArrayForm) or not chain.sealed:
                     takes.append(codec.inflates(form))
-                else:  # what only a holder of the spec could make larger is not counted
+                elif not isinstance(codec, Seal):  # only a holder of the spec could make it larger
                     takes.append(form.most)
         return max(takes)
 

@@ -295,7 +295,7 @@ MESSAGES = {
 def test_the_message_names_input_row_expected_and_got(
     spec: tfd.ArraySpec, payload: bytes, message: str
 ) -> None:
-    good = spec.encode(spec.chain.form.zeros())
+    good = spec.chain.payload.filler()
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
         spec.decode_tensor([good, good, good, payload, payload[:1]], name="pose_map_bytes")
     assert f"[{message}]" in failure.value.message

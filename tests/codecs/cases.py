@@ -336,10 +336,13 @@ CASES = (
     Case("sparse", (7, 30, 4), "uint16", spots(0)),
     Case(
         "sparse:-1,palette=true|zlib",
-        (30, 20),
+        (40, 30),
         "float32",
         spots(-1, 200),
-        refused=((np.arange(600, dtype="f4").reshape(30, 20), "600 different values"),),
+        refused=(
+            (np.arange(1200, dtype="f4").reshape(40, 30), "1200 records beside the background -1"),
+            (np.pad(np.float32(range(290)), (0, 910), constant_values=-1).reshape(40, 30), "291 d"),
+        ),
     ),
     Case("sparse:palette=true|zlib", (30, 20), "int64", spots(0, 9), seal=False),
     Case("transpose:2,0,1|sparse|zlib", (5, 6, 3), "float32", spots(0)),
