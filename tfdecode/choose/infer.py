@@ -85,8 +85,8 @@ def infer(
     Raises SpecError for arrays that one spec cannot be of, FileError for a file.
 
     >>> labels = np.kron(np.arange(6.0).reshape(2, 3), np.ones((32, 32)))
-    >>> infer(labels, portable=True).chain.text.partition(" or ")[0]
-    'astype:uint8|raw|zlib|seal'
+    >>> len(infer(labels).encode(labels)) < labels.nbytes / 50
+    True
     """
     candidates = rank(
         arrays,
