@@ -67,6 +67,11 @@ TEXT = {
         LARGE,
         "raw zlib:2 zlib transpose:1,0|zlib:12 deflate:2 zstd zstd:19 png png:level=9",
     ),
+    **dict.fromkeys(
+        ("mask_480x640", "mask_1024x1024"),
+        "raw zlib:2 zlib deflate:2 packbits|raw packbits|zlib:2 packbits|zlib packbits|deflate:2 "
+        "packbits|zstd packbits|zlib:12 png png:level=9",
+    ),
     "mel_fortran.npy": (
         "raw zlib png transpose:1,0|shuffle|zstd ordered|delta:1,zigzag=true|shuffle|zlib:12"
     ),

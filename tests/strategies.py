@@ -59,6 +59,9 @@ def total_filters(draw: st.DrawFn, dtype: str, axes: int) -> list[str]:
         chosen = draw(st.permutations(range(axes)))[: draw(st.integers(1, axes))]
         zigzag = draw(st.sampled_from(["", ",zigzag=true", ",zigzag=false"]))
         filters.append("delta:" + ",".join(map(str, chosen)) + zigzag)
+    if dtype in ("bool", "uint8") and draw(st.integers(0, 3)) == 0:
+        filters.append("packbits" if dtype == "bool" else "packbits:8")
+        dtype = "uint8"
     if ITEM_SIZES[dtype] > 1 and draw(st.booleans()):
         filters.append("shuffle")
         dtype = "uint8"

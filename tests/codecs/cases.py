@@ -327,6 +327,27 @@ ALL = (
     Case("onehot|zlib", (2, None, 3), "bfloat16", one_hot, max_shape=(2, 5, 3)),
     Case("onehot|astype:uint16|png", (4, 5, 9), "float64", one_hot, seal=True),
     Case("npy or pkl or safetensors:x or png|seal or raw", (4, 5), "float32"),
+    # packbits
+    Case("packbits", (9,), "bool"),
+    Case("packbits|zlib", (150, 220), "bool", seal=False),
+    Case("packbits:15", (4, 5), "int16", whole(0, 2**15 - 1)),
+    Case(
+        "packbits:3",
+        (2, 3),
+        "int64",
+        whole(0, 7),
+        refused=(
+            (np.int64([[0, 1, 2], [8, 7, 9]]), "8 at index [1, 0] (2 in all)"),
+            (np.int64([[0, 1, 2], [3, 7, -1]]), "-1 at index [1, 2] (1 in all)"),
+        ),
+    ),
+    Case("packbits:12", (150, 221), "uint16", whole(0, 2**12 - 1), seal=True),
+    Case("astype:uint8|packbits:5|zlib", (5, 7), "float32", whole(0, 31)),
+    *(Case(f"packbits:{bits}", (3, 11), "uint32", whole(0, 2**bits - 1)) for bits in range(1, 16)),
+    Case("packbits:7", (33, 1000), "uint8", whole(0, 127)),
+    Case("packbits:8", (2, 3), "uint8"),
+    Case("packbits", (), "bool"),
+    Case("packbits:4", (0, 3), "uint64"),
     # sparse
     *(Case("sparse:1", (6, 7), dtype, spots(1), seal=False) for dtype in SOME),
     *(Case("sparse:palette=true", (6, 7), dtype, seal=False) for dtype in SOME),

@@ -63,6 +63,8 @@ def bodies(samples: Sequence[np.ndarray]) -> Iterator[list[str]]:
             yield from flat_maps(steps, first.shape, flat, carrier)
         elif carrier is carriers[-1][1]:  # a narrower one, where there is one, is never worse
             yield from smooth(steps, first.shape, carrier)
+            if "int" in carrier:
+                yield from in_bits(steps, flat.real.min(), flat.real.max())
     yield from sparse(carriers, first.shape, flat)
     if not integers and "complex" not in dtype and narrow is None:
         scale = scale_of(flat.astype(numpy_dtype(dtype)))
@@ -96,10 +98,16 @@ def flat_maps(
     if values is None:
         for axes in deltas(rank, shape):
             yield [*steps, f"delta:{axes},zigzag=true", "raw"]
-    elif values[0] >= 0 and values[-1] < 16:
-        bits = max(1, int(values[-1]).bit_length())
+    else:
         for layout in layouts(rank, shape)[:2]:
-            yield [*steps, *layout, "packbits" if bits == 1 else f"packbits:{bits}", "raw"]
+            yield from in_bits([*steps, *layout], values[0], values[-1])
+
+
+def in_bits(steps: list[str], least: float, most: float) -> Iterator[list[str]]:
+    """Of integers that leave bits unused: masks, ids, what a sensor of 12 bits counts."""
+    bits = max(1, int(most).bit_length())
+    if least >= 0 and bits not in (8, 16) and bits < 16:
+        yield [*steps, f"packbits:{bits}" if bits > 1 else "packbits", "raw"]
 
 
 def smooth(steps: list[str], shape: Sequence[int], carrier: str) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ from .filters.delta import Delta
 from .filters.fixed_point import FixedPoint
 from .filters.onehot import OneHot
 from .filters.ordered import Ordered
+from .filters.packbits import PackBits
 from .filters.shuffle import Shuffle
 from .filters.transpose import Transpose
 
@@ -33,6 +34,7 @@ CODECS: dict[str, type[AnyCodec]] = {
         Shuffle,
         BitShuffle,
         OneHot,
+        PackBits,
         Raw,
         Png,
         Sparse,

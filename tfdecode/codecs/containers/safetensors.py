@@ -22,7 +22,7 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Safetensors(NativeFile):
-    """What ``save`` and ``save_file`` of safetensors wrote for NumPy, PyTorch, TensorFlow or JAX.
+    r"""What ``save`` and ``save_file`` of safetensors wrote for NumPy, PyTorch, TensorFlow or JAX.
 
     Parameters
     ----------

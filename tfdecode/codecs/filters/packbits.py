@@ -116,9 +116,9 @@ class PackBits(Filter):
         else:
             # 1.4 to 1.7 times as fast as the whole batch at once.
             def one(row: Any) -> Any:
-                return tf.cast(fields(row[tf.newaxis], self.bits, count)[0], carrier)
+                return tf.cast(fields(row[tf.newaxis], self.bits, count)[0, :count], carrier)
 
-            x = map_rows(one, data, row=tf.TensorSpec([None], carrier))
+            x = map_rows(one, data, row=tf.TensorSpec([count], carrier))
         x = tf.reshape(x[:, :count], tf.stack([rows.size, *form.max_shape]))
         return replace(rows, data=x if carrier == form.dtype else tf.bitcast(x, form.dtype))
 
