@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the models that decode every case of the table, traced and reloaded."""
+"""Fixtures of several tests: the decoders of every case of the table, traced and reloaded."""
 
 from __future__ import annotations
 
@@ -36,31 +36,11 @@ def traced() -> Any:
 
 
 @pytest.fixture(scope="session")
-def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where ``reloaded`` lies as a SavedModel, its signature ``every_case`` decoding all cases."""
-    return tmp_path_factory.mktemp("every_case")
-
-
-@pytest.fixture(scope="session")
-def reloaded(traced: Any, model_directory: Path) -> Any:
+def reloaded(traced: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """``traced``, saved and loaded again: what the optimizer makes of it."""
-    import tensorflow as tf
-
-    from tests.codecs.cases import CASES
     from tests.saved_models import save
 
-    @tf.function(autograph=False)
-    def every_case(**payloads: Any) -> Any:
-        keys = {case.key: f"{case.key}_bytes" for case in CASES}
-        return {
-            case.key: case.spec.decode_tensor(payloads[keys[case.key]], name=keys[case.key])
-            for case in CASES
-        }
-
-    keys = [f"{case.key}_bytes" for case in CASES]
-    inputs = {key: tf.TensorSpec([None], tf.string, key) for key in keys}
-    signature = every_case.get_concrete_function(**inputs)
-    return save(traced, model_directory, {"every_case": signature})
+    return save(traced, tmp_path_factory.mktemp("every_case"))
 
 
 @pytest.fixture(scope="session")
