@@ -46,9 +46,12 @@ TEXT = {
         "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zstd:19"
     ),
     "lidar_mm": (
-        "raw zlib fixed_point:1000,dtype=int32|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
-        "fixed_point:1000,dtype=int32|transpose:1,0|delta:1,zigzag=true|bitshuffle|zlib:12 "
-        "fixed_point:1000,dtype=int32|transpose:1,0|delta:1,zigzag=true|bitshuffle|zstd:19"
+        "raw zlib "
+        "fixed_point:1000,1000,1000,100,dtype=int32|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
+        "fixed_point:1000,1000,1000,100,dtype=int32|transpose:1,0|delta:1,zigzag=true|shuffle"
+        "|zlib:12 "
+        "fixed_point:1000,1000,1000,100,dtype=int32|transpose:1,0|delta:1,zigzag=true|bitshuffle"
+        "|zstd:19"
     ),
     "one_hot": (
         "raw zlib onehot|zlib:2 onehot|zlib onehot|deflate:2 onehot|zstd onehot|png "

@@ -15,7 +15,7 @@ from tests import strategies
 from tests.common import assert_same
 from tfdecode.choose import PREFER, rank
 from tfdecode.choose.propose import PORTABLE, names, proposals
-from tfdecode.choose.values import narrowest, one_hot, scale_of
+from tfdecode.choose.values import narrowest, one_hot, scales_of
 
 RNG = np.random.default_rng(3)
 Y, X = np.mgrid[:64, :48]
@@ -156,8 +156,14 @@ def test_what_cannot_be_is_a_spec_error(kind: str) -> None:
 def test_what_is_peculiar_of_the_values() -> None:
     assert narrowest(LABELS.ravel()) == "uint8" and narrowest(LABELS.ravel() / 3) is None
     assert one_hot(KINDS["one-hot"][0]) and not one_hot(LABELS)
-    assert scale_of(KINDS["metres in millimetres"][0].ravel()) == 1000
-    assert scale_of(KINDS["embedding"][0]) is None
+    columns = KINDS["metres in millimetres"][0].reshape(-1, 1)
+    assert scales_of(columns) == [1000]
+    assert scales_of(np.concatenate([columns, columns.round(1), columns.round()], 1)) == [
+        1000,
+        10,
+        1,
+    ]
+    assert scales_of(KINDS["embedding"][0].reshape(-1, 1)) is None
 
 
 @given(st.data())

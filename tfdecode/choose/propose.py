@@ -13,7 +13,7 @@ import numpy as np
 
 from ..codecs.registry import CODECS
 from ..dtypes import ITEM_SIZES, numpy_dtype
-from .values import background, few, narrowest, one_hot, scale_of
+from .values import background, few, narrowest, one_hot, scales_of
 
 #: What the JavaScript client of ``examples/js`` packs too.
 PORTABLE = {"transpose", "astype", "raw", "png", "zlib", "seal"}
@@ -67,11 +67,15 @@ def bodies(samples: Sequence[np.ndarray]) -> Iterator[list[str]]:
                 yield from in_bits(steps, flat.real.min(), flat.real.max())
     yield from sparse(carriers, first.shape, flat)
     if not integers and "complex" not in dtype and narrow is None:
-        scale = scale_of(flat.astype(numpy_dtype(dtype)))
-        if scale is not None:
-            limit = float(np.abs(flat.astype(np.float64)).max()) * scale
+        # Of each place of a short last axis, as x, y, z and intensity have units of their own.
+        places = first.shape[-1] if rank > 1 and first.shape[-1] <= CHANNELS else 1
+        columns = flat.astype(numpy_dtype(dtype)).reshape(-1, places)
+        scales = scales_of(columns)
+        if scales is not None:
+            limit = (np.abs(columns.astype(np.float64)).max(0) * scales).max()
             whole = "int16" if limit < 2**15 else "int32"
-            yield from smooth([f"fixed_point:{scale},dtype={whole}"], first.shape, whole)
+            text = ",".join(map(str, scales if len(set(scales)) > 1 else scales[:1]))
+            yield from smooth([f"fixed_point:{text},dtype={whole}"], first.shape, whole)
 
 
 def layouts(rank: int, shape: Sequence[int]) -> list[list[str]]:

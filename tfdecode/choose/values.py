@@ -14,7 +14,7 @@ BLOCK = 2**20
 #: What may hold the values of a wider dtype, the best choice first.
 NARROW = ("uint8", "int8", "uint16", "int16", "float16", "bfloat16", "uint32", "int32", "float32")
 #: Steps of numbers that people quantise by, the coarsest first.
-SCALES = (2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 1000, 1024, 4096, 10_000, 65_536, 100_000)
+SCALES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 1000, 1024, 4096, 10_000, 65_536, 100_000)
 
 
 def few(flat: np.ndarray) -> np.ndarray | None:
@@ -59,11 +59,21 @@ def one_hot(x: np.ndarray) -> bool:
 
 
 @np.errstate(all="ignore")  # of NaNs, and of numbers beyond an integer
-def scale_of(flat: np.ndarray) -> int | None:
-    """The first of ``SCALES`` over which a 1-D array of floats has whole numbers, exactly."""
-    scales: tuple[int, ...] = SCALES if np.isfinite(flat).all() else ()
-    for part in (flat[:64], flat[:: max(1, flat.size // 4096)], flat):  # most fail at once
-        wide = part.astype(np.float64)
-        back = {scale: (np.rint(wide * scale) / scale).astype(flat.dtype) for scale in scales}
-        scales = tuple(scale for scale in scales if np.array_equal(back[scale], part))
-    return scales[0] if scales else None
+def scales_of(columns: np.ndarray) -> list[int] | None:
+    """The first of ``SCALES`` over which each column of a matrix of floats has whole numbers,
+    exactly; None where one has none.
+    """
+    if not np.isfinite(columns).all():
+        return None
+    found = []
+    for column in columns.T:
+        scales = SCALES
+        # Most fail at once.
+        for part in (column[:64], column[:: max(1, column.size // 4096)], column):
+            wide = part.astype(np.float64)
+            back = {scale: (np.rint(wide * scale) / scale).astype(part.dtype) for scale in scales}
+            scales = tuple(scale for scale in scales if np.array_equal(back[scale], part))
+        if not scales:
+            return None
+        found.append(scales[0])
+    return found
