@@ -15,6 +15,7 @@ BENCHMARKS = {
     "sizes": "payload bytes of each input, beside others and the targets; sizes.png",
     "encode": "MB/s on the client, and png beside cv2.imencode",
     "decode": "time in the graph as a multiple of decode_raw + reshape",
+    "native": "files of other programs in the graph, as they are",
     "request": "four pose maps from arrays to the answer",
     "overhead": "what checking every row costs",
     "png": "png in the graph beside map_fn(decode_png)",

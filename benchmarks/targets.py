@@ -30,6 +30,9 @@ FLAT_ENCODE = 1000
 PNG_SPEEDUP = 3
 #: A request with payloads against one with JSON lists.
 REQUEST_SPEEDUP = 10
+#: Native files as multiples of the least work on their numbers, batch 32; npy at batch 1 too.
+NATIVE, MAT, NPZ = 2.3, 1.3, 1.1
+NPY = (NATIVE, 1.1)
 COMPRESSORS = {"zlib", "deflate", "zstd"}
 
 

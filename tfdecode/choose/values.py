@@ -67,7 +67,7 @@ def scales_of(columns: np.ndarray) -> list[int] | None:
         return None
     found = []
     for column in columns.T:
-        scales = SCALES
+        scales: tuple[int, ...] = SCALES
         # Most fail at once.
         for part in (column[:64], column[:: max(1, column.size // 4096)], column):
             wide = part.astype(np.float64)
