@@ -33,6 +33,7 @@ def export(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: export_v1.py DIRECTORY, which must not exist yet")
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        print("usage: export_v1.py DIRECTORY, which must not exist yet")
+        sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
     export(sys.argv[1])

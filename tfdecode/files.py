@@ -112,6 +112,16 @@ def listing(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Cont
         raise _named(path, error) from None
 
 
+def opened(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES
+) -> tuple[str, bytes, Contents]:
+    """The format of a file (``"pkl"``), all its bytes, and what it holds. See `load`."""
+    try:
+        return _opened(path, max_bytes)
+    except FileError as error:
+        raise _named(path, error) from None
+
+
 def has_suffix(path: Path) -> bool:
     """Whether the name says that this is an array file."""
     return path.suffix.lower() in _SUFFIXES
@@ -122,8 +132,13 @@ def _named(path: str | os.PathLike[str], error: FileError) -> FileError:
 
 
 def _contents(path: str | os.PathLike[str], max_bytes: int) -> Contents:
+    return _opened(path, max_bytes)[2]
+
+
+def _opened(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes, Contents]:
     data = _bytes(Path(path), 2 * max(max_bytes, MAX_BYTES))
-    return _READERS[_format(Path(path).suffix.lower(), data)](data, max_bytes=max_bytes)
+    found = _format(Path(path).suffix.lower(), data)
+    return found, data, _READERS[found](data, max_bytes=max_bytes)
 
 
 def _format(suffix: str, data: bytes) -> str:

@@ -349,3 +349,173 @@ measure(attack)
         tensorflow=False,
     )
     assert outcome == "refused" and peak < 8 * MIB
+
+
+#: MAT-files with a compressed variable, of which nothing but its size can be known.
+MAT_BOMBS = """
+import struct
+N = 100_000
+spec = tfd.ArraySpec((N,), "uint8", "mat:S")
+good = spec.encode(np.ones(N, "u1"))
+
+def packed(name, nbytes):
+    element = good[128:].replace(b"\\1\\0\\1\\0S", b"\\1\\0\\1\\0" + name, 1)
+    stream = zlib.compress(element + bytes(nbytes), 9)
+    return struct.pack("<II", 15, len(stream)) + stream
+
+head = good[:128]
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "bound"),
+    [
+        # Longer than the variable can be compressed: not inflated at all.
+        ("[head + packed(b'S', 200_000_000)]", 16 * MIB),
+        # Another variable: 1 KiB of it is inflated, for its name.
+        ("[head + packed(b'T', 90_000_000) + good[128:] + good[128:]]", 16 * MIB),
+        # No longer than it can be: at worst 1032 times that, and twice while the op's buffer grows,
+        # but of one row at a time.
+        ("[head + packed(b'S', 90_000_000)]", 2 * 103_200_000 + 16 * MIB),
+        ("[head + packed(b'S', 90_000_000)] * 30", 2 * 103_200_000 + 16 * MIB),
+    ],
+    ids=["too long", "another variable", "worst case", "many"],
+)
+def test_a_compressed_variable_costs_no_more_than_is_told(rows: str, bound: int) -> None:
+    outcome, peak = run(
+        MAT_BOMBS
+        + f"""
+bombs = {rows}
+plain = head + packed(b"S", 0)
+decode = graph(spec.decode_checked)
+def attack(name):
+    rows = [good, plain, *(bombs if name == "attack" else [plain])]
+    array, status = decode(rows)
+    assert (array.numpy()[:2] == 1).all()
+    assert (status.numpy() > 0).tolist() == [False, False] + [name == "attack"] * (len(rows) - 2)
+    return "refused"
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome == "refused"
+    assert peak < bound
+
+
+def test_numpy_inflates_no_more_of_a_variable_than_its_dimensions_need() -> None:
+    outcome, peak = run(
+        MAT_BOMBS
+        + """
+bomb = head + packed(b"S", 90_000_000)
+def attack(name):
+    try:
+        spec.decode(bomb if name == "attack" else head + packed(b"S", 1))
+    except tfd.DecodeError as error:
+        assert "is not 100048 bytes long as it claims" in str(error)
+        return "refused"
+measure(attack)
+""",
+        tensorflow=False,
+    )
+    assert outcome == "refused"
+    assert peak < 8 * MIB
+
+
+#: Archives whose member is not what its directory says.
+NPZ_BOMBS = """
+import io, os, struct, zipfile
+N = 100_000
+spec = tfd.ArraySpec((N,), "uint8", "npz:a")
+good = np.arange(N, dtype="u1")
+
+def archive(nbytes, told=None):
+    file, member = io.BytesIO(), io.BytesIO()
+    np.save(member, good)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as writer:
+        writer.writestr("a.npy", member.getvalue() + bytes(nbytes))
+    data = bytearray(file.getvalue())
+    if told:
+        at = data.rindex(b"PK\\1\\2")
+        data[at + 24 : at + 28] = struct.pack("<I", told)
+    return bytes(data)
+
+plain = archive(0)
+size = len(good) + 128
+"""
+
+
+@pytest.mark.parametrize(
+    ("bombs", "per_core"),
+    [
+        # Of another size than the array needs, or too long for it: not inflated at all.
+        ("[archive(90_000_000)] * 8", 0),
+        ("[archive(250_000_000, told=size)] * 8", 0),
+        # At worst 1032 times the array, and twice that while the op's buffer grows, of one row on
+        # each core: the first of them fails the batch.
+        ("[archive(90_000_000, told=size)] * 30", 2 * 103_200_000),
+    ],
+    ids=["another size", "too long", "worst case"],
+)
+def test_a_member_costs_no_more_than_is_told(bombs: str, per_core: int) -> None:
+    outcome, peak = run(
+        NPZ_BOMBS
+        + f"""
+bombs = {bombs}
+decode = graph(spec.decode_checked)
+def attack(name):
+    rows = [plain, *(bombs if name == "attack" else [plain])]
+    try:
+        array, status = decode(tf.constant(rows))
+    except tf.errors.DataLossError:
+        return f"thrown-{{os.cpu_count()}}"
+    assert (array.numpy()[0] == good).all()
+    assert (status.numpy() > 0).tolist() == [False] + [name == "attack"] * (len(rows) - 1)
+    return "refused"
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    what, _, cores = outcome.partition("-")
+    assert what == ("thrown" if per_core else "refused")
+    assert peak < int(cores or 1) * per_core + 16 * MIB
+
+
+def test_a_member_is_inflated_by_numpy_no_further_than_its_spec_says() -> None:
+    outcome, peak = run(
+        NPZ_BOMBS
+        + """
+bomb = archive(90_000_000, told=size)
+def attack(name):
+    try:
+        spec.decode(plain if name == "warm up" else bomb)
+    except tfd.DecodeError as error:
+        assert "one deflate stream" in str(error)
+    return "refused"
+measure(attack)
+""",
+        tensorflow=False,
+    )
+    assert outcome == "refused" and peak < 4 * MIB
+
+
+@pytest.mark.parametrize(
+    "bomb", [r"b'\n'", "b'0,'", r"b'0\n'", r"b'#\n'", "b' '", r"b'0' * 100 + b'\n'"]
+)
+def test_a_text_is_not_cut_into_more_pieces_than_its_array_has(bomb: str) -> None:
+    outcome, peak = run(
+        f"""
+spec = tfd.ArraySpec((300, 100), "float32", "csv")
+good = spec.encode(np.ones((300, 100), "f4"))
+most = spec.chain.payload.most
+piece = {bomb}
+bomb = piece * (most // len(piece))
+decode = graph(spec.decode_checked)
+def attack(name):
+    status = decode(tf.constant([good, bomb if name == "attack" else good] * 8))[1].numpy()
+    assert (status > 0).tolist() == [False, name == "attack"] * 8
+    return spec.row_nbytes
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert peak < 16 * int(outcome) + 16 * MIB

@@ -338,7 +338,7 @@ def test_outputs_have_the_permissions_of_any_new_file() -> None:
 
 def test_a_missing_directory_is_a_reason(capsys) -> None:
     pack("pose.pkl", "-o", "no/such/x.tfd", status=1)
-    assert failure(capsys) == "tfdecode pack: no/such/x.tfd.json: No such file or directory"
+    assert failure(capsys) == "tfdecode pack: no/such: the folder does not exist; make it"
 
 
 # -- several files, names, JSON -------------------------------------------------------------------
@@ -450,3 +450,98 @@ def test_preferences_and_their_explanation(folder: Path, capsys) -> None:
 )
 def test_options_of_a_choice_that_do_not_go_together(folder: Path, options: list[str]) -> None:
     pack("pose.pkl", *options, status=2)
+
+
+# -- the file itself ------------------------------------------------------------------------------
+
+
+def test_the_file_itself_is_the_payload(capsys) -> None:
+    data = Path("pose.pkl").read_bytes()
+    pack("pose.pkl", "--as-is", "--label", "left")
+    assert Path("pose.pkl.tfd").read_bytes() == data
+    assert packed("pose.pkl.tfd").tobytes() == POSE.tobytes()
+    spec = tfd.ArraySpec.from_json(Path("pose.pkl.tfd.json").read_text())
+    assert spec == tfd.ArraySpec((2, 3, 4), "float32", "pkl", label="left")
+    out, err = capsys.readouterr()
+    size = f"{len(data):,}"
+    assert out.startswith(f"pose.pkl: float32 [2,3,4] by pkl, 96 -> {size} bytes ")
+    assert err == (
+        f"tfdecode pack: pose.pkl: the whole file is sent, {size} bytes, with all else that is in "
+        "it\n"
+    )
+
+
+def test_a_file_of_no_known_writer_becomes_part_of_the_spec(capsys) -> None:
+    data = pickle.dumps({"id": 3, "pose": POSE, "mask": POSE > 2})
+    Path("more.pkl").write_bytes(data)
+    pack("more.pkl", "--as-is", status=1)
+    assert "holds 2 arrays, choose one by key" in failure(capsys)
+    pack("more.pkl#pose", "--as-is", "--json")
+    assert Path("more.pkl.tfd").read_bytes() == data
+    assert packed("more.pkl.tfd").tobytes() == POSE.tobytes()
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["codecs"].startswith('pkl:pose,head="gASV')
+    assert "no known writer made it, so the spec holds what is around the numbers" in err
+    assert main(["unpack", "more.pkl.tfd", "-o", "same.npy"]) == 0
+    assert np.load("same.npy").tobytes() == POSE.tobytes()
+
+
+def test_a_file_that_no_graph_reads_is_a_reason(folder: Path, capsys) -> None:
+    Path("text.pkl").write_bytes(pickle.dumps(POSE, 2))
+    before = names(folder)
+    pack("text.pkl", "--as-is", status=1)
+    assert "holds numbers as text; save it by pickle.dump(array" in failure(capsys)
+    assert names(folder) == before
+
+
+def test_the_file_itself_by_a_spec(capsys) -> None:
+    Path("spec.json").write_text(tfd.ArraySpec((2, 3, 4), "float32", "pkl or zlib").to_json())
+    pack("pose.pkl", "--as-is", "--spec", "spec.json")
+    assert Path("pose.pkl.tfd").read_bytes() == Path("pose.pkl").read_bytes()
+    capsys.readouterr()
+    for file, why in (
+        ("maps.npz#pose", "does not take this file as it is"),
+        ("pose.pkl#pose", "holds no array named pose"),
+    ):
+        pack(file, "--as-is", "--spec", "spec.json", status=1)
+        assert why in failure(capsys)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--explain", "--portable", "--no-seal", "--seal", "--codec=raw", "--dtype=uint8"),
+        *("--prefer=fastest", "--min-tensorflow=2.20", "--tfrecord=x.tfrecord"),
+    ],
+)
+def test_the_file_itself_leaves_nothing_to_choose(option: str, capsys) -> None:
+    pack("pose.pkl", "--as-is", option, status=2)
+    name = option.partition("=")[0].replace("no-", "")
+    said = capsys.readouterr().err.rstrip("\n")
+    assert said.endswith(f"argument {name}: not allowed with argument --as-is")
+
+
+# -- arguments ------------------------------------------------------------------------------------
+
+
+def test_a_key_may_stand_behind_the_file(folder: Path, capsys) -> None:
+    pack("maps.npz#labels", "depth.npy")
+    assert packed("maps.npz.tfd").tolist() == [0, 7]
+    np.save("odd#name.npy", POSE)
+    pack("odd#name.npy")
+    assert packed("odd#name.npy.tfd").shape == (2, 3, 4)
+    capsys.readouterr()
+    pack("maps.npz#labels", "--key", "pose", status=2)
+    assert "--key: not allowed with a FILE that names a key behind #" in capsys.readouterr().err
+
+
+def test_max_bytes_takes_suffixes(capsys) -> None:
+    np.save("large.npy", np.zeros(2**10, "u1"))
+    pack("large.npy", "--max-bytes", "1K")
+    np.save("large.npy", np.zeros(2**10 + 1, "u1"))
+    capsys.readouterr()
+    pack("large.npy", "--max-bytes", "1K", status=1)
+    said = "decodes to 1025 bytes, more than the limit of 1024; raise --max-bytes if you trust"
+    assert said in failure(capsys)
+    pack("large.npy", "--max-bytes", "1T", status=2)
+    assert "'1T' is not a whole number, or one with K, M or G" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -179,3 +180,11 @@ def test_a_row_that_a_model_masks_is_told(tmp_path: Path, capsys) -> None:
     assert main(["predict", "masking", "pose=good.tfd"]) == 0
     assert main(["predict", "masking", "pose=bad.tfd"]) == 1
     assert "row 0 was refused and is masked: SEAL" in capsys.readouterr()[1]
+
+
+def test_a_file_that_the_chain_reads_is_sent_untouched(tmp_path: Path, capsys) -> None:
+    Path("pose.pkl").write_bytes(pickle.dumps({"id": 3, "pose": POSE, "mask": POSE > 2}))
+    spec = tfd.infer(Path("pose.pkl"), as_is=True, key="pose")
+    tfd.export(lambda pose: {"sum": tf.reduce_sum(pose, [1, 2])}, "whole", inputs={"pose": spec})
+    assert main(["predict", "whole", "pose=pose.pkl"]) == 0  # no key: it cannot be loaded
+    assert capsys.readouterr().out.splitlines()[1].split()[-1] == "15"

@@ -168,6 +168,15 @@ def test_the_only_variable_of_the_first_file_is_its_name() -> None:
     assert list(packed("labels")) == ["one.mat", "a.npy"]
 
 
+def test_a_key_may_stand_behind_each_file() -> None:
+    np.savez("two.npz", pose=MAPS[0], depth=MAPS[1])
+    np.savez("more.npz", pose=MAPS[1], depth=MAPS[0])
+    pack("two.npz#depth", "more.npz#pose")
+    found = packed("depth")
+    assert_same(found["two.npz"], MAPS[1])
+    assert_same(found["more.npz"], MAPS[1])
+
+
 @pytest.mark.parametrize("key", ["maps/pose", "file"])
 def test_a_key_that_no_input_can_have_is_no_name(key: str) -> None:
     with h5py.File("x.h5", "w") as file:
@@ -389,7 +398,10 @@ def test_an_earlier_output_is_replaced() -> None:
 
 def test_a_missing_directory_is_a_reason(capsys) -> None:
     assert main(["pack", "a.npy", "--tfrecord", "no/such/x"]) == 1
-    assert capsys.readouterr() == ("", "tfdecode pack: no/such/x: No such file or directory\n")
+    assert capsys.readouterr() == (
+        "",
+        "tfdecode pack: no/such: the folder does not exist; make it\n",
+    )
 
 
 def test_a_full_disk_leaves_nothing(folder: Path, monkeypatch, capsys) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.client import ArrayFile, InProcess
+from tfdecode.client.inputs import packed
 
 tf = pytest.importorskip("tensorflow")
 
@@ -83,6 +84,46 @@ def test_files_are_read_and_converted_where_nothing_changes(
     assert one["scaled"].tolist() == [(ARRAY * 3).tolist()] and one["length"].tolist() == [4]
     other = model.predict(inputs(pose=ArrayFile(tmp_path / "maps.npz", "b")))
     assert other["scaled"].tolist() == [((ARRAY + 1) * 2).tolist()]
+
+
+def test_a_file_that_the_spec_reads_is_sent_as_it_is(tmp_path: Path) -> None:
+    file, other = tmp_path / "pose.pkl", tmp_path / "other.pkl"
+    file.write_bytes(pickle.dumps({"id": 3, "pose": ARRAY, "mask": ARRAY > 2}))
+    other.write_bytes(pickle.dumps({"pose": ARRAY + 1}))
+    np.save(tmp_path / "pose.npy", ARRAY.astype("int64") + 2)
+    sampled = tfd.infer(file, as_is=True, key="pose")
+    spec = tfd.ArraySpec((2, 3), "float32", f"{sampled.chain.text} or zlib")
+    path = tfd.export(lambda pose: pose, tmp_path / "model", inputs={"pose": spec})
+    with InProcess(path) as model:
+        # Without a key the second could not be loaded; the last is no file that the spec reads.
+        files = [ArrayFile(file, "pose"), file, other, tmp_path / "pose.npy"]
+        for added, value in zip([0, 0, 1, 2], files, strict=True):
+            (pose,) = model.predict({"pose": value}).values()
+            assert (pose == ARRAY + added).all()
+
+
+def test_what_is_sent_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "pose.npy"
+    np.save(file, np.asfortranarray(ARRAY))
+    data = file.read_bytes()
+    assert packed(tfd.ArraySpec((2, 3), "float32", "npy"), ArrayFile(file)) == data
+    assert packed(tfd.ArraySpec((2, 3), "float32", "raw or npy"), ArrayFile(file)) == data
+    double = tfd.ArraySpec((2, 3), "float64", "astype:float32|npy")
+    assert packed(double, ArrayFile(file)) == data
+    assert packed(POSE, ArrayFile(file)) == POSE.encode(ARRAY)
+    bytes_of = tfd.ArraySpec((len(data),), "uint8", "raw or npy")  # as long as the file is
+    with pytest.raises(tfd.EncodeError, match="has shape"):
+        packed(bytes_of, ArrayFile(file))
+
+
+def test_a_key_chooses_another_array_than_the_spec_reads(tmp_path: Path) -> None:
+    file = tmp_path / "pose.pkl"
+    file.write_bytes(pickle.dumps({"a": ARRAY, "b": ARRAY + 1}))
+    spec = tfd.infer(file, as_is=True, key="a")
+    assert packed(spec, ArrayFile(file, "a")) == file.read_bytes()
+    assert (spec.decode(packed(spec, ArrayFile(file, "b"))) == ARRAY + 1).all()
+    with pytest.raises(tfd.FileError, match="holds no array named c"):
+        packed(spec, ArrayFile(file, "c"))
 
 
 def test_payloads_are_passed_on(model: InProcess, tmp_path: Path) -> None:

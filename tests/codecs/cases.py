@@ -269,6 +269,27 @@ ALL = (
     Case("npy|seal", (40, 30), "float32"),
     Case("npy|zlib", (4, 5), "float64"),
     Case("transpose:1,0|astype:uint8|npy", (4, 5), "float32", whole(0, 255)),
+    # npz
+    *(Case("npz:pose", (2, 3), dtype) for dtype in ("bool", "float32", "uint64")),
+    Case("npz:arr_0", (), "complex64"),
+    Case('npz:"a, b"', (0, 3), "int16"),
+    Case("npz:pose|seal", (40, 30), "float16"),
+    # csv
+    Case(
+        "csv",
+        (2, 3),
+        "float32",
+        carried("float32"),
+        refused=(
+            (np.array([[0, 0, 0], [0, 0x7FC00001, 0]], "u4").view("f4"), "index [1, 1] (1 in all)"),
+            (-np.full((2, 3), np.nan, "f4"), "0xffc00000 at index [0, 0] (6 in all)"),
+        ),
+    ),
+    Case("csv", (7,), "float64", carried("float64")),
+    Case('csv:" ",header=2|seal', (20, 3), "float64", carried("float64")),
+    Case("csv:;", (None, 4), "float32", carried("float32"), max_shape=(9, 4)),
+    Case('csv:"\\t"|zlib', (0, 3), "float32", carried("float32")),
+    Case("astype:float64|csv", (4, 5), "int32"),
     # safetensors
     *(Case("safetensors:x", (2, 3), dtype) for dtype in ("bool", "bfloat16", "uint32", "float32")),
     Case('safetensors:"a|b, \\"c\\""', (), "int64"),
@@ -280,6 +301,18 @@ ALL = (
     Case("pkl", (0,), "float64"),
     Case("pkl:key=pose|seal", (300,), "complex64"),
     Case("pkl", (130, 128), "float32"),
+    # mat
+    *(
+        Case("mat:S", (2, 3), dtype)
+        for dtype in ("bool", "complex64", "int16", "uint32", "float64")
+    ),
+    Case("mat:pose_map", (), "float32"),
+    Case("mat:S", (5,), "uint8"),
+    Case("mat:S", (0, 3), "int64"),
+    Case("mat:S", (4, 3, 2, 1), "uint64"),
+    Case("mat:S|seal", (70, 80), "float64"),
+    Case("mat:pose|zlib", (90, 100), "float32"),
+    Case("astype:float64|mat:S", (5, 6), "int32"),
     # one_of
     Case("astype:uint8|png|seal or raw", (4, 5), "float32", whole(0, 255)),
     Case("astype:uint8|zlib or zlib or raw", (4, 50), "float32"),

@@ -7,7 +7,8 @@ import zlib
 import numpy as np
 import pytest
 
-from tfdecode.codecs.zlib_stream import EXPANSION, LEAST, compress, longest
+from tfdecode.codecs.zlib_stream import LEAST, compress, longest
+from tfdecode.graph.inflate import EXPANSION
 
 LEVELS = range(13)
 EDGES = (0, 1, 2, 9, 100, 4999, 5000, 5001, 16_384, 32_768, 65_535, 65_536, 300_001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -244,6 +245,18 @@ def test_an_older_export_script_takes_payloads(tmp_path: Path) -> None:
     pose = np.full((256, 192, 18), 3, np.float32)
     assert run(tmp_path / "1", pose_map_bytes=[spec.encode(pose)])["score"].tolist() == [6.0]
     assert tfd.check(tmp_path / "1").ok
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--dir", 2)])
+def test_an_older_export_script_exports_nothing_when_asked_for_help(
+    argument: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = Path(__file__).parents[2] / "examples" / "export_v1.py"
+    monkeypatch.setattr(sys, "argv", [str(script), argument])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(script), run_name="__main__")
+    assert stop.value.code == status and not list(tmp_path.iterdir())
 
 
 def test_the_json_copy_is_plain_json(tmp_path: Path) -> None:

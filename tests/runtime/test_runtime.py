@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import pickle
 import subprocess
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
+import scipy.io
 import tensorflow as tf
 
+import tfdecode as tfd
 from tests.codecs.cases import CASES
 from tests.common import Case, assert_same, one_hot
 from tfdecode.dtypes import numpy_dtype
 
 
-def saved(cases: Sequence[Case], directory: Path) -> Path:
+def saved(specs: Mapping[str, tfd.ArraySpec], directory: Path) -> Path:
     """A SavedModel with one signature, ``every_case``, that decodes all of them."""
-    keys = {case.key: f"{case.key}_bytes" for case in cases}
 
     @tf.function(autograph=False)
     def every_case(**payloads: Any) -> Any:
         return {
-            case.key: case.spec.decode_tensor(payloads[keys[case.key]], name=keys[case.key])
-            for case in cases
+            key: spec.decode_tensor(payloads[f"{key}_bytes"], name=f"{key}_bytes")
+            for key, spec in specs.items()
         }
 
-    inputs = {key: tf.TensorSpec([None], tf.string, key) for key in keys.values()}
+    names = [f"{key}_bytes" for key in specs]
+    inputs = {name: tf.TensorSpec([None], tf.string, name) for name in names}
     module = tf.Module()
     module.every_case = every_case
     signature = every_case.get_concrete_function(**inputs)
     tf.saved_model.save(module, str(directory), {"every_case": signature})
     return directory
+
+
+def specs_of(cases: Sequence[Case]) -> dict[str, tfd.ArraySpec]:
+    return {case.key: case.spec for case in cases}
 
 
 def payloads(cases: Sequence[Case], directory: Path) -> dict[str, list[Path]]:
@@ -54,7 +66,7 @@ def run(program: Path, model: Path, payloads: dict[str, list[Path]], out: Path) 
 
 
 def test_every_case_is_decoded_to_the_same_bits(program: Path, tmp_path: Path) -> None:
-    model = saved(CASES, tmp_path / "model")
+    model = saved(specs_of(CASES), tmp_path / "model")
     done = run(program, model, payloads(CASES, tmp_path), tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for case in CASES:
@@ -72,7 +84,96 @@ def test_a_bad_payload_is_an_error_that_names_input_and_row(
     files = payloads(cases, tmp_path)
     row = files[f"{cases[0].key}_bytes"][1]
     row.write_bytes(row.read_bytes() + b"\xffSECRET")
-    done = run(program, saved(cases, tmp_path / "model"), files, tmp_path / "out")
+    done = run(program, saved(specs_of(cases), tmp_path / "model"), files, tmp_path / "out")
     assert done.returncode == 1
     assert f"{cases[0].key}_bytes: row 1 has " in done.stderr
     assert "SECRET" not in done.stderr
+
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def foreign_files() -> Iterator[tuple[str, tfd.ArraySpec, list[bytes], np.ndarray]]:
+    """Key, spec, files of other programs that are one array, and this array."""
+    rng = np.random.default_rng(8)
+    for dtype in ("float32", "bool"):
+        x = (rng.normal(size=(5, 4)) * 9).astype(dtype)
+        fortran, swapped = np.asfortranarray(x), x.astype(x.dtype.newbyteorder(">"))
+        arrays = [x, fortran, swapped] if dtype != "bool" else [x, fortran]
+        yield f"npy_{dtype}", tfd.ArraySpec(x.shape, dtype, "npy"), list(map(npy, arrays)), x
+        members = [
+            written(save, x=array, other=np.arange(9))
+            for array in arrays
+            for save in (np.savez, np.savez_compressed)
+        ]
+        yield f"npz_{dtype}", tfd.ArraySpec(x.shape, dtype, "npz:x"), members, x
+        pickles = [pickle.dumps(array, protocol) for array in arrays for protocol in (3, 4, 5)]
+        yield f"pkl_{dtype}", tfd.ArraySpec(x.shape, dtype, "pkl"), pickles, x
+        tensors = [
+            safetensors.numpy.save({"x": x}, metadata) for metadata in (None, {"format": "pt"})
+        ]
+        yield f"st_{dtype}", tfd.ArraySpec(x.shape, dtype, "safetensors:x"), tensors, x
+        variables = {"first": np.arange(3.0), "x": x, "text": "abc"}
+        mats = [
+            written(scipy.io.savemat, held, do_compression=deflated)
+            for deflated in (False, True)
+            for held in ({"x": x}, variables)
+        ]
+        yield f"mat_{dtype}", tfd.ArraySpec(x.shape, dtype, "mat:x"), mats, x
+        mixed = [npy(fortran), members[-1], pickles[0], mats[1], x.tobytes()]
+        formats = tfd.ArraySpec(x.shape, dtype, tfd.one_of("npy", "npz:x", "pkl", "mat:x", "raw"))
+        yield f"mixed_{dtype}", formats, mixed, x
+    x = rng.normal(size=(5, 4))
+    texts = [written(np.savetxt, x, "%.17g", ","), written(np.savetxt, x, "%.18e", ",", "\r\n")]
+    yield "csv", tfd.ArraySpec(x.shape, "float64", "csv"), texts, x
+    yield from by_matlab()
+    for place, sample in enumerate(json.loads((FIXTURES / "pickles.json").read_text())[::9]):
+        shape, dtype, key = tuple(sample["shape"]), sample["dtype"], sample["key"]
+        x = np.frombuffer(bytes.fromhex(sample["array"]), dtype)
+        spec = tfd.ArraySpec(shape, dtype, "pkl" if key is None else f"pkl:{key}")
+        x = x.reshape(shape) if x.size else np.zeros(shape, dtype)
+        yield f"old_{place}", spec, [zlib.decompress(base64.b64decode(sample["pickle"]))], x
+
+
+def by_matlab() -> Iterator[tuple[str, tfd.ArraySpec, list[bytes], np.ndarray]]:
+    """A matrix as MATLAB 6 to 7 wrote it on two machines, narrowed, in both byte orders."""
+    folder = Path(scipy.io.matlab.__file__).parent / "tests" / "data"
+    files = sorted(folder.glob("testmatrix_[67]*.mat"))
+    assert len(files) == 4
+    x = scipy.io.loadmat(files[0])["testmatrix"].astype(np.float64)
+    for dtype, codecs in (
+        ("float64", "mat:testmatrix"),
+        ("int32", "astype:float64|mat:testmatrix"),
+    ):
+        spec = tfd.ArraySpec(x.shape, dtype, codecs)
+        yield f"matlab_{dtype}", spec, [file.read_bytes() for file in files], x.astype(dtype)
+
+
+def written(function: Any, *values: Any, **named: Any) -> bytes:
+    """What a function that saves to a file writes."""
+    file = io.BytesIO()
+    function(file, *values, **named)
+    return file.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    return written(np.save, array)
+
+
+def test_files_of_other_programs_are_decoded_to_the_same_bits(
+    program: Path, tmp_path: Path
+) -> None:
+    specs, files, arrays = {}, {}, {}
+    for key, spec, datas, array in foreign_files():
+        specs[key], arrays[key] = spec, array
+        files[f"{key}_bytes"] = rows = []
+        for row, data in enumerate(datas):
+            rows.append(tmp_path / f"{key}.{row}.bin")
+            rows[-1].write_bytes(data)
+    # One batch size for all inputs: the files of each begin anew.
+    most = max(map(len, files.values()))
+    files = {name: [rows[i % len(rows)] for i in range(most)] for name, rows in files.items()}
+    done = run(program, saved(specs, tmp_path / "model"), files, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for key, array in arrays.items():
+        assert_same(np.load(tmp_path / "out" / f"{key}.npy"), np.stack([array] * most))

@@ -13,6 +13,7 @@ from ..codecs.chain import to_text
 from ..dtypes import dtype_name
 from ..errors import EncodeError, MissingExtraError, SpecError
 from ..spec import ArraySpec
+from .as_is import spec_of_file
 from .costs import trial
 from .propose import names, proposals
 
@@ -64,6 +65,7 @@ def infer(
     max_shape: Sequence[int] | None = None,
     label: str = "",
     total: bool = True,
+    as_is: bool = False,
 ) -> ArraySpec:
     """The spec that suits an array, several of a kind, or a file.
 
@@ -87,7 +89,21 @@ def infer(
     >>> labels = np.kron(np.arange(6.0).reshape(2, 3), np.ones((32, 32)))
     >>> len(infer(labels).encode(labels)) < labels.nbytes / 50
     True
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels.npy")
+    ...     np.save(path, labels)
+    ...     spec = infer(path, as_is=True)
+    ...     spec, bool((spec.decode(path.read_bytes()) == labels).all())
+    (ArraySpec((64, 96), 'float64', codecs='npy'), True)
     """
+    if as_is:
+        if not isinstance(arrays, Path):
+            raise SpecError("as_is is of files, and no pathlib.Path was given")
+        if max_shape is not None:
+            raise SpecError("max_shape with as_is: a file is known by its whole shape")
+        return spec_of_file(arrays, key, label=label)[0]
     candidates = rank(
         arrays,
         prefer=prefer,

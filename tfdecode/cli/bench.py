@@ -18,7 +18,7 @@ from .each import Facts
 from .failure import UsageError
 from .quiet_import import import_quietly
 from .show import dimensions, progress, ratio, say, table
-from .write import named_path
+from .source import array_file, byte_count, keyed
 
 EXAMPLES = """\
 examples:
@@ -31,11 +31,12 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bench``."""
     add = parser.add_argument
-    add("files", nargs="*", type=named_path, metavar="FILE", help="array file")
+    add("files", nargs="*", type=array_file, metavar="FILE[#KEY]", help="array file")
     add("--key", help="which array of a file that holds several")
     add("--prefer", choices=PREFER, default="balanced", help="as of pack (default: balanced)")
     add("--min-tensorflow", metavar="VERSION", default="2.12", help="as of pack (default: 2.12)")
     add("--calibrate", action="store_true", help="measure what each codec costs, and keep it")
+    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help="as of pack")
     add("--json", action="store_true", help="print JSON")
 
 
@@ -47,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.calibrate:
         show_costs(arguments.json)
         return 0
-    found = [measured(path, arguments) for path in arguments.files]
+    places = keyed(arguments.files, arguments.key, "FILE")
+    found = [measured(path, key, arguments) for path, key in places]
     if arguments.json:
         say(json.dumps(found, indent=2))
         return 0
@@ -72,9 +74,9 @@ def show_costs(as_json: bool) -> None:
     say(f"kept in {file}")
 
 
-def measured(path: Path, arguments: argparse.Namespace) -> Facts:
+def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Facts:
     """What the chains make of one file."""
-    array = load(path, arguments.key, max_bytes=MAX_BYTES)
+    array = load(path, key, max_bytes=arguments.max_bytes)
     options = {"prefer": arguments.prefer, "min_tensorflow": arguments.min_tensorflow}
     tried = rank(array, **options)
     chains = [one.chain for one in tried]
@@ -82,7 +84,7 @@ def measured(path: Path, arguments: argparse.Namespace) -> Facts:
     bare, *times = calibrate.medians([calibrate.Bare(array), *decoders])
     return {
         "file": str(path),
-        "key": arguments.key,
+        "key": key,
         "dtype": array.dtype.name,
         "shape": list(array.shape),
         "array_bytes": array.nbytes,

@@ -1,8 +1,9 @@
 """Tell what files are: array files, payloads, specs, schemas and SavedModels.
 
 An array file gets a row for each array, with the range of its values and the narrowest dtype that
-holds them exactly. A payload is decoded step by step by the spec beside it (PAYLOAD.json), that of
---spec, or the one that a png payload carries. Nothing of a file is run.
+holds them exactly, and the chain by which a graph reads the file itself, or why none does. A
+payload is decoded step by step by the spec beside it (PAYLOAD.json), that of --spec, or the one
+that a png payload carries. Nothing of a file is run.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from ..spec import ArraySpec
 from .each import Facts, gather
 from .failure import UsageError, complain
 from .inspecting import arrays, models, payloads, specs
-from .pack import natural, source, spec_path
+from .pack import source, spec_path
 from .show import say
-from .source import chosen, read_spec, read_specs, split_fragment
+from .source import byte_count, chosen, keyed, place, read_spec, read_specs
 from .write import refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -55,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--plot", type=picture, metavar="OUT.png", help="draw the array, a panel for each channel")
     add(
         "--max-bytes",
-        type=natural,
+        type=byte_count,
         default=MAX_BYTES,
         metavar="N",
-        help="read the values of at most so many bytes of arrays (default: %(default)s)",
+        help="read the values of so many bytes of arrays, or K, M, G: times 1024 (default: 256M)",
     )
     add("--json", action="store_true", help="print a JSON array with an object for each path")
 
@@ -66,9 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Inspect each path."""
     places: list[tuple[Path, str | None]] = arguments.paths
-    if arguments.key is not None and any(key is not None for _, key in places):
-        raise UsageError("argument --key: not allowed with a PATH that names a key behind #")
-    places = [(path, arguments.key if key is None else key) for path, key in places]
+    places = keyed(places, arguments.key, "PATH")
     paths = [path for path, _ in places]
     spec = None
     protected = [*paths, *map(spec_path, filter(lambda path: path.name, paths))]
@@ -170,13 +169,6 @@ KINDS = {
     "schema": specs.show,
     "model": models.show,
 }
-
-
-def place(text: str) -> tuple[Path, str | None]:
-    """The argument ``PATH[#KEY]``."""
-    if not text or text.startswith("#"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
-    return split_fragment(text)
 
 
 def picture(text: str) -> Path:

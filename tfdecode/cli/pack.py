@@ -2,7 +2,11 @@
 
 Writes FILE.tfd, the payload, and FILE.tfd.json, its spec: what unpack and the model need to know.
 With --tfrecord all payloads go into one file for training, a tf.train.Example each with the name of
-its file under ``file``, and OUT.tfrecord.json is their schema: what tfdecode.Schema.load reads.
+its file under ``file``, and OUT.tfrecord.json is their schema: what tfdecode.Schema.load reads. It
+is written of the files that can be packed; where some cannot, they are named and the exit status
+is 1.
+With --as-is the payload is the file itself, all of it, untouched, and the spec says how a graph
+reads it.
 """
 
 from __future__ import annotations
@@ -15,19 +19,21 @@ from typing import Any
 import numpy as np
 
 from ..choose import PREFER, infer, rank
+from ..choose.as_is import same, spec_of_file, untouched
 from ..choose.infer import version
 from ..codecs.base import AnyCodec
-from ..codecs.chain import Alternatives, parse_any
+from ..codecs.chain import Alternatives, brief, parse_any
+from ..codecs.sampled_file import SampledFile
 from ..dtypes import dtype_name
 from ..errors import EncodeError, SpecError
-from ..files import has_suffix, load
+from ..files import has_suffix, load, opened
 from ..formats.contents import MAX_BYTES
 from ..spec import ArraySpec
 from . import explain
 from .each import Facts, each
-from .failure import UsageError
+from .failure import UsageError, complain
 from .show import dimensions, ratio
-from .source import read_spec
+from .source import array_file, byte_count, keyed, read_spec
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -37,6 +43,8 @@ examples:
   tfdecode pack depth.npy --codec 'astype:uint16|zlib:9'
   tfdecode pack pose.pkl --prefer smallest --explain    what was tried, and what it costs
   tfdecode pack *.pkl --spec model/1#pose_map -o packed/
+  tfdecode pack 'maps.npz#pose'                         one array of several, as by --key
+  tfdecode pack pose.pkl --as-is                        the file is the payload; see its spec
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
@@ -45,7 +53,7 @@ COLUMNS = {
     "file": lambda facts: source(facts),
     "dtype": lambda facts: str(facts["dtype"]),
     "shape": lambda facts: dimensions(facts["shape"]),
-    "chain": lambda facts: str(facts["codecs"]),
+    "chain": lambda facts: brief(facts["codecs"]),
     "array bytes": lambda facts: f"{facts['array_bytes']:,}",
     "payload bytes": lambda facts: f"{facts['payload_bytes']:,}",
     "ratio": lambda facts: ratio(facts["array_bytes"], facts["payload_bytes"]),
@@ -56,7 +64,13 @@ COLUMNS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``pack``."""
     add = parser.add_argument
-    add("files", nargs="+", type=named_path, metavar="FILE", help="array file")
+    add(
+        "files",
+        nargs="+",
+        type=array_file,
+        metavar="FILE",
+        help="array file; FILE#KEY for one array of several",
+    )
     add("--key", help="which array of a file that holds several")
     add("--dtype", type=dtype, help="convert first; an error where a value would change")
     add(
@@ -74,6 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--portable", action="store_true", help="choose among what the JavaScript client packs")
     add("--explain", action="store_true", help="show the chains that were tried")
+    add(
+        "--as-is",
+        action="store_true",
+        help="the whole file is the payload, untouched, also what in it is not the array",
+    )
     add(
         "--seal",
         action=argparse.BooleanOptionalAction,
@@ -101,14 +120,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name",
         help="what --tfrecord calls the input (default: as in --spec, the key, or else array)",
     )
-    add("--max-bytes", type=natural, default=MAX_BYTES, metavar="N", help="largest array to read")
+    add(
+        "--max-bytes",
+        type=byte_count,
+        default=MAX_BYTES,
+        metavar="N",
+        help="largest array to read, in bytes or K, M, G: times 1024 (default: 2G)",
+    )
     add("--json", action="store_true", help="print a JSON array with an object for each file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Pack each file."""
     spec = None
-    inputs: list[Path] = arguments.files
+    arguments.files = keyed(arguments.files, arguments.key, "FILE")
+    places: list[tuple[Path, str | None]] = arguments.files
+    inputs = [path for path, _ in places]
     protected = list(inputs)
     if arguments.spec is not None:
         for option in ("codec", "seal", "label"):
@@ -128,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
     return each(
         "pack",
         inputs,
-        lambda index: pack(inputs[index], payloads[index], spec, arguments),
+        lambda index: pack(*places[index], payloads[index], spec, arguments),
         as_json=arguments.json,
         sentence=sentence,
         columns=COLUMNS,
@@ -138,6 +165,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_choice(arguments: argparse.Namespace) -> None:
     """UsageError for options that do not go together."""
+    if arguments.as_is:
+        options = ("codec", "dtype", "prefer", "min_tensorflow", "portable", "explain", "tfrecord")
+        given = [option for option in options if getattr(arguments, option)]
+        for option in [*given, *(["seal"] if arguments.seal is not None else [])]:
+            name = option.replace("_", "-")
+            raise UsageError(f"argument --{name}: not allowed with argument --as-is")
     fixed = "codec" if arguments.codec is not None else "spec"
     if arguments.codec is not None or arguments.spec is not None:
         for option in ("prefer", "min_tensorflow", "portable", "explain"):
@@ -153,9 +186,13 @@ def check_choice(arguments: argparse.Namespace) -> None:
             raise UsageError("argument --no-seal: not allowed with a chain that names seal")
 
 
-def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Namespace) -> Facts:
+def pack(
+    path: Path, key: str | None, out: Path, spec: ArraySpec | None, arguments: argparse.Namespace
+) -> Facts:
     """Pack one file, and what to tell of it."""
-    array = read(path, spec, arguments)
+    if arguments.as_is:
+        return written(path, key, out, *whole(path, key, spec, arguments))
+    array = read(path, key, spec, arguments)
     tried: list[Facts] = []
     if spec is None and arguments.explain:
         tried = explain.facts(rank(array, **preferences(arguments)), array.nbytes)
@@ -163,7 +200,14 @@ def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Name
             explain.show(str(path), tried)
     if spec is None:
         spec = spec_of(array, arguments)
-    payload = spec.encode(array)
+    facts = written(path, key, out, array, spec, spec.encode(array))
+    return {**facts, **({"tried": tried} if tried else {})}
+
+
+def written(
+    path: Path, key: str | None, out: Path, array: np.ndarray, spec: ArraySpec, payload: bytes
+) -> Facts:
+    """Write a payload and its spec, and what to tell of them."""
     text = spec.to_json() + "\n"
     write_files(
         {
@@ -173,18 +217,54 @@ def pack(path: Path, out: Path, spec: ArraySpec | None, arguments: argparse.Name
     )
     return {
         "file": str(path),
-        "key": arguments.key,
+        "key": key,
         **sizes(array, spec, payload),
         "payload": str(out),
         "spec": str(spec_path(out)),
         "fingerprint": spec.fingerprint,
-        **({"tried": tried} if tried else {}),
     }
 
 
-def read(path: Path, spec: ArraySpec | None, arguments: argparse.Namespace) -> np.ndarray:
+def whole(
+    path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
+) -> tuple[np.ndarray, ArraySpec, bytes]:
+    """For ``--as-is`` the array of a file, the spec that reads it, and all bytes of the file."""
+    limit = {"max_bytes": arguments.max_bytes}
+    if spec is None:
+        spec, payload = spec_of_file(path, key, label=arguments.label or "", **limit)
+        array: np.ndarray | None = spec.decode(payload)
+    else:
+        payload = opened(path, **limit)[1]
+        array = untouched(spec, payload)
+        if array is not None and key is not None and not reads(key, path, array, limit):
+            raise EncodeError(f"the spec reads another array of the file than {key}")
+    if array is None:
+        raise EncodeError(
+            "the spec does not take this file as it is; without --as-is its array is packed"
+        )
+    told = f"{path}: the whole file is sent, {len(payload):,} bytes, with all else that is in it"
+    codec = spec.chains[0].codecs[-1]
+    if isinstance(codec, SampledFile) and codec.head:
+        told += (
+            "; no known writer made it, so the spec holds what is around the numbers, and other "
+            "files must be the same there"
+        )
+    complain("pack", told)
+    return array, spec, payload
+
+
+def reads(key: str, path: Path, array: np.ndarray, limit: dict[str, int]) -> bool:
+    """Whether ``array`` is that of ``key`` in the file."""
+    from ..client.exact import exact_astype
+
+    return same(exact_astype(load(path, key, **limit), array.dtype.name), array)
+
+
+def read(
+    path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
+) -> np.ndarray:
     """The array of a file, in the dtype that was asked for."""
-    array = load(path, arguments.key, max_bytes=arguments.max_bytes)
+    array = load(path, key, max_bytes=arguments.max_bytes)
     if arguments.dtype is not None:
         from ..client.exact import exact_astype
 
@@ -242,8 +322,9 @@ def sentence(facts: Facts) -> str:
     """One packed file in a line."""
     before, after = facts["array_bytes"], facts["payload_bytes"]
     return (
-        f"{source(facts)}: {facts['dtype']} {dimensions(facts['shape'])} by {facts['codecs']}, "
-        f"{before:,} -> {after:,} bytes ({ratio(before, after)}) -> {facts['payload']}"
+        f"{source(facts)}: {facts['dtype']} {dimensions(facts['shape'])} by "
+        f"{brief(facts['codecs'])}, {before:,} -> {after:,} bytes "
+        f"({ratio(before, after)}) -> {facts['payload']}"
     )
 
 
@@ -275,13 +356,6 @@ def release(text: str) -> str:
     except SpecError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-def natural(text: str) -> int:
-    """The argument of ``--max-bytes``."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
 
 
 def chain(text: str) -> tuple[AnyCodec, ...] | Alternatives:

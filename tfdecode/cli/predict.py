@@ -1,16 +1,19 @@
 """Run a SavedModel in this process on arrays and files, as a server would run it.
 
 Inputs that are arrays to the model are packed as its schema says, from an array file or a payload
-(.tfd); other strings get the bytes of the file, as an encoded image; other numbers its array. The
-dtype of a file is converted where every value stays the same. A NAME given several times makes a
-batch of as many rows.
+(.tfd); an array file that the chain of the input reads as it is goes untouched, all of it. Other
+strings get the bytes of the file, as an encoded image; other numbers its array. The dtype of a file
+is converted where every value stays the same. A NAME given several times makes a batch of as many
+rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ import numpy as np
 
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile
-from ..errors import EncodeError
+from ..errors import EncodeError, FileError
 from ..graph.rows import Status
 from .failure import complain
 from .npy import savable, save_npz
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if out is not None:
         refuse_overwriting([file.path for _, file in arguments.inputs], [out])
     import_quietly()
-    with InProcess(arguments.model, arguments.signature) as model:
+    with InProcess(arguments.model, arguments.signature) as model, larger_than_read():
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         outputs = model.predict({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
     if out is not None:
@@ -88,6 +91,16 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     table(("name", "dtype", "shape", *STATISTICS), rows, right=STATISTICS)
     return 1 if masked else 0
+
+
+@contextlib.contextmanager
+def larger_than_read() -> Iterator[None]:
+    """What to do about an array beyond the limit in the words of the command line."""
+    try:
+        yield
+    except FileError as error:
+        advice = r"pack it first, with --max-bytes,"
+        raise FileError(re.sub(r"\braise max_bytes\b", advice, str(error))) from None
 
 
 def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:

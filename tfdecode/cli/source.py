@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FileError, SpecError
@@ -10,6 +13,10 @@ from ..saved_model import version_directory
 from ..schema import ASSET, MAX_BYTES, Schema
 from ..spec import ArraySpec
 from ..spec_json import parse_json
+from .failure import UsageError
+from .write import named_path
+
+SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def split_fragment(text: str) -> tuple[Path, str | None]:
@@ -27,6 +34,40 @@ def split_fragment(text: str) -> tuple[Path, str | None]:
             return Path(path), "#".join(pieces[count:]) if count < len(pieces) else None
     path, mark, fragment = text.partition("#")
     return Path(path), fragment if mark else None
+
+
+def place(text: str) -> tuple[Path, str | None]:
+    """The argument ``PATH[#KEY]``."""
+    if not text or (text.startswith("#") and not os.path.exists(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+    return split_fragment(text)
+
+
+def array_file(text: str) -> tuple[Path, str | None]:
+    """The argument ``FILE[#KEY]``."""
+    path, key = place(text)
+    return named_path(str(path)), key
+
+
+def keyed(
+    places: Sequence[tuple[Path, str | None]], key: str | None, metavar: str
+) -> list[tuple[Path, str | None]]:
+    """The places, all of ``--key`` if it is given; UsageError where one has a key of its own."""
+    if key is not None and any(own is not None for _, own in places):
+        raise UsageError(f"argument --key: not allowed with a {metavar} that names a key behind #")
+    return [(path, key if own is None else own) for path, own in places]
+
+
+def byte_count(text: str) -> int:
+    """The argument of ``--max-bytes``: a whole number of bytes, of K, M or G.
+
+    >>> byte_count("4K")
+    4096
+    """
+    found = re.fullmatch(r"([0-9]{1,18})([KMG]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, or one with K, M or G")
+    return int(found[1]) * SUFFIXES[found[2]]
 
 
 def read_spec(text: str) -> tuple[ArraySpec, Path]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..codecs.chain import brief
 from ..errors import EncodeError, SpecError
 from ..extras import tensorflow as tf
 from ..files import listing
@@ -72,12 +73,12 @@ class Records:
 
     def write(self, file: BinaryIO) -> None:
         """Write the examples; NothingPacked where there is none."""
-        paths: list[Path] = self.arguments.files
+        places: list[tuple[Path, str | None]] = self.arguments.files
         compression = "GZIP" if self.arguments.tfrecord.suffix == ".gz" else ""
         try:
             with tf.io.TFRecordWriter(file.name, compression) as writer:
                 self.told, self.failures = gather(
-                    "pack", paths, lambda index: self.pack(paths[index], writer)
+                    "pack", [path for path, _ in places], lambda i: self.pack(*places[i], writer)
                 )
         except tf.errors.OpError as error:  # "temporary name; No space left on device"
             raise OSError(error.message.rpartition("; ")[2]) from None
@@ -89,9 +90,9 @@ class Records:
         assert self.schema is not None
         file.write(f"{self.schema.to_json()}\n".encode())
 
-    def pack(self, path: Path, writer: Any) -> Facts:
+    def pack(self, path: Path, key: str | None, writer: Any) -> Facts:
         """Pack one file, and what to tell of it."""
-        array = read(path, None if self.first else self.spec, self.arguments)
+        array = read(path, key, None if self.first else self.spec, self.arguments)
         if self.first is not None:
             self.check_alike(array)
         spec = self.spec or spec_of(array, self.arguments)
@@ -101,19 +102,19 @@ class Records:
                 f"payload has {len(payload)} bytes, a tf.train.Example takes at most {MOST}"
             )
         if self.schema is None:
-            self.name = self.name or name_in(path, self.arguments)
+            self.name = self.name or name_in(path, key, self.arguments)
             self.schema = Schema({self.name: spec})
             if self.spec is None:
                 self.spec, self.first = spec, path
         assert self.name is not None
-        key = bytes_key(self.name)
-        writer.write(example({key: payload, FILE: os.fsencode(path)}))
+        feature = bytes_key(self.name)
+        writer.write(example({feature: payload, FILE: os.fsencode(path)}))
         return {
             "file": str(path),
-            "key": self.arguments.key,
+            "key": key,
             **sizes(array, spec, payload),
             "input": self.name,
-            "feature": key,
+            "feature": feature,
             "tfrecord": str(self.arguments.tfrecord),
             "schema": str(spec_path(self.arguments.tfrecord)),
             "fingerprint": spec.fingerprint,
@@ -149,7 +150,7 @@ class Records:
         return (
             f"{self.arguments.tfrecord}: {len(good)} example{'' if len(good) == 1 else 's'} of "
             f"{bytes_key(self.name)}, {self.spec.dtype} {dimensions(self.spec.shape)} by "
-            f"{self.spec.chain.text}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
+            f"{brief(self.spec.chain.text)}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
         )
 
 
@@ -191,9 +192,9 @@ def input_of(source: str) -> str | None:
     return name
 
 
-def name_in(path: Path, arguments: argparse.Namespace) -> str:
+def name_in(path: Path, key: str | None, arguments: argparse.Namespace) -> str:
     """The key of the array, the chosen or the only one, where an input can be called so."""
-    found = arguments.key
+    found = key
     if found is None:
         found = listing(path, max_bytes=arguments.max_bytes).entries[0].key
     try:

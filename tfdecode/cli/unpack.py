@@ -11,6 +11,7 @@ import stat
 from functools import partial
 from pathlib import Path
 
+from ..codecs.chain import brief
 from ..errors import DecodeError, FileError
 from ..spec import ArraySpec
 from .each import Facts, each
@@ -31,7 +32,7 @@ COLUMNS = {
     "file": lambda facts: str(facts["file"]),
     "dtype": lambda facts: spoken_dtype(facts),
     "shape": lambda facts: dimensions(facts["shape"]),
-    "chain": lambda facts: str(facts["codecs"]),
+    "chain": lambda facts: brief(facts["codecs"]),
     "payload bytes": lambda facts: f"{facts['payload_bytes']:,}",
     "array bytes": lambda facts: f"{facts['array_bytes']:,}",
     "array": lambda facts: str(facts["array"]),
@@ -121,7 +122,7 @@ def sentence(facts: Facts) -> str:
     """One unpacked payload in a line."""
     return (
         f"{facts['file']}: {spoken_dtype(facts)} {dimensions(facts['shape'])} by "
-        f"{facts['codecs']}, {facts['payload_bytes']:,} -> {facts['array_bytes']:,} bytes "
+        f"{brief(facts['codecs'])}, {facts['payload_bytes']:,} -> {facts['array_bytes']:,} bytes "
         f"-> {facts['array']}"
     )
 

@@ -74,6 +74,9 @@ def write_files(writers: Mapping[Path, Writer]) -> None:
             try:
                 with temporary[path].open("xb") as file:
                     write(file)
+            except FileNotFoundError as error:
+                folder = str(path.parent)
+                raise OSError(error.errno, "the folder does not exist; make it", folder) from None
             except OSError as error:  # in the words of the place that was asked for
                 raise OSError(error.errno, error.strerror or str(error), str(path)) from None
         for path in writers:

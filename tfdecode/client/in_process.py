@@ -64,7 +64,8 @@ class InProcess:
         inputs : input name -> one example, or a list of B of them:
 
             - of the schema: an array, or a file of one (its dtype converted where every value
-              stays the same), which the spec packs; or the payload itself, bytes or a ``.tfd`` file
+              stays the same), which the spec packs; a file that a native container of the spec
+              reads is sent as it is; or the payload itself, bytes or a ``.tfd`` file
             - other strings: bytes, or a file, whose bytes are passed on as they are
             - other numbers: an array or a file of one; the batch dimension is added if it lacks it
 

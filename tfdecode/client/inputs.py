@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..choose.as_is import has_native, same, untouched
+from ..codecs.chain import brief
 from ..errors import EncodeError, FileError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..files import load
@@ -61,7 +63,7 @@ class Input:
 
     def __str__(self) -> str:
         if self.spec is not None:
-            return f"{self.name} ({self.spec.chain.form} by {self.spec.chain.text})"
+            return f"{self.name} ({self.spec.chain.form} by {brief(self.spec.chain.text)})"
         if self.shape.rank is None:
             return f"{self.name} ({self.dtype.name} of any shape)"
         sides = ", ".join(str(side) for side in self.shape.as_list())
@@ -99,11 +101,7 @@ def row_of(given: Input, value: Any) -> Any:
         if isinstance(file, ArrayFile):
             if given.spec is None or file.path.suffix == PAYLOAD_SUFFIX:
                 return file_bytes(file)
-            array = load(file.path, file.key)
-            try:
-                return given.spec.encode(exact_astype(array, given.spec.dtype))
-            except EncodeError as error:
-                raise EncodeError(f"{file.path}: {error}") from None
+            return packed(given.spec, file)
         if given.spec is not None:
             return given.spec.encode(value)
         return np.asarray(value, object)
@@ -118,6 +116,23 @@ def row_of(given: Input, value: Any) -> Any:
     if array.dtype.name != given.dtype.name:
         raise EncodeError(f"array is {array.dtype.name}, the signature needs {given.dtype.name}")
     return array
+
+
+def packed(spec: ArraySpec, file: ArrayFile) -> bytes:
+    """All bytes of a file where the spec takes it as it is; else its array, packed."""
+    read = None
+    if has_native(spec):
+        data = file_bytes(ArrayFile(file.path))
+        read = untouched(spec, data)
+        if read is not None and file.key is None:
+            return data
+    array = load(file.path, file.key)
+    try:
+        array = exact_astype(array, spec.dtype)
+        # A key may choose another array of the file than the spec reads.
+        return data if read is not None and same(read, array) else spec.encode(array)
+    except EncodeError as error:
+        raise EncodeError(f"{file.path}: {error}") from None
 
 
 def joined(given: Input, rows: Sequence[Any], several: bool) -> np.ndarray:

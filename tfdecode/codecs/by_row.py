@@ -7,17 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..extras import tensorflow as tf
-from ..graph.each import map_rows
+from ..graph.each import LARGE, map_rows
 from ..graph.rows import Rows
 from .form import ArrayForm
 
 #: A filter writes its graph side once: ``[B, *after.shape]`` -> ``[B, *before.shape]``, where B and
 #: the ``None`` axis are known at run time only.
 Dense = Callable[[Any], Any]
-
-#: Bytes of a row from which on MapDefun pays off: what is between the ops of a row then stays in
-#: the cache, and all cores work.
-LARGE = 2**15
 
 
 def by_element(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:

@@ -34,6 +34,8 @@ KINDS = ("filter", "container", "compressor")
 
 # Between two chains, not within double quotes.
 OR = re.compile(r'\s+or\s+(?=(?:[^"]*"[^"]*")*[^"]*$)')
+# Options that hold bytes in base64.
+BYTES = re.compile(r'\b(head|tail)=(?:"[^"]*"|[\w./-]+)')
 # What stands between two separators, strings in double quotes and lists taken whole.
 QUOTED = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 
@@ -236,7 +238,7 @@ def from_text(step: str) -> dict[str, Any]:
         else:
             bare.append(value_of(option))
     if bare:
-        options = CODECS[name].options()
+        options = [option for option in CODECS[name].options() if not option.kw_only]
         if not options:
             raise SpecError(f"codec {name} takes no options, {text!r} was given")
         takes_list = str(options[0].type).startswith("tuple")
@@ -269,11 +271,21 @@ def to_text(codec: AnyCodec) -> str:
     for index, option in enumerate(codec.options()):
         if option.name in config:
             value = config[option.name]
-            if index == 0 and isinstance(value, list):
+            bare = index == 0 and not option.kw_only
+            if bare and isinstance(value, list):
                 options += [text_of(item) for item in value]
             else:
-                options.append(text_of(value) if index == 0 else f"{option.name}={text_of(value)}")
+                options.append(text_of(value) if bare else f"{option.name}={text_of(value)}")
     return codec.name + (":" + ",".join(options) if options else "")
+
+
+def brief(text: str) -> str:
+    """Chain text for people, without the bytes that stand in it.
+
+    >>> brief('pkl:pose,head="gASVtQAAAAAAAAB9lCiMBHBv",tail=lHSUYi4')
+    'pkl:pose,head=...,tail=...'
+    """
+    return BYTES.sub(r"\1=...", text)
 
 
 def text_of(value: Any) -> str:

@@ -41,6 +41,14 @@ class NativeFile(Container):
     def templates(self, form: ArrayForm) -> list[Template]:
         """What known writers put around the numbers; ``encode`` writes the first."""
 
+    def accepted(self, form: ArrayForm) -> list[Template]:
+        """All that is taken."""
+        return self.templates(form)
+
+    def read(self, y: bytes) -> np.ndarray:
+        """The array of a file."""
+        return type(self).contents(y).read()
+
     def advice(self, data: bytes) -> str:
         """What to do about a file that can be read but is like no template."""
         return "write it anew: spec.encode(tfdecode.load(path))"
@@ -60,8 +68,12 @@ class NativeFile(Container):
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
         template = templates_of(self, form).known[0]
-        numbers = checked_bool(little_endian(x)).reshape(-1).view(np.uint8).data
-        return b"".join([template.head, numbers, template.tail])
+        numbers = checked_bool(little_endian(x))
+        if template.big_endian:
+            numbers = numbers.byteswap()
+        if template.fortran:
+            numbers = np.ascontiguousarray(numbers.T)
+        return b"".join([template.head, numbers.reshape(-1).view(np.uint8).data, template.tail])
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
         template = templates_of(self, form).of(y)
@@ -70,7 +82,7 @@ class NativeFile(Container):
                 f"payload has {len(y)} bytes, not {self.file} of {form} as known writers make it"
                 + self.found(y, form)
             )
-        x = type(self).contents(y).read().astype(numpy_dtype(form.dtype), order="C")
+        x = self.read(y).astype(numpy_dtype(form.dtype), order="C")
         if form.dtype == "bool" and x.size and int(x.view(np.uint8).max()) > 1:
             raise DecodeError("payload holds bytes other than 0 and 1, needs bool")
         return x
@@ -78,7 +90,7 @@ class NativeFile(Container):
     def found(self, y: bytes, form: ArrayForm) -> str:
         """What a file of no template holds, for the message: nothing of its text."""
         try:
-            x = type(self).contents(y).read()
+            x = self.read(y)
             name, shape = dtype_name(x.dtype), list(x.shape)
         except (FileError, SpecError):
             return ""
@@ -95,6 +107,11 @@ class NativeFile(Container):
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         template = templates_of(self, form).known[0]
+        if template.fortran or template.big_endian:
+            raise SpecError(
+                f"codec {self.name}: its sample is in Fortran order or big-endian, and such files "
+                f"are not written in a graph; give the output {self.name} without head and tail"
+            )
         numbers = raw_bytes(rows.data, form.max_nbytes)
         return replace(rows, data=tf.strings.join([template.head, numbers, template.tail]))
 
@@ -102,7 +119,7 @@ class NativeFile(Container):
 @lru_cache(256)
 def templates_of(codec: NativeFile, form: ArrayForm) -> Templates:
     """The templates, each once: to make those of a pickle takes milliseconds."""
-    known = tuple(dict.fromkeys(codec.templates(form)))
+    known = tuple(dict.fromkeys(codec.accepted(form)))
     return Templates(known, form.max_shape, ITEM_SIZES[form.dtype])
 
 

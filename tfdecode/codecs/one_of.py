@@ -23,7 +23,7 @@ from ..extras import tensorflow as tf
 from ..graph.rows import Check, Rows, Status
 from ..graph.switch import switch
 from . import flat
-from .chain import Chain
+from .chain import Chain, brief
 from .compressors.seal import Seal
 from .form import ArrayForm, BytesForm
 
@@ -90,7 +90,7 @@ class OneOf:
             try:
                 payload = self.marked(index, chain.encode(x))
             except EncodeError as error:
-                refused.append(f"{chain.text}: {error}")
+                refused.append(f"{brief(chain.text)}: {error}")
                 continue
             if best is None or len(payload) < len(best):
                 best = payload
@@ -125,7 +125,9 @@ class OneOf:
         """The same for a payload that must be of one of the chains: DecodeError for another."""
         index, plain = self.chain_of(payload)
         if index is None:
-            raise DecodeError(f"payload has {len(payload)} bytes of none of the chains {self.text}")
+            raise DecodeError(
+                f"payload has {len(payload)} bytes of none of the chains {brief(self.text)}"
+            )
         return index, plain
 
     def decode(self, payload: bytes) -> np.ndarray:
@@ -135,7 +137,7 @@ class OneOf:
         try:
             return chain.decode(plain)
         except DecodeError as error:
-            raise DecodeError(f"{error} (packed by {chain.text})") from None
+            raise DecodeError(f"{error} (packed by {brief(chain.text)})") from None
 
     # -- graph --------------------------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class OneOf:
         rows = Rows(payloads, size)
         chosen, tagged = self.route(payloads)
         known = chosen >= 0
-        message = f"has {{}} bytes of none of the chains {self.text}"
+        message = f"has {{}} bytes of none of the chains {brief(self.text)}"
         length = tf.strings.length(payloads)
         rows = rows.check(known, length, Status.HEADER, message).guard(self.payload.filler())
         chosen = tf.maximum(chosen, 0)
@@ -240,7 +242,7 @@ class OneOf:
             if rows.ok is not None:
                 bad, text = tf.cond(tf.reduce_all(rows.ok), lambda: none, rows.first_bad)
             lengths = tf.zeros([0], tf.int64) if rows.lengths is None else rows.lengths
-            text = tf.strings.join([text, f" (packed by {chain.text})"])
+            text = tf.strings.join([text, f" (packed by {brief(chain.text)})"])
             return [rows.data, lengths, rows.status(), bad, text]
 
         return decode
@@ -268,4 +270,6 @@ class OneOf:
 
     def encode_rows(self, data: Any, size: Any) -> Rows:
         """SpecError: which chain is the smallest is not looked for in a graph."""
-        raise SpecError(f"one_of cannot encode in a graph: give an output one of {self.text}")
+        raise SpecError(
+            f"one_of cannot encode in a graph: give an output one of {brief(self.text)}"
+        )

@@ -7,7 +7,10 @@ from .compressors.deflate import Deflate
 from .compressors.seal import Seal
 from .compressors.zlib import Zlib
 from .compressors.zstd import Zstd
+from .containers.csv import Csv
+from .containers.mat import Mat
 from .containers.npy import Npy
+from .containers.npz import Npz
 from .containers.pkl import Pkl
 from .containers.png import Png
 from .containers.raw import Raw
@@ -39,8 +42,11 @@ CODECS: dict[str, type[AnyCodec]] = {
         Png,
         Sparse,
         Npy,
+        Npz,
+        Csv,
         Safetensors,
         Pkl,
+        Mat,
         Zlib,
         Deflate,
         Zstd,

@@ -9,8 +9,6 @@ from isal import isal_zlib
 
 from ..errors import DecodeError, SpecError
 
-#: One byte of deflate makes at most 1032 (a match of 258 bytes in 2 bits).
-EXPANSION = 1032
 #: The first two bytes of a stream: deflate, a window of 256 bytes to 32 KiB, no preset dictionary,
 #: one of four levels, and what makes them a multiple of 31.
 HEADERS = tuple(

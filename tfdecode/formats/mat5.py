@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,28 +33,53 @@ _HEAD = 4096
 
 def contents(data: bytes) -> Contents:
     """List the matrices; of a deflated one only 4 KiB are inflated before it is read."""
+    entries: list[Entry] = []
+    others: dict[str, str] = {}
+    for element in _elements(data):
+        head = _head(element)
+        found = _entry(head, element)
+        if isinstance(found, Entry):
+            entries.append(found)
+        elif head.name:  # MATLAB stores the workspace of functions under no name
+            others[head.name] = found
+    return Contents(entries, others)
+
+
+def named(data: bytes, name: str, most: int) -> Entry:
+    """The one matrix of that name among ``most`` elements, of which others may be damaged inside.
+
+    What else there is, is not looked at beyond its name.
+    """
+    found = []
+    for index, element in enumerate(_elements(data)):
+        if index == most:
+            raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
+        with suppress(FileError):
+            head = _head(element)
+            if head.name == name:
+                found.append((head, element))
+    if len(found) != 1:
+        times = f"{len(found)} variables" if found else "no variable"
+        raise FileError(f"holds {times} named {shown(name)}")
+    entry = _entry(*found[0])
+    if isinstance(entry, str):
+        raise FileError(f"holds {shown(name)} as {entry}")
+    return entry
+
+
+def _elements(data: bytes) -> Iterator[_Element]:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None:
         raise FileError("is no .mat file: bytes 126 and 127 are not the letters IM")
-    entries: list[Entry] = []
-    others: dict[str, str] = {}
     position = 128
     while position < len(data):
         kind, length = _words(data, position, order)
         end = position + 8 + length
         if length == 0 or end > len(data) or kind not in (_MATRIX, _COMPRESSED):
             raise FileError(f"is a damaged .mat: no whole matrix at byte {position}")
-        element = _Element(
-            memoryview(data)[position + (8 if kind == _COMPRESSED else 0) : end],
-            kind == _COMPRESSED,
-        )
-        name, found = _matrix(element, order)
-        if isinstance(found, Entry):
-            entries.append(found)
-        elif name:  # MATLAB stores the workspace of functions under no name
-            others[name] = found
+        start = position + (8 if kind == _COMPRESSED else 0)
+        yield _Element(memoryview(data)[start:end], kind == _COMPRESSED, order)
         position = end
-    return Contents(entries, others)
 
 
 class _Element(NamedTuple):
@@ -60,6 +87,7 @@ class _Element(NamedTuple):
 
     raw: memoryview
     deflated: bool
+    order: str
 
     def first(self, count: int) -> bytes | memoryview:
         """The first ``count`` bytes once inflated, or all if it has fewer."""
@@ -100,12 +128,24 @@ def _words(data: bytes | memoryview, position: int, order: str) -> tuple[int, in
     return first, second
 
 
-def _matrix(element: _Element, order: str) -> tuple[str, Entry | str]:
-    """The name of a matrix, and its entry or what it is instead."""
+class _Head(NamedTuple):
+    """What a matrix says in front of its numbers; ``length`` is that of the element."""
+
+    name: str
+    length: int
+    matlab_class: int
+    logical: int
+    complex: int
+    dims: tuple[int, ...]
+    end: int
+
+
+def _head(element: _Element) -> _Head:
+    order = element.order
     head = element.first(_HEAD)
     kind, length = _words(head, 0, order)
     flags = _tag(head, 8, order)
-    if kind != _MATRIX or flags.length != 8 or flags.end > len(head):
+    if kind != _MATRIX or flags.kind != 6 or flags.length != 8 or flags.end > len(head):
         raise FileError("is a damaged .mat: a matrix without its flags")
     (word,) = struct.unpack_from(f"{order}I", head, flags.start)
     matlab_class, logical, complex_ = word & 0xFF, word >> 9 & 1, word >> 11 & 1
@@ -120,27 +160,33 @@ def _matrix(element: _Element, order: str) -> tuple[str, Entry | str]:
     if tag.kind not in (1, 16) or tag.end > len(head):
         raise FileError("is a damaged .mat: a matrix without its name")
     name = _name(bytes(head[tag.start : tag.start + tag.length]), tag.kind)
-    if matlab_class not in _CLASSES:
-        if matlab_class not in _OTHERS:
-            return name, f"of unknown class {matlab_class}"
-        return name, ADVICE[_OTHERS[matlab_class]]
+    return _Head(name, length, matlab_class, logical, complex_, dims, tag.end)
+
+
+def _entry(head: _Head, element: _Element) -> Entry | str:
+    """The entry of a matrix, or what it is instead."""
+    name, length, order = head.name, head.length, element.order
+    if head.matlab_class not in _CLASSES:
+        if head.matlab_class not in _OTHERS:
+            return f"of unknown class {head.matlab_class}"
+        return ADVICE[_OTHERS[head.matlab_class]]
     if not name:
-        return name, "workspace of functions"
-    dtype = np.dtype(_CLASSES[matlab_class])
-    if complex_ and (logical or dtype.kind != "f"):
-        return name, "complex integers; save it as double"
-    code = f"c{2 * dtype.itemsize}" if complex_ else "?" if logical else dtype.str
+        return "workspace of functions"
+    dtype = np.dtype(_CLASSES[head.matlab_class])
+    if head.complex and (head.logical or dtype.kind != "f"):
+        return "complex integers; save it as double"
+    code = f"c{2 * dtype.itemsize}" if head.complex else "?" if head.logical else dtype.str
     result = np.dtype(code)
-    numeric = _Numeric(name, order, dtype, 1 + complex_, math.prod(dims), tag.end)
-    shape = checked_shape(dims, result.itemsize)
-    numeric.storage(head, numeric.start)
+    numeric = _Numeric(name, order, dtype, 1 + head.complex, math.prod(head.dims), head.end)
+    shape = checked_shape(head.dims, result.itemsize)
+    numeric.storage(element.first(_HEAD), numeric.start)
     # Each part is as wide as the class at most, so that inflating stays near the decoded size.
-    most = tag.end - 8 + numeric.parts * (16 + numeric.elements * dtype.itemsize)
+    most = head.end - 8 + numeric.parts * (16 + numeric.elements * dtype.itemsize)
     if length > most:
         raise FileError(
             f"matrix {shown(name)} claims {length} bytes where its dimensions need at most {most}"
         )
-    return name, Entry(name, result, shape, partial(numeric.read, element, length, shape, result))
+    return Entry(name, result, shape, partial(numeric.read, element, length, shape, result))
 
 
 def _name(raw: bytes, kind: int) -> str:

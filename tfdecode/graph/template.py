@@ -71,7 +71,8 @@ class Templates:
 
         def usual() -> Any:
             good = tf.ones(tf.shape(payloads), tf.bool)
-            return [self.alike(payloads, len(self.known[0].head), dtype), good, False]
+            first = self.known[0]
+            return [self.alike(payloads, len(first.head), dtype), good, first.fortran]
 
         def general(payloads: Any) -> Any:
             place = self.match(payloads)
@@ -99,6 +100,8 @@ class Templates:
     def all_usual(self, payloads: Any) -> Any:
         """Whether every row is as the first template."""
         head, tail = self.known[0].head, self.known[0].tail
+        if self.known[0].big_endian:  # of which `alike` is not
+            return tf.constant(False)
         length = tf.strings.length(payloads)
         fits = tf.equal(length, len(head) + self.nbytes + len(tail))
         fits &= tf.equal(tf.strings.substr(payloads, 0, len(head)), head)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...choose.as_is import spec_of_array
+from ...codecs.chain import brief
 from ...errors import FileError
-from ...files import listing
+from ...files import opened
 from ...formats.contents import Contents, Entry
 from ..each import Facts
 from ..failure import one_line
@@ -17,6 +20,8 @@ from .values import spoken, values
 
 #: Arrays whose values are read, and rows that people are shown: JSON lists all arrays.
 READ, SHOWN = 1000, 100
+#: Arrays for which a chain that reads the file itself is looked for: each takes the whole file.
+PROVEN = 8
 
 
 def facts(path: Path, key: str | None, max_bytes: int) -> Facts:
@@ -24,12 +29,13 @@ def facts(path: Path, key: str | None, max_bytes: int) -> Facts:
 
     Values are read, in the order of the file, while they have no more than ``max_bytes`` in all.
     """
-    contents = listing(path)
+    found, data, contents = opened(path)
     entries = [entry for entry in contents.entries if key is None or entry.key == key]
     if not entries and key is not None:
         missing(path, contents, key)
     room = max_bytes
     told, broken = [], []
+    named = Counter(entry.key for entry in contents.entries)
     for index, entry in enumerate(entries):
         row = form(entry)
         if entry.nbytes <= room and index < READ:
@@ -40,16 +46,27 @@ def facts(path: Path, key: str | None, max_bytes: int) -> Facts:
             except FileError as error:
                 row["error"] = one_line(str(error))
                 broken.append(f"{path}: {error}")
+            if index < PROVEN and "error" not in row and named[entry.key] == 1:
+                row |= as_it_is(found, data, array, entry.key)
         told.append(row)
     others = [{"key": k, "what": what} for k, what in contents.others.items()]
-    found = {
+    facts = {
         "file": str(path),
         "kind": "arrays",
         "file_bytes": path.stat().st_size,
         "arrays": told,
         "others": others if key is None else [],
     }
-    return {**found, "error": broken[0]} if broken else found
+    return {**facts, "error": broken[0]} if broken else facts
+
+
+def as_it_is(found: str, data: bytes, array: np.ndarray, key: str) -> Facts:
+    """The chain by which the file itself is the payload of an array in it, or why there is none."""
+    try:
+        spec = spec_of_array(found, data, array, key)
+    except FileError as error:
+        return {"as_is_refused": one_line(str(error))}
+    return {"as_is": spec.chain.text}
 
 
 def form(entry: Entry) -> Facts:
@@ -62,6 +79,8 @@ def form(entry: Entry) -> Facts:
         "bytes": entry.nbytes,
         "order": None,
         "values": None,
+        "as_is": None,
+        "as_is_refused": None,
     }
 
 
@@ -86,6 +105,7 @@ def show(found: Facts) -> None:
     rows = [cells(row) for row in arrays[:SHOWN]]
     if rows:
         table(COLUMNS, rows, right=("bytes",))
+    fields([as_is(row) for row in arrays[:PROVEN]])
     if len(arrays) > SHOWN:
         say(f"... and {len(arrays) - SHOWN:,} more arrays, which --json lists")
     if others:
@@ -93,6 +113,14 @@ def show(found: Facts) -> None:
         fields([(f"  {other['key'] or '-'}", other["what"]) for other in others[:SHOWN]])
     if len(others) > SHOWN:
         say(f"  ... and {len(others) - SHOWN:,} more, which --json lists")
+
+
+def as_is(row: Facts) -> tuple[str, str]:
+    """Whether a graph reads the file itself, and by which chain."""
+    name = f"as it is, {row['key']}" if row["key"] else "as it is"
+    if row["as_is"]:
+        return name, f"{brief(row['as_is'])} reads this file: pack --as-is"
+    return name, f"no: it {row['as_is_refused']}" if row["as_is_refused"] else ""
 
 
 COLUMNS = ("key", "dtype", "shape", "bytes", "order", "range", "values")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...codecs.chain import Chain, to_text
+from ...codecs.chain import Chain, brief, to_text
 from ...codecs.one_of import OneOf
 from ...codecs.png_image import SIGNATURE
 from ...errors import DecodeError, FileError, SpecError
@@ -119,7 +119,7 @@ def failing(chain: Chain, lengths: Sequence[int | None]) -> str | None:
     if whole is None or not form.least <= whole <= form.most:
         return None
     undone = sum(length is not None for length in lengths) - 1
-    return to_text(chain.codecs[-1 - undone])
+    return brief(to_text(chain.codecs[-1 - undone]))
 
 
 def show(found: Facts) -> None:
@@ -134,7 +134,7 @@ def show(found: Facts) -> None:
     fields(
         [
             ("  spec", f"from {found['spec_from']}"),
-            ("  packed by", found.get("packed_by", "")),
+            ("  packed by", brief(found.get("packed_by", ""))),
             *((name, text) for name, text in said.items() if name in keep),
             ("  decodes", verdict(found)),
             ("  values", found_values(found)),
@@ -149,7 +149,7 @@ def show(found: Facts) -> None:
     ]
     rows = [
         [
-            f"  {step['codec']}",
+            f"  {brief(step['codec'])}",
             specs.result(step),
             "?" if step["length"] is None else f"{step['length']:,}",
             specs.span(step["bytes"]),

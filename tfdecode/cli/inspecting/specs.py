@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...codecs.chain import Chain, to_text
+from ...codecs.chain import Chain, brief, to_text
 from ...codecs.form import ArrayForm, Form
 from ...schema import Schema, bytes_key
 from ...spec import ArraySpec
@@ -91,10 +91,15 @@ def show_spec(spec: Facts) -> None:
     fields(summary(spec))
     for one in [spec, *spec["one_of"]]:
         if one is not spec:
-            fields([("  or", one["codecs"]), ("  carries", carries(one))])
+            fields([("  or", brief(one["codecs"])), ("  carries", carries(one))])
         if len(one["steps"]) > 1:
             rows = [
-                [f"  {step['codec']}", result(step), span(step["bytes"]), step["domain"] or "all"]
+                [
+                    f"  {brief(step['codec'])}",
+                    result(step),
+                    span(step["bytes"]),
+                    step["domain"] or "all",
+                ]
                 for step in one["steps"]
             ]
             table(("  step", "makes", "bytes", "carries"), rows, right=("bytes",))
@@ -106,7 +111,7 @@ def summary(spec: Facts) -> list[tuple[str, str]]:
     memory = f"at most {normal:,} bytes" + (f", a hostile one {worst:,}" if worst > normal else "")
     sealed = "yes: damage and mix-ups are refused" if spec["sealed"] else "no: damage can pass"
     return [
-        ("  chain", spec["codecs"]),
+        ("  chain", brief(spec["codecs"])),
         ("  label", spec["label"]),
         ("  carries", carries(spec)),
         ("  payload", f"{span(spec['payload_bytes'])} bytes"),

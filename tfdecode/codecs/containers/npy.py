@@ -9,11 +9,12 @@ from ...dtypes import numpy_dtype
 from ...formats import npy
 from ...graph.template import Template
 from ..form import ArrayForm
-from ..native_file import NativeFile, layouts
+from ..native_file import layouts
+from ..sampled_file import SampledFile
 
 
 @dataclass(frozen=True)
-class Npy(NativeFile):
+class Npy(SampledFile):
     r"""An ``.npy`` of versions 1 to 3, in both orders and byte orders, by any NumPy.
 
     >>> import io, numpy as np, tfdecode

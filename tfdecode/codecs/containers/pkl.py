@@ -10,14 +10,15 @@ from ...formats import pkl
 from ...formats.array_pickle import Array, around, writers
 from ...graph.template import Template
 from ..form import ArrayForm
-from ..native_file import NativeFile, layouts
+from ..native_file import layouts
+from ..sampled_file import SampledFile
 
 # Texts of the pickle itself: a pickler may refer back to a key that is the same object.
 TAKEN = ("numpy", "ndarray", "dtype", "C", "F", "<", ">", "|")
 
 
 @dataclass(frozen=True)
-class Pkl(NativeFile):
+class Pkl(SampledFile):
     """What ``pickle.dump`` wrote, by NumPy 1 and 2, in protocols 3 to 5, or 2 by Python 2.
 
     Nothing of it is run, on neither side: what is not, byte for byte, the pickle of an array of
@@ -40,15 +41,19 @@ class Pkl(NativeFile):
     key: str | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.key is None:
             return
         if not isinstance(self.key, str) or not 0 < len(self.key) <= 128:
             raise SpecError(f"codec pkl: key is {self.key!r}, needs a text of 1 to 128 characters")
-        if self.key in TAKEN or any("\ud800" <= char <= "\udfff" for char in self.key):
+        taken = self.key in TAKEN and not self.head
+        if taken or any("\ud800" <= char <= "\udfff" for char in self.key):
             raise SpecError(f"codec pkl: the key {self.key!r} cannot be; save under another one")
 
     def templates(self, form: ArrayForm) -> list[Template]:
-        known = []
+        known: list[Template] = []
+        if self.key in TAKEN:  # only a sample says how it is written
+            return known
         for fortran, big_endian in layouts(form):
             order = "|" if numpy_dtype(form.dtype).itemsize == 1 else ">" if big_endian else "<"
             dtype = numpy_dtype(form.dtype)

@@ -11,7 +11,8 @@ from ...errors import SpecError
 from ...formats import safetensors
 from ...graph.template import Template
 from ..form import ArrayForm
-from ..native_file import NativeFile
+from ..native_file import templates_of
+from ..sampled_file import SampledFile
 
 DTYPES = {
     "bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64", "uint8": "U8",
@@ -21,7 +22,7 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class Safetensors(NativeFile):
+class Safetensors(SampledFile):
     r"""What ``save`` and ``save_file`` of safetensors wrote for NumPy, PyTorch, TensorFlow or JAX.
 
     Parameters
@@ -43,6 +44,7 @@ class Safetensors(NativeFile):
     key: str
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.key, str) or not 0 < len(self.key) <= 256:
             raise SpecError(
                 f"codec safetensors: key is {self.key!r}, needs a text of 1 to 256 characters"
@@ -51,7 +53,7 @@ class Safetensors(NativeFile):
             raise SpecError(f"codec safetensors: no tensor can be named {self.key!r}")
 
     def begins(self, form: ArrayForm) -> tuple[bytes, ...]:
-        return tuple(sorted({template.head[:10] for template in self.templates(form)}))
+        return tuple(sorted({template.head[:10] for template in templates_of(self, form).known}))
 
     def templates(self, form: ArrayForm) -> list[Template]:
         known = []

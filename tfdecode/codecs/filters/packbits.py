@@ -11,7 +11,7 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import map_rows
+from ...graph.each import LARGE, map_rows
 from ...graph.rows import Rows, Status
 from ..base import Filter
 from ..containers.raw import checked_bool
@@ -20,8 +20,6 @@ from .onehot import SAME_BITS
 
 #: Elements that fill whole bytes, whatever their number of bits.
 GROUP = 8
-#: Elements from which on rows are unpacked one at a time on all cores.
-LARGE = 2**15
 
 
 @dataclass(frozen=True)
