@@ -231,8 +231,8 @@ class ArraySpec:
         rows are what they would be without their bad neighbours. With a ``None`` dimension, rows
         shorter than the longest are zeros behind their end.
 
-        A batch of more than ``max_rows`` still fails, and so does a corrupt deflate stream of
-        ``zlib`` or ``png`` in a chain that was not sealed.
+        A batch of more than ``max_rows`` still fails, and so does a corrupt stream of
+        ``zlib``, ``deflate``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain that was not sealed.
         """
         with tf.device("/cpu:0"):
             payloads, scalar = batch(payloads, name)

@@ -255,6 +255,8 @@ def test_a_sampled_chain_among_others(model: Any) -> None:
     spec = tfd.ArraySpec((2, 3), "float32", "zlib")
     rows = [UNKNOWN[1].data, npy(POSE), pickle.dumps({"pose": POSE})]
     assert_same(model.tensor["several"](tf.constant(rows)), np.stack([POSE] * 3))
+    # Nothing at all for the chain of the sample, and for a big-endian one, which is its first.
+    assert_same(model.tensor["several"](tf.constant(rows[1:])), np.stack([POSE] * 2))
     refused = pickle.dumps({"id": 4, "pose": POSE})
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
         model.tensor["several"](tf.constant([refused, spec.encode(POSE)]))
@@ -262,6 +264,19 @@ def test_a_sampled_chain_among_others(model: Any) -> None:
 
 
 # -- whether a file is a payload as it is ---------------------------------------------------------
+
+
+def test_a_batch_without_a_row_of_a_big_endian_sample(tmp_path: Path) -> None:
+    path = tmp_path / "pose.pkl"
+    path.write_bytes(pickle.dumps({"id": 5, "x": POSE.astype(">f4")}))
+    (sample,) = tfd.infer(path, key="x", as_is=True).codecs
+    spec = tfd.ArraySpec((2, 3), "float32", tfd.one_of([sample], "npy", "raw"))
+    decode = tf.function(lambda rows: spec.decode_checked(rows), autograph=False)
+    rows = [npy(POSE), POSE.tobytes(), path.read_bytes()]
+    for some in (rows, rows[:2], rows[2:], []):
+        decoded, status = decode(tf.constant(some, tf.string))
+        assert status.numpy().tolist() == [0] * len(some)
+        assert_same(decoded, np.stack([POSE] * len(some)) if some else np.zeros((0, 2, 3), "f4"))
 
 
 def test_only_native_containers_take_a_file_as_it_is(specs: Any) -> None:
@@ -348,6 +363,8 @@ def test_arrays_and_shapes_do_not_go_with_it(tmp_path: Path) -> None:
         tfd.infer(POSE, as_is=True)
     with pytest.raises(tfd.SpecError, match="max_shape with as_is"):
         tfd.infer(tmp_path, as_is=True, max_shape=(3, 3))
+    with pytest.raises(tfd.SpecError, match="of chains, which as_is does not choose"):
+        tfd.infer(tmp_path, as_is=True, prefer="smallest")
 
 
 # -- head and tail in a spec ----------------------------------------------------------------------
@@ -370,7 +387,7 @@ HEAD = base64.b64encode(npy(POSE)[:128]).decode()
         ({"head": "AAAA"}, (2, 3), "not around the numbers of an .npy"),
         ({"head": HEAD}, (3, 2), r"it holds float32 \[2, 3\], the array is float32 \[3, 2\]"),
         ({"head": HEAD, "tail": "YQ=="}, (2, 3), "not around the numbers of an .npy"),
-        ({"head": HEAD}, (LARGEST,), "can be given for at most 268435456"),
+        ({"head": HEAD}, (LARGEST,), "can be given for at most 67108864"),
     ],
     ids=lambda value: str(value)[:30],
 )

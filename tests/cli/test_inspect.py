@@ -87,13 +87,15 @@ def test_the_chain_that_reads_the_file_itself_is_named(capsys) -> None:
     np.save("other.npy", POSE)
     [found] = facts(capsys, "depth.npy")
     assert (found["arrays"][0]["as_is"], found["arrays"][0]["as_is_refused"]) == ("npy", None)
-    assert lines(capsys, "depth.npy")[-1] == "as it is  npy reads this file: pack --as-is"
+    assert lines(capsys, "depth.npy")[-1] == "as it is  npy reads this file: pack FILE --as-is"
     Path("known.pkl").write_bytes(pickle.dumps({"pose": POSE}))
-    assert lines(capsys, "known.pkl")[-1].endswith(" pkl:pose reads this file: pack --as-is")
+    assert lines(capsys, "known.pkl")[-1].endswith(
+        " pkl:pose reads this file: pack FILE#pose --as-is"
+    )
     [found] = facts(capsys, "pose.pkl")  # which holds more than the array
     chain = found["arrays"][0]["as_is"]
     assert tfd.ArraySpec((2, 3, 4), "float32", chain).decode(Path("pose.pkl").read_bytes()).any()
-    said = "as it is, pose  pkl:pose,head=...,tail=... reads this file: pack --as-is"
+    said = "as it is, pose  pkl:pose,head=...,tail=... reads this file: pack FILE#pose --as-is"
     assert lines(capsys, "pose.pkl")[3] == said
 
 

@@ -276,7 +276,9 @@ def test_an_input_is_never_overwritten(out: str, capsys) -> None:
 def test_a_failed_write_leaves_nothing(folder: Path, capsys) -> None:
     before = set(folder.iterdir())
     plot("map.npy", "--plot", "no/such/x.png", status=1)
-    assert capsys.readouterr().err.startswith("tfdecode inspect: no/such/x.png: No such file")
+    assert capsys.readouterr().err.startswith(
+        "tfdecode inspect: no/such: the folder does not exist"
+    )
     assert set(folder.iterdir()) == before
 
 

@@ -183,6 +183,17 @@ def test_rows_of_any_number(model: Any) -> None:
         SPECS["rows"].decode(more)
 
 
+def test_no_number_is_dropped_with_lines_that_are_too_many(model: Any) -> None:
+    hidden = b"1,2,3\n" + b"\n" * 69 + b"# x\n4,5,6\n"
+    empty = hidden.replace(b"# x\n4,5,6\n", b"\n\n\n")
+    status = model.checked["rows"](tf.constant([hidden, empty]))[1]
+    assert status.numpy().tolist() == [5, 0]
+    with pytest.raises(tfd.DecodeError, match="more than 70 lines"):
+        SPECS["rows"].decode(hidden)
+    assert SPECS["rows"].decode(empty).tolist() == [[1, 2, 3]]
+    assert agree(model, "matrix", [b"1,2,3\n" * 4 + b"#\n" * 65 + b"7,8,9\n"]) == 0
+
+
 @pytest.mark.parametrize("name", ["nothing", "narrow"])
 def test_no_numbers_are_no_lines(model: Any, name: str) -> None:
     array = np.zeros(SPECS[name].shape, "f4")

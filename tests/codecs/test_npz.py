@@ -17,7 +17,8 @@ import tensorflow as tf
 import tfdecode as tfd
 from tests.common import any_bits, assert_same
 from tests.saved_models import Decoders, save
-from tfdecode.codecs.zip_member import MAX_MEMBERS, find
+from tfdecode.codecs.containers.npz import archive
+from tfdecode.codecs.zip_member import MAX_MEMBERS, STORED, find
 from tfdecode.formats import npz
 
 FILES = Path(__file__).parents[1] / "fixtures" / "files"
@@ -365,6 +366,22 @@ def test_a_crc_is_compared_by_numpy_and_where_deflated_by_the_graph(model: Any) 
         with pytest.raises(tfd.DecodeError, match="CRC or size is wrong"):
             spec.decode(payload)
         assert status_of(model, payload) == (None if compressed else 0)
+
+
+def test_a_member_as_long_as_one_of_another_writer_is_not_read_beyond_its_end() -> None:
+    """The head of today's NumPy in a member of the length that an older head would make."""
+    spec = tfd.ArraySpec((64,), "uint8", "npz:pose")
+    head = npy(np.zeros(64, "u1"))[:128]
+    short = archive(b"pose.npy", (head + bytes(range(64)))[:144], b"", STORED, 0)
+    for member in (head + bytes(16), head + bytes(range(64))):
+        payload = archive(b"pose.npy", member, member, STORED, zlib.crc32(member))
+        code = int(spec.decode_checked([payload])[1][0])
+        assert (code == 0) == (len(member) == 192)
+        try:
+            assert spec.decode(payload).tolist() == list(range(64)) and code == 0
+        except tfd.DecodeError:
+            assert code
+    assert int(spec.decode_checked([short])[1][0])
 
 
 def test_bool_bytes_other_than_0_and_1_are_refused(model: Any) -> None:

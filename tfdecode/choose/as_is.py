@@ -10,7 +10,7 @@ import numpy as np
 from ..codecs.chain import Chain
 from ..codecs.one_of import OneOf
 from ..codecs.registry import CODECS
-from ..codecs.sampled_file import MOST, SampledFile, encoded
+from ..codecs.sampled_file import MOST, SampledFile, encoded, place_of
 from ..dtypes import dtype_name, little_endian
 from ..errors import DecodeError, FileError, SpecError
 from ..files import opened
@@ -26,6 +26,8 @@ SEPARATORS, HEADERS = (",", ";", "\t", " "), (0, 1)
 ADVICE = {
     "pkl": "a pickle of protocol 0, 1 or 2 by Python 3 holds numbers as text; save it by "
     "pickle.dump(array, file, protocol=4)",
+    "csv": "no graph reads quotes, a byte order mark or cells of more than 31 characters; save it "
+    "by numpy.savetxt(path, array, '%.17g', ',')",
     "hdf5": "no graph reads HDF5, which .mat of version 7.3 is too; save it by numpy.save, or in "
     "MATLAB with -v7",
 }
@@ -76,7 +78,7 @@ def spec_of_array(
             reasons.append(str(error))
     if found in CODECS and issubclass(CODECS[found], SampledFile):
         return sampled(found, data, array, name, label)
-    reason = (reasons or [ADVICE.get(found, "no container is for its format")])[0]
+    reason = ADVICE.get(found) or (reasons or ["no container is for its format"])[0]
     raise FileError(f"is not read in a graph: {reason}")
 
 
@@ -117,15 +119,6 @@ def sampled(found: str, data: bytes, array: Array, name: str, label: str) -> Arr
     raise FileError(f"is not read in a graph: {reason}")
 
 
-def place_of(array: Array, data: bytes) -> int | None:
-    """Where the numbers of ``array``, in one piece, begin in ``data`` if it is a view of that."""
-    if not array.nbytes:
-        return len(data)
-    base = np.frombuffer(data, np.uint8)
-    start: int = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    return start if 0 <= start <= len(data) - array.nbytes else None
-
-
 def untouched(spec: ArraySpec, data: bytes) -> np.ndarray | None:
     """What ``data``, all of a file, is under ``spec`` as it is; None where it is no payload.
 
@@ -149,9 +142,9 @@ def is_native(chain: Chain) -> bool:
     return chain.codecs[-1].name in NATIVE
 
 
-def has_native(spec: ArraySpec) -> bool:
-    """Whether some payloads of ``spec`` are files of other programs."""
-    return any(map(is_native, spec.chains))
+def reads_as_is(spec: ArraySpec, found: str) -> bool:
+    """Whether some payloads of ``spec`` are files of that format."""
+    return any(is_native(chain) and chain.codecs[-1].name == found for chain in spec.chains)
 
 
 def same(one: Array, other: Array) -> bool:

@@ -83,6 +83,8 @@ def infer(
     label : of the spec
     total : whether every array of this dtype and shape has to be carried: by a second chain under
         ``one_of``, where the best one has a domain
+    as_is : of a file: the spec under which all of its bytes are the payload, untouched; only
+        ``key`` and ``label`` go with it
 
     Raises SpecError for arrays that one spec cannot be of, FileError for a file.
 
@@ -103,6 +105,11 @@ def infer(
             raise SpecError("as_is is of files, and no pathlib.Path was given")
         if max_shape is not None:
             raise SpecError("max_shape with as_is: a file is known by its whole shape")
+        if (prefer, min_tensorflow, portable, bandwidth) != ("balanced", "2.12", False, None):
+            raise SpecError(
+                "prefer, min_tensorflow, portable and bandwidth are of chains, which as_is does "
+                "not choose"
+            )
         return spec_of_file(arrays, key, label=label)[0]
     candidates = rank(
         arrays,
@@ -152,7 +159,8 @@ def rank(
         for suffix in suffixes(body, ("zlib", "zstd")[: 1 + zstd])
         if (candidate := tried(body + suffix, parts, {}))
     ]
-    rough.sort(key=lambda candidate: candidate.cost(wire))
+    balanced = prefer == "balanced" and bandwidth is None
+    rough = by_cost(rough, wire, balanced=balanced)
     bodies = dict.fromkeys(body_of(candidate) for candidate in rough)
     totals = dict.fromkeys(body_of(candidate) for candidate in rough if not candidate.domain)
     chosen = dict.fromkeys(["raw", *list(bodies)[:BEST], *list(totals)[:2]])
@@ -172,11 +180,7 @@ def rank(
             for suffix in suffixes(body, PACKED[prefer][: 1 + zstd])
             if (candidate := tried(body + suffix, samples, fields))
         ]
-    whole.sort(key=lambda candidate: candidate.cost(wire))
-    if prefer == "balanced" and bandwidth is None:
-        plain = next((one for one in whole if one.chain == "raw|zlib|seal"), None)
-        whole.sort(key=lambda one: plain is None or not better(one, plain))
-    return whole
+    return by_cost(whole, wire, balanced=balanced)
 
 
 def suffixes(body: str, packed: Sequence[str]) -> list[str]:
@@ -184,6 +188,15 @@ def suffixes(body: str, packed: Sequence[str]) -> list[str]:
     if "png" in names(body):
         return ["|seal"]
     return ["", *("|" + one for one in packed)]
+
+
+def by_cost(candidates: list[Candidate], wire: float, *, balanced: bool) -> list[Candidate]:
+    """The cheapest first; ``balanced`` puts those before all others that beat zlib both ways."""
+    candidates = sorted(candidates, key=lambda candidate: candidate.cost(wire))
+    plain = next((one for one in candidates if one.chain == "raw|zlib|seal"), None)
+    if not balanced or plain is None:
+        return candidates
+    return sorted(candidates, key=lambda one: not better(one, plain))
 
 
 def better(one: Candidate, plain: Candidate) -> bool:

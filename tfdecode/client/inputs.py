@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..choose.as_is import has_native, same, untouched
+from ..choose.as_is import reads_as_is, same, untouched
 from ..codecs.chain import brief
 from ..errors import EncodeError, FileError, TfdecodeError
 from ..extras import tensorflow as tf
-from ..files import load
-from ..formats.contents import MAX_BYTES
+from ..files import load, opened
+from ..formats.contents import MAX_BYTES, shown
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from .exact import exact_astype
@@ -120,13 +120,14 @@ def row_of(given: Input, value: Any) -> Any:
 
 def packed(spec: ArraySpec, file: ArrayFile) -> bytes:
     """All bytes of a file where the spec takes it as it is; else its array, packed."""
-    read = None
-    if has_native(spec):
-        data = file_bytes(ArrayFile(file.path))
-        read = untouched(spec, data)
-        if read is not None and file.key is None:
-            return data
-    array = load(file.path, file.key)
+    found, data, contents = opened(file.path)
+    read = untouched(spec, data) if reads_as_is(spec, found) else None
+    if read is not None and file.key is None:
+        return data
+    try:
+        array = contents.read(file.key)
+    except FileError as error:
+        raise FileError(f"{shown(str(file.path), 200)}: {error}") from None
     try:
         array = exact_astype(array, spec.dtype)
         # A key may choose another array of the file than the spec reads.

@@ -55,7 +55,7 @@ class Chain:
             form = codec.resolve(forms[-1])
             if isinstance(form, BytesForm) and form.most > MAX_NBYTES:
                 raise SpecError(
-                    f"chain {self.text!r} makes {form.most} bytes of {self.form}, "
+                    f"chain {brief(self.text)!r} makes {form.most} bytes of {self.form}, "
                     f"at most {MAX_NBYTES} fit a string tensor"
                 )
             forms.append(form)
@@ -180,11 +180,10 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
         parsed.insert(place, Raw())
         kinds.insert(place, "container")
     if kinds.count("container") != 1 or kinds != sorted(kinds, key=KINDS.index):
-        raise SpecError(
-            f"chain {chain_text(parsed)!r} is not any filters, one container, any compressors"
-        )
+        text = brief(chain_text(parsed))
+        raise SpecError(f"chain {text!r} is not any filters, one container, any compressors")
     if any(isinstance(codec, Seal) for codec in parsed[:-1]):
-        raise SpecError(f"chain {chain_text(parsed)!r} has a seal that is not its last step")
+        raise SpecError(f"chain {brief(chain_text(parsed))!r} has a seal that is not its last step")
     return tuple(parsed)
 
 
@@ -311,5 +310,7 @@ def split_at(text: str, piece: re.Pattern[str], separator: str) -> Iterator[str]
         if end == len(text):
             return
         if text[end] != separator:
-            raise SpecError(f"chain text {text!r} has an open quote at character {end}")
+            raise SpecError(
+                f"chain text {brief(text)[:200]!r} has an open quote at character {end}"
+            )
         start = end + 1

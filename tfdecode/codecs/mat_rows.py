@@ -19,12 +19,11 @@ from ..graph.mat_file import (
     STORAGE,
     WIDTHS,
     MatVariable,
-    cut,
     element,
     int64,
     is_stream,
-    string_length,
 )
+from ..graph.pieces import cut, string_length
 from ..graph.switch import switch
 from ..graph.template import Templates
 from .containers.raw import READ_AS
@@ -230,7 +229,9 @@ class General:
 
         def inflated() -> Any:
             at = tf.fill(tf.shape(length), 136)
-            return inflate_bounded(tf.strings.substr(payloads, at, length - at), variable.longest)
+            return inflate_bounded(
+                tf.strings.substr(payloads, at, length - at), "ZLIB", variable.longest
+            )
 
         elements = tf.cond(packed, inflated, lambda: payloads)
         base = tf.fill(tf.shape(length), tf.where(packed, 0, 128))
@@ -281,9 +282,9 @@ class General:
             most = self.variable.longest
             some = tf.cond(
                 tf.reduce_all(packed),
-                lambda: inflate_bounded(streams, most),
+                lambda: inflate_bounded(streams, "ZLIB", most),
                 lambda: tf.where(
-                    packed, inflate_bounded(tf.where(packed, streams, ""), most), payloads
+                    packed, inflate_bounded(tf.where(packed, streams, ""), "ZLIB", most), payloads
                 ),
             )
             return some, tf.where(packed, tf.zeros_like(at), at)

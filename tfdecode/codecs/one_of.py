@@ -46,7 +46,7 @@ class OneOf:
         texts = [chain.text for chain in self.chains]
         for text in texts:
             if texts.count(text) > 1:
-                raise SpecError(f"one_of has the chain {text!r} twice")
+                raise SpecError(f"one_of has the chain {brief(text)!r} twice")
 
     @property
     def form(self) -> ArrayForm:
@@ -203,12 +203,12 @@ class OneOf:
         """
         found = tf.zeros_like(fits)
         for index in set(self.magics.values()):
-            seal = self.chains[index].codecs[-1]
+            seal, most = self.chains[index].codecs[-1], self.chains[index].payload.most
             if isinstance(seal, Seal):
                 asked = fits & tf.equal(begun, index)
 
-                def matches(seal: Seal = seal) -> Any:
-                    return seal.opened(payloads)[1]
+                def matches(seal: Seal = seal, most: int = most) -> Any:
+                    return seal.opened(payloads, most)[1]
 
                 found |= asked & tf.cond(tf.reduce_any(asked), matches, lambda a=asked: a)
         return found

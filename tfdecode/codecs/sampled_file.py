@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_name, little_endian, numpy_dtype
+from ..dtypes import dtype_name
 from ..errors import FileError, SpecError
-from ..formats.contents import view
 from ..graph.template import Template
 from .form import ArrayForm
-from .native_file import NativeFile, layouts, templates_of
+from .native_file import NativeFile, templates_of
 
 #: Most bytes around the numbers: they stand in every copy of the spec and in the graph.
 MOST = 2**14
 #: Most bytes of the numbers: a spec may come from a stranger, and its proof takes a file as long.
-LARGEST = 2**28
+LARGEST = 2**26
 #: Bytes that a file is known by among those of other chains.
 BEGINNING = 16
 
@@ -72,10 +71,10 @@ class SampledFile(NativeFile):
         return differs + super().advice(data)
 
     def of_sample(self, form: ArrayForm) -> Template:
-        """The template of the sample, proven by the format's reader on numbers of any bits.
+        """The template of the sample, proven by the format's reader on numbers that are 0.
 
-        SpecError where the reader does not take the numbers, all and only them, from between head
-        and tail.
+        SpecError where what it reads is not, all of it and in one piece, what is between head and
+        tail.
         """
         if form.max_nbytes > LARGEST:
             raise SpecError(
@@ -83,23 +82,31 @@ class SampledFile(NativeFile):
                 f"given for at most {LARGEST}"
             )
         head, tail = base64.b64decode(self.head), base64.b64decode(self.tail)
-        numbers = np.random.default_rng(0).bytes(form.max_nbytes)
-        if form.dtype == "bool":
-            numbers = bytes(np.frombuffer(numbers, np.uint8) & 1)
+        data = b"".join([head, bytes(form.max_nbytes), tail])
         wrong = f"codec {self.name}: head and tail are not around the numbers of {self.file}"
         try:
-            found = self.read(head + numbers + tail)
+            found = self.read(data)
             got = f"{dtype_name(found.dtype)} {list(found.shape)}"
         except FileError as error:
             raise SpecError(f"{wrong}: it {error}") from None
         if got != str(form):
             raise SpecError(f"{wrong}: it holds {got}, the array is {form}")
-        for fortran, big_endian in layouts(form):
-            dtype = numpy_dtype(form.dtype).newbyteorder(">" if big_endian else "<")
-            laid = view(numbers, dtype, form.max_shape, "F" if fortran else "C")
-            if little_endian(laid).tobytes() == little_endian(found).tobytes():
-                return Template(head, tail, fortran, big_endian)
-        raise SpecError(f"{wrong}: they are in another order; save np.ascontiguousarray of it")
+        if found.size and place_of(found, data) != len(head):
+            raise SpecError(f"{wrong}: its array is in another place")
+        if not (found.flags.c_contiguous or found.flags.f_contiguous):
+            raise SpecError(f"{wrong}: they are in another order; save np.ascontiguousarray of it")
+        swaps = form.dtype != "bfloat16"  # whose order numpy does not know
+        big_endian = swaps and found.dtype != found.dtype.newbyteorder("<")
+        return Template(head, tail, not found.flags.c_contiguous, big_endian)
+
+
+def place_of(array: np.ndarray, data: bytes) -> int | None:
+    """Where the numbers of ``array``, in one piece, begin in ``data`` if it is a view of that."""
+    if not array.nbytes:
+        return len(data)
+    base = np.frombuffer(data, np.uint8)
+    start: int = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    return start if 0 <= start <= len(data) - array.nbytes else None
 
 
 def decoded(name: str, side: str, text: object) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..extras import tensorflow as tf
+from ..graph.pieces import cut
 from ..graph.switch import switch
 
 #: Members of an archive: a walk through a directory of more is refused.
@@ -196,10 +197,3 @@ def find_rows(payloads: Any, name: bytes) -> tuple[Any, Member]:
 def is_named(strings: Any, at: Any, length: Any, name: bytes) -> Any:
     """Whether ``name`` is the text of ``length`` bytes at ``at``."""
     return tf.equal(length, len(name)) & tf.equal(cut(strings, at, len(name)), name)
-
-
-def cut(strings: Any, start: Any, size: Any) -> Any:
-    """Up to ``size`` bytes of each string from ``start`` on; none where it ends before that."""
-    length = tf.cast(tf.strings.length(strings), tf.int64)
-    size = tf.broadcast_to(tf.cast(size, tf.int64), tf.shape(start))
-    return tf.strings.substr(strings, tf.minimum(start, length), size)

@@ -56,7 +56,8 @@ def named(data: bytes, name: str, most: int) -> Entry:
             raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
         with suppress(FileError):
             head = _head(element)
-            if head.name == name:
+            # Opaque objects and what has more dimensions than numpy knows are no arrays.
+            if head.name == name and head.is_array:
                 found.append((head, element))
     if len(found) != 1:
         times = f"{len(found)} variables" if found else "no variable"
@@ -138,6 +139,11 @@ class _Head(NamedTuple):
     complex: int
     dims: tuple[int, ...]
     end: int
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it can be one: no opaque object, and no more dimensions than numpy has had."""
+        return self.matlab_class != 17 and len(self.dims) <= 32
 
 
 def _head(element: _Element) -> _Head:

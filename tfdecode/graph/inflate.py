@@ -24,17 +24,17 @@ def inflate(packed: Any, kind: str, most: int) -> Any:
     return map_rows(lambda row: tf.io.decode_compressed(row, kind), packed)
 
 
-def inflate_bounded(packed: Any, most: int) -> Any:
-    """zlib streams ``[B]`` to strings of up to ``most`` + 1 bytes; what is longer is cut there.
+def inflate_bounded(packed: Any, kind: str, most: int) -> Any:
+    """Streams of strangers ``[B]``, ``"ZLIB"`` or ``"GZIP"``, to strings of ``most`` bytes or more.
 
     ``decode_compressed`` has no limit on its output. A batch that cannot exceed `AT_ONCE` is
-    inflated on all cores; of any other the op's own output is there for one row at a time, 1032
-    times its stream at worst.
+    inflated on all cores and as it is; of any other the op's own output is there for one row at a
+    time, 1032 times its stream at worst, and cut behind ``most`` + 1 bytes.
     """
 
     def in_turn() -> Any:
         def one(row: Any) -> Any:
-            data = tf.io.decode_compressed(row, "ZLIB")
+            data = tf.io.decode_compressed(row, kind)
             fits = tf.strings.length(data) <= most
             return tf.cond(fits, lambda: data, lambda: tf.strings.substr(data, 0, most + 1))
 
@@ -42,4 +42,4 @@ def inflate_bounded(packed: Any, most: int) -> Any:
         return tf.map_fn(one, packed, fn_output_signature=row, parallel_iterations=1)
 
     total = tf.reduce_sum(tf.cast(tf.strings.length(packed), tf.int64)) * EXPANSION
-    return tf.cond(total <= AT_ONCE, lambda: inflate(packed, "ZLIB", most), in_turn)
+    return tf.cond(total <= AT_ONCE, lambda: inflate(packed, kind, most), in_turn)

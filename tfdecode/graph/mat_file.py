@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..extras import tensorflow as tf
 from .inflate import inflate_bounded
+from .pieces import cut, string_length
 
 MATRIX, COMPRESSED = 14, 15
 #: Elements in a file: a walk of more is refused.
@@ -109,7 +110,7 @@ class MatVariable:
         else:
             fits = tf.equal(kind, self.matlab_class) & tf.equal(logical, 0)
             fits &= tf.equal(more, self.parts - 1)
-        place = 32 + padded(tf.where(matrix, nbytes, 0))
+        place = 32 + multiple_of_8(tf.where(matrix, nbytes, 0))
         storage, small, (at, size) = tag(elements, start + place, big)
         length = len(self.name)
         matrix &= tf.equal(storage, 1) | tf.equal(storage, 16)
@@ -133,7 +134,7 @@ class MatVariable:
         need = tf.cast(width, tf.int64) * self.count
         fits &= tf.reduce_any(stored, 1) & tf.equal(size, need) & (at + size <= end)
         fits &= tf.logical_not(small) | (size <= 4)
-        behind = tf.where(small, start + 8, at + padded(size))
+        behind = tf.where(small, start + 8, at + multiple_of_8(size))
         return fits, place, Place(at, size), behind
 
     # -- the walk -----------------------------------------------------------------------------
@@ -161,7 +162,7 @@ class MatVariable:
                 some = tf.where(packed, tf.minimum(size, BEGINNING), 0)
                 # A stream that ends early is no error: it gives what there is of it.
                 streams = tf.where(packed, cut(payloads, at + 8, some), "")
-                return tf.where(packed, inflate_bounded(streams, HEAD), beginning)
+                return tf.where(packed, inflate_bounded(streams, "ZLIB", HEAD), beginning)
 
             beginning = tf.cond(tf.reduce_any(packed), inflated, lambda: beginning)
             hit = self.head(beginning, tf.zeros_like(at), big).named
@@ -183,7 +184,7 @@ class MatVariable:
         return place, found
 
 
-def padded(nbytes: Any) -> Any:
+def multiple_of_8(nbytes: Any) -> Any:
     """Up to a multiple of 8."""
     return (nbytes + 7) // 8 * 8
 
@@ -191,17 +192,6 @@ def padded(nbytes: Any) -> Any:
 def int64(*numbers: int) -> list[Any]:
     """As int64."""
     return [tf.constant(number, tf.int64) for number in numbers]
-
-
-def string_length(strings: Any) -> Any:
-    """int64 ``[B]``."""
-    return tf.cast(tf.strings.length(strings), tf.int64)
-
-
-def cut(strings: Any, start: Any, size: Any) -> Any:
-    """Up to ``size`` bytes of each string; none where it ends before ``start``."""
-    size = tf.broadcast_to(tf.cast(size, tf.int64), tf.shape(start))
-    return tf.strings.substr(strings, tf.minimum(start, string_length(strings)), size)
 
 
 def unsigned(strings: Any, start: Any, count: int, big: Any) -> Any:

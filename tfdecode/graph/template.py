@@ -101,7 +101,7 @@ class Templates:
         """Whether every row is as the first template."""
         head, tail = self.known[0].head, self.known[0].tail
         if self.known[0].big_endian:  # of which `alike` is not
-            return tf.constant(False)
+            return tf.equal(tf.size(payloads), 0)
         length = tf.strings.length(payloads)
         fits = tf.equal(length, len(head) + self.nbytes + len(tail))
         fits &= tf.equal(tf.strings.substr(payloads, 0, len(head)), head)
@@ -183,8 +183,9 @@ class Templates:
         kind_of = [kinds.index((template.fortran, template.big_endian)) for template in self.order]
         kind = tf.gather(kind_of, place)
         turned = tf.reduce_all(tf.gather([template.fortran for template in self.order], place))
-        same = tf.reduce_all(tf.equal(place, place[0]))
-        swapped = tf.gather([template.big_endian for template in self.order], place[0])
+        first = tf.reduce_max(tf.concat([place[:1], [0]], 0))  # of no rows too
+        same = tf.reduce_all(tf.equal(place, first))
+        swapped = tf.gather([template.big_endian for template in self.order], first)
         same &= tf.logical_not(swapped)
 
         def differing() -> Any:
@@ -200,7 +201,8 @@ class Templates:
                 data.append(group)
             return tf.dynamic_stitch(rows, data)
 
-        return tf.cond(same, lambda: self.alike(payloads, start[0], dtype), differing), turned
+        begin = tf.gather([len(template.head) for template in self.order], first)
+        return tf.cond(same, lambda: self.alike(payloads, begin, dtype), differing), turned
 
     def shaped(self, data: Any) -> Any:
         """Numbers ``[B, n]`` in C order as ``[B, *shape]``."""

@@ -119,7 +119,8 @@ def as_is(row: Facts) -> tuple[str, str]:
     """Whether a graph reads the file itself, and by which chain."""
     name = f"as it is, {row['key']}" if row["key"] else "as it is"
     if row["as_is"]:
-        return name, f"{brief(row['as_is'])} reads this file: pack --as-is"
+        file = f"FILE#{row['key']}" if row["key"] else "FILE"
+        return name, f"{brief(row['as_is'])} reads this file: pack {file} --as-is"
     return name, f"no: it {row['as_is_refused']}" if row["as_is_refused"] else ""
 
 

@@ -10,6 +10,7 @@ import siphash24
 
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
+from ...graph.each import LARGE, map_rows
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
 from ..base import Compressor, bound_by_spec
@@ -58,7 +59,7 @@ class Seal(Compressor):
         return x
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        payload, matches = self.opened(rows.data)
+        payload, matches = self.opened(rows.data, form.most)
         rows = rows.check(
             matches,
             tf.strings.length(rows.data),
@@ -68,21 +69,31 @@ class Seal(Compressor):
         )
         return replace(rows, data=payload, verified=True)
 
-    def opened(self, sealed: Any) -> tuple[Any, Any]:
-        """Strings ``[B]`` without their seals, and whether those match."""
+    def opened(self, sealed: Any, most: int) -> tuple[Any, Any]:
+        """Strings ``[B]``, of up to ``most`` bytes without their seals, and whether those match."""
         length = tf.strings.length(sealed)
         # Clamped, not guarded: substr out of range would print the whole row into its error.
         end = tf.maximum(length - SIZE, 0)
         payload = tf.strings.substr(sealed, tf.zeros_like(end), end)
         tag = tf.strings.substr(sealed, end, tf.fill(tf.shape(end), SIZE))
         tag = tf.reshape(tf.io.decode_raw(tag, tf.int64, fixed_length=SIZE), tf.shape(end))
-        return payload, tf.equal(tag, self.hash_rows(payload))
+        return payload, tf.equal(tag, self.hash_rows(payload, most))
 
     def encode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        tags = raw_bytes(self.hash_rows(rows.data), SIZE)
+        tags = raw_bytes(self.hash_rows(rows.data, form.most), SIZE)
         return replace(rows, data=tf.strings.join([rows.data, tags]))
 
-    def hash_rows(self, payload: Any) -> Any:
-        """[B] strings -> [B] int64."""
+    def hash_rows(self, payload: Any, most: int) -> Any:
+        """[B] strings of up to ``most`` bytes -> [B] int64.
+
+        The op hashes row after row on one core. By MapDefun 32 pose maps take 0.7 of the time, as
+        do 32 label maps, and depth maps with their inflating 0.9 (2 cores).
+        """
         key = list(struct.unpack("<qq", self.key))
-        return tf.strings.to_hash_bucket_strong(payload, BUCKETS, key)
+
+        def hashed(strings: Any) -> Any:
+            return tf.strings.to_hash_bucket_strong(strings, BUCKETS, key)
+
+        if most < LARGE or tf.executing_eagerly():
+            return hashed(payload)
+        return map_rows(hashed, payload, row=tf.TensorSpec([], tf.int64))

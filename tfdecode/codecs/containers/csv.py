@@ -25,14 +25,14 @@ SEPARATORS = (",", ";", "\t", " ")
 DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NUMBER = rf"(?:[+-]?(?:{DECIMAL}|(?i:inf))|\+?(?i:nan))"
 LONGEST = 31
-#: Lines of a payload that are empty or comments, at most; and the longest header.
+#: Lines of a payload beyond those of the longest array, at most; and the longest header.
 EXTRA, MAX_HEADER = 64, 64
 #: Bytes for each cell with its separator (savetxt takes 25), and for comments.
 CELL, COMMENTS = 32, 4096
 #: Longer ones should not be text; the client's reader takes no longer line.
 MOST = 2**25 - 1
 #: The most bytes that the graph makes of a cell or line: a string, its place, its number.
-ROOM = 128
+ROOM = 320
 #: The bits of the NaN that ``nan`` is.
 NAN = {"float32": 0x7FC00000, "float64": 0x7FF8000000000000}
 EXACT = 2.0**53
@@ -47,8 +47,9 @@ class Csv(Container):
     reads (1,013,322 texts, halfway cases and subnormal numbers among them). It has at most 31
     characters.
     Arrays of rank 2 are a matrix, of rank 1 one number a line. Lines end in LF or CRLF, the last
-    one in either or nothing; blanks around cells, empty lines and lines that begin with ``#`` (64
-    of them at most) are skipped. An integer that float64 does not hold is refused.
+    one in either or nothing; blanks around cells, empty lines and lines that begin with ``#`` are
+    skipped, and all lines are 64 more at most than the array can have rows. An integer that float64
+    does not hold is refused.
 
     Parameters
     ----------
@@ -125,7 +126,11 @@ class Csv(Container):
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
         columns = columns_of(form)
-        lines = [line.strip() for line in y.split(b"\n", self.most_lines(form))[self.header :]]
+        most = self.most_lines(form)
+        lines = [line.strip() for line in y.split(b"\n", most)]
+        if any(lines[most:]):
+            raise DecodeError(f"payload has more than {most} lines, not {self.text(form)}")
+        lines = lines[self.header :]
         lines = [line for line in lines if line and not line.startswith(b"#")]
         if not self.lines_fit(len(lines), form):
             raise DecodeError(f"payload has {len(lines)} lines of numbers, not {self.text(form)}")
@@ -161,7 +166,7 @@ class Csv(Container):
         return f"{NUMBER}(?:{between}{NUMBER})*"
 
     def most_lines(self, form: ArrayForm) -> int:
-        """So many lines are looked for."""
+        """A payload has no more lines."""
         return form.max_shape[0] + EXTRA + self.header
 
     def lines_fit(self, count: Any, form: ArrayForm) -> Any:
@@ -206,6 +211,8 @@ class Csv(Container):
             input=payloads, sep="\n", maxsplit=self.most_lines(form)
         )
         lines = tf.strings.strip(lines)
+        rest = tf.equal(indices[:, 1], self.most_lines(form)) & tf.not_equal(lines, "")
+        longer = counts(tf.boolean_mask(indices[:, 0], rest), size) > 0
         kept = tf.not_equal(lines, "") & tf.not_equal(tf.strings.substr(lines, 0, 1), "#")
         kept &= indices[:, 1] >= self.header
         lines, row = tf.boolean_mask(lines, kept), tf.boolean_mask(indices[:, 0], kept)
@@ -223,7 +230,7 @@ class Csv(Container):
         fits &= tf.equal(count, columns)
         count = counts(row, size)
         all_fit = tf.equal(counts(tf.boolean_mask(row, fits), size), count)
-        return all_fit & self.lines_fit(count, form), count, cells
+        return all_fit & ~longer & self.lines_fit(count, form), count, cells
 
 
 def columns_of(form: ArrayForm) -> int:

@@ -47,8 +47,8 @@ class Mat(Container):
 
     A compressed variable is inflated only if it can be the one of the spec by its size, but may
     then take 1032 times that, one row at a time (all at once only while they cannot exceed 1 GiB).
-    One that is damaged fails the whole batch. The graph takes a stream that ends without its
-    checksum, or in bytes that do not belong to it.
+    Any that is damaged, another one too, fails the whole batch. The graph takes a stream that ends
+    without its checksum, or in bytes that do not belong to it.
 
     Parameters
     ----------

@@ -14,14 +14,14 @@ from ...errors import DecodeError, FileError, SpecError
 from ...extras import tensorflow as tf
 from ...formats import npz
 from ...formats.contents import shown
-from ...graph.each import LARGE, map_rows
-from ...graph.inflate import EXPANSION
+from ...graph.inflate import EXPANSION, inflate_bounded
+from ...graph.pieces import cut
 from ...graph.rows import Rows, Status
 from ...graph.template import Templates
 from ..base import Container
 from ..form import ArrayForm, BytesForm
 from ..native_file import templates_of
-from ..zip_member import MAGIC, MAX_MEMBERS, STORED, UTF_8, Member, cut, find, find_rows
+from ..zip_member import MAGIC, MAX_MEMBERS, STORED, UTF_8, Member, find, find_rows
 from ..zlib_stream import longest
 from .npy import Npy
 from .raw import READ_AS, as_dtype
@@ -44,10 +44,11 @@ class Npz(Container):
 
     The member is an ``.npy`` as `Npy` takes it. Its sizes are compared with the spec before it is
     inflated, as a gzip file whose CRC and size are those of the archive's directory. The op that
-    inflates has no limit on its output: a hostile member costs up to 1032 times the array, of one
-    row on each core, until the whole batch fails on its CRC or size with a DataLossError, as it
-    does on any damaged member that is deflated. Of a stored member the graph does not compare the
-    CRC, which would take as long as inflating; numpy's side does.
+    inflates has no limit on its output: a hostile member may take 1032 times the array, one row at
+    a time (all at once only while they cannot exceed 1 GiB). One that is damaged fails the whole
+    batch with a DataLossError. Of a stored member the graph does not compare the CRC, which would
+    take as long as inflating; numpy's side does. The graph also takes a deflated member of several
+    streams, if all that they hold is the array.
 
     Parameters
     ----------
@@ -129,9 +130,6 @@ class Npz(Container):
                 raise DecodeError("payload has a member that is not one deflate stream")
         if struct.pack("<II", zlib.crc32(data), len(data)) != member.trailer:
             raise DecodeError("payload has a member whose CRC or size is wrong")
-        if self.templates(form).of(data) is None:
-            found = NPY.found(data, form)
-            raise DecodeError(f"payload has {len(y)} bytes, not {self.file(form)}{found}")
         return NPY.decode(data, form)
 
     def file(self, form: ArrayForm) -> str:
@@ -161,8 +159,7 @@ class Npz(Container):
         good, member = find_rows(rows.data, self.member)
         sizes = tf.constant(templates.lengths, tf.int64)
         good &= tf.reduce_any(tf.equal(member.size[:, tf.newaxis], sizes), 1)
-        bound = member.size + 5 * ((member.size + 4999) // 5000) + 64
-        sane = (member.packed >= LEAST) & (member.packed <= bound)
+        sane = (member.packed >= LEAST) & (member.packed <= longest(member.size))
         good &= tf.logical_not(member.deflated) | sane
         length = tf.strings.length(rows.data)
         message = f"has {{}} bytes, not {self.file(form)}"
@@ -176,6 +173,7 @@ class Npz(Container):
         # .npy. Deflated ones take 1.04 to 1.09 times as long as to inflate and decode_raw them.
         alike = tf.reduce_all(tf.logical_not(member.deflated) & tf.equal(member.start, start))
         alike &= tf.reduce_all(tf.equal(size, size[:1]) & (size <= 2 * templates.lengths[-1] + 512))
+        alike &= tf.reduce_all(tf.equal(member.size, len(head) + templates.nbytes))
         alike &= tf.reduce_all(tf.equal(cut(rows.data, member.start, len(head)), head))
 
         def at_once() -> Any:
@@ -205,17 +203,11 @@ def members_of(payloads: Any, member: Member, most: int) -> Any:
     """The members themselves, strings ``[B]`` of up to ``most`` bytes, inflated."""
     data = cut(payloads, member.start, member.packed)
 
-    def inflate(file: Any) -> Any:
-        whole = tf.io.decode_compressed(file, "GZIP")
-        # The size that a gzip file ends in is one modulo 2**32.
-        ambiguous = EXPANSION * longest(most) >= 2**32
-        return tf.strings.substr(whole, 0, most + 1) if ambiguous else whole
-
     def inflated(data: Any) -> Any:
         # The op compares CRC and size, as it would not those of a zlib stream.
         files = tf.strings.join([tf.fill(tf.shape(data), GZIP), data, member.trailer])
         files = tf.where(member.deflated, files, NOTHING)
-        return inflate(files) if most < LARGE else map_rows(inflate, files)
+        return inflate_bounded(files, "GZIP", most)
 
     def mixed() -> Any:
         short = tf.where(member.deflated, data, "")

@@ -11,7 +11,7 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import LARGE, map_rows
+from ...graph.each import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Filter
 from ..containers.raw import checked_bool
@@ -20,6 +20,8 @@ from .onehot import SAME_BITS
 
 #: Elements that fill whole bytes, whatever their number of bits.
 GROUP = 8
+#: Elements from which on rows are unpacked one at a time on all cores.
+MANY = 2**15
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class PackBits(Filter):
             x = looked_up(data, carrier)
         elif self.bits == 8:
             x = tf.cast(data, carrier)
-        elif count < LARGE:
+        elif count < MANY:
             x = tf.cast(fields(data, self.bits, count), carrier)
         else:
             # 1.4 to 1.7 times as fast as the whole batch at once.
