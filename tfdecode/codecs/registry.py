@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-from .base import AnyCodec
-from .compressors.deflate import Deflate
-from .compressors.seal import Seal
-from .compressors.zlib import Zlib
-from .compressors.zstd import Zstd
-from .containers.csv import Csv
-from .containers.mat import Mat
-from .containers.npy import Npy
-from .containers.npz import Npz
-from .containers.pkl import Pkl
-from .containers.png import Png
-from .containers.raw import Raw
-from .containers.safetensors import Safetensors
-from .containers.sparse import Sparse
-from .filters.astype import AsType
-from .filters.bitshuffle import BitShuffle
-from .filters.delta import Delta
-from .filters.fixed_point import FixedPoint
-from .filters.onehot import OneHot
-from .filters.ordered import Ordered
-from .filters.packbits import PackBits
-from .filters.shuffle import Shuffle
-from .filters.transpose import Transpose
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-CODECS: dict[str, type[AnyCodec]] = {
-    codec.name: codec
-    for codec in (
-        Transpose,
-        AsType,
-        FixedPoint,
-        Ordered,
-        Delta,
-        Shuffle,
-        BitShuffle,
-        OneHot,
-        PackBits,
-        Raw,
-        Png,
-        Sparse,
-        Npy,
-        Npz,
-        Csv,
-        Safetensors,
-        Pkl,
-        Mat,
-        Zlib,
-        Deflate,
-        Zstd,
-        Seal,
-    )
-}
+from .base import AnyCodec
+
+
+class Registry(Mapping[str, type[AnyCodec]]):
+    """Codecs, each imported when it is first asked for: all of them take as long as numpy."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+
+    def __getitem__(self, name: str) -> type[AnyCodec]:
+        module, _, codec = self.places[name].partition(":")
+        found: type[AnyCodec] = getattr(import_module(f".{module}", __package__), codec)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+CODECS = Registry(
+    {
+        "transpose": "filters.transpose:Transpose",
+        "astype": "filters.astype:AsType",
+        "fixed_point": "filters.fixed_point:FixedPoint",
+        "ordered": "filters.ordered:Ordered",
+        "delta": "filters.delta:Delta",
+        "shuffle": "filters.shuffle:Shuffle",
+        "bitshuffle": "filters.bitshuffle:BitShuffle",
+        "onehot": "filters.onehot:OneHot",
+        "packbits": "filters.packbits:PackBits",
+        "raw": "containers.raw:Raw",
+        "png": "containers.png:Png",
+        "sparse": "containers.sparse:Sparse",
+        "npy": "containers.npy:Npy",
+        "npz": "containers.npz:Npz",
+        "csv": "containers.csv:Csv",
+        "safetensors": "containers.safetensors:Safetensors",
+        "pkl": "containers.pkl:Pkl",
+        "mat": "containers.mat:Mat",
+        "zlib": "compressors.zlib:Zlib",
+        "deflate": "compressors.deflate:Deflate",
+        "zstd": "compressors.zstd:Zstd",
+        "seal": "compressors.seal:Seal",
+    }
+)
