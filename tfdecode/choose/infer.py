@@ -102,7 +102,7 @@ def infer(
     """
     if as_is:
         if not isinstance(arrays, Path):
-            raise SpecError("as_is is of files, and no pathlib.Path was given")
+            raise SpecError("as_is is of one file, and no pathlib.Path was given")
         if max_shape is not None:
             raise SpecError("max_shape with as_is: a file is known by its whole shape")
         if (prefer, min_tensorflow, portable, bandwidth) != ("balanced", "2.12", False, None):
