@@ -15,7 +15,7 @@ from ..codecs.registry import CODECS
 from ..errors import MissingExtraError
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
-from .costs import Cost
+from .costs import Cost, size_of
 
 #: Rows of a batch, and how often each decoder is run.
 ROWS, ROUNDS = 16, 9
@@ -43,7 +43,7 @@ class Decoder:
         if not front:  # a container by itself
             return nbytes, taken, 0
         if last == "raw":  # behind a filter
-            return self.array.size, 0, taken
+            return size_of(self.array, CODECS[front[0].partition(":")[0]]), 0, taken
         return nbytes, taken, nbytes
 
 

@@ -26,8 +26,9 @@ class Cost:
     taken: float = 0.0
 
 
-#: As measured on two cores with TensorFlow 2.21, rows of a batch of 32 in the C program. Real ones
-#: differ by half: noise of 8 bits a byte inflates faster, that of 5 bits slower.
+#: Chosen by hand near what fits the `decode` table of ``benchmarks/RESULTS.md`` best (two cores,
+#: TensorFlow 2.21, batch 32). Real ones differ by half: noise of 8 bits a byte inflates faster,
+#: that of 5 bits slower; `delta` takes a third along short axes of what it does along a long one.
 COSTS = {
     "raw": Cost(0.14),
     "transpose": Cost(1.2),
@@ -129,7 +130,7 @@ def level_of(codec: AnyCodec) -> int:
     return 6 if codec.name == "png" or (codec.name == "zstd" and level == 3) else level
 
 
-def size_of(array: np.ndarray, codec: AnyCodec) -> int:
+def size_of(array: np.ndarray, codec: AnyCodec | type[AnyCodec]) -> int:
     """What a codec makes, as it is counted."""
     by_element = codec.kind == "filter" and codec.name not in BY_BYTE
     return array.size if by_element else array.nbytes
