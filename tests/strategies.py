@@ -42,6 +42,7 @@ CHAINS = [
     ["zlib"],
     ["zlib:1", "seal"],
     ["zlib:9"],
+    ["zlib:3,store_noise=true"],
     ["deflate"],
     ["deflate", "zlib"],
     ["zstd"],

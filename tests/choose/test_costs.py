@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tfdecode.choose.calibrate import Decoder
-from tfdecode.choose.costs import size_of
+from tfdecode.choose.costs import size_of, taken_by
 from tfdecode.codecs.registry import CODECS
+from tfdecode.codecs.zlib_stream import compress, compress_sparing
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,15 @@ def test_calibration_counts_as_choices_do(chain: str, sizes: tuple[int, int, int
     made, taken, raw = Decoder(chain, array).sizes
     assert made == size_of(array, CODECS[chain.partition("|")[0].partition(":")[0]])
     assert sizes is None or (made, taken, raw) == sizes
+
+
+def test_bytes_that_are_stored_are_not_counted_as_codes() -> None:
+    noise = np.random.default_rng(0).bytes(2**16)
+    data = noise + bytes(2**16)
+    assert taken_by("zlib", compress_sparing(data, 3), len(data)) < 1000
+    # Of noise as many as there are bytes, of what shrinks well in proportion to the payload.
+    codes = bytes(byte & 127 for byte in noise)
+    assert taken_by("zlib", compress(codes, 1), len(codes)) == len(codes)
+    few = compress(bytes(2**16), 6)
+    assert taken_by("zlib", few, 2**16) == len(few) * 3 // 2
+    assert taken_by("png", few, 2**16) == len(few)

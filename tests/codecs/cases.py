@@ -217,6 +217,8 @@ ALL = (
     Case("zlib", (20, 30), "float32", flat, seal=False),
     Case("zlib", (0,), "float32", seal=False),
     Case("zlib", (2, None), "uint8", max_shape=(2, 700), seal=False),
+    Case("shuffle|zlib:3,store_noise=true", (40, 90), "float32"),
+    Case("zlib:store_noise=true", (None, 5), "float64", max_shape=(900, 5), seal=False),
     Case("zlib|zlib", (20, 30), "uint8", flat, seal=False),
     # deflate
     Case("deflate", (2, 3), "float32"),

@@ -15,7 +15,7 @@ from ..codecs.registry import CODECS
 from ..errors import MissingExtraError
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
-from .costs import Cost, size_of
+from .costs import Cost, size_of, taken_by
 
 #: Rows of a batch, and how often each decoder is run.
 ROWS, ROUNDS = 16, 9
@@ -37,9 +37,10 @@ class Decoder:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """What its codec makes, the bytes that it takes, and those that ``raw`` makes beside it."""
-        nbytes, taken = self.array.nbytes, len(self.payload)
+        """What its codec makes, what it takes, and those that ``raw`` makes beside it."""
         *front, last = self.chain.split("|")
+        nbytes = self.array.nbytes
+        taken = taken_by(last.partition(":")[0], self.payload, nbytes)
         if not front:  # a container by itself
             return nbytes, taken, 0
         if last == "raw":  # behind a filter

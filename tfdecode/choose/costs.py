@@ -13,13 +13,15 @@ import numpy as np
 
 from ..codecs.base import AnyCodec
 from ..codecs.chain import Chain
+from ..codecs.zlib_stream import coded
 
 
 @dataclass(frozen=True)
 class Cost:
     """Of one codec in the graph: nanoseconds for each byte that it makes, and that it takes.
 
-    A filter makes elements, whatever their bytes, but for those that move bytes.
+    A filter makes elements, whatever their bytes, but for those that move bytes; what zlib takes is
+    codes (`taken_by`).
     """
 
     made: float
@@ -27,8 +29,8 @@ class Cost:
 
 
 #: Chosen by hand near what fits the `decode` table of ``benchmarks/RESULTS.md`` best (two cores,
-#: TensorFlow 2.21, batch 32). Real ones differ by half: noise of 8 bits a byte inflates faster,
-#: that of 5 bits slower; `delta` takes a third along short axes of what it does along a long one.
+#: TensorFlow 2.21, batch 32). Real ones differ by a quarter, and `delta` takes a third along short
+#: axes of what it does along a long one.
 COSTS = {
     "raw": Cost(0.14),
     "transpose": Cost(1.2),
@@ -42,12 +44,14 @@ COSTS = {
     "packbits": Cost(0.25),
     "sparse": Cost(0.2, 0.8),
     "png": Cost(0.75, 5.1),
-    "zlib": Cost(0.5, 3.5),
+    "zlib": Cost(0.5, 1.5),
     "deflate": Cost(0.6, 5.0),
     "zstd": Cost(0.3, 0.8),
     "seal": Cost(0.0, 0.6),
 }
 OTHER = Cost(1.0)
+#: Codes in two bytes of deflate, of data that it shrinks to less than two thirds.
+CODES = 3
 #: Filters whose work is that of their bytes.
 BY_BYTE = {"shuffle", "bitshuffle"}
 #: The same to encode in numpy, of compressors at their middle levels. Measured once and not at each
@@ -114,7 +118,7 @@ def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float, float]:
     for codec, form in zip(chain.codecs, chain.forms, strict=False):
         made = len(value) if isinstance(value, bytes) else size_of(np.asarray(value), codec)
         value = codec.encode(value, form)
-        taken = len(value) if isinstance(value, bytes) else 0
+        taken = taken_by(codec.name, value, made) if isinstance(value, bytes) else 0
         cost = known().get(codec.name, OTHER)
         decode += STEP + 1e-9 * (cost.made * made + cost.taken * taken)
         packing = ENCODE.get(codec.name, OTHER)
@@ -122,6 +126,18 @@ def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float, float]:
         encode += 1e-9 * effort * (packing.made * made + packing.taken * taken)
     assert isinstance(value, bytes)
     return value, encode, decode
+
+
+def taken_by(codec: str, payload: bytes, made: int) -> int:
+    """What a codec takes of a payload that it makes ``made`` bytes of, as it is counted.
+
+    Of zlib the codes: they take inflating as long whether they have five bits or nine, and bytes in
+    stored blocks have none. Of noise they are the bytes that are made.
+    """
+    if codec != "zlib":
+        return len(payload)
+    own = coded(payload)
+    return min(CODES * own // 2, made - (len(payload) - own))
 
 
 def level_of(codec: AnyCodec) -> int:

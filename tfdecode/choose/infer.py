@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,18 @@ from .propose import names, proposals
 
 #: Bytes per second of the wire that each preference minds.
 WIRES = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
-#: Compressors of each preference, by what TensorFlow must know.
-PACKED = {"smallest": ("zlib:12", "zstd:19"), "fastest": ("zlib:2", "zstd:1")}
+#: What every body is tried with, and the best ones of a preference; zstd where TensorFlow knows it.
+SPARING = "zlib:3,store_noise=true"
+PACKED = ("zlib", SPARING, "zstd")
+EFFORT = {"smallest": ("zlib:12", "zstd:19"), "fastest": ("zlib:2", "zstd:1")}
 ZSTD_FROM = (2, 20)
+#: The share of an array that zlib must leave for noise to be looked for.
+NOISY = 1 / 8
 #: Bytes of each sample that all proposals are tried on; the best of them on whole arrays.
 SAMPLE, BEST = 2**19, 4
-#: Seconds that ``tf.map_fn``, by which zlib is commonly decoded, takes for a row.
-MAP_FN = 7e-6
+#: Seconds that ``tf.map_fn``, by which zlib is commonly decoded, takes for a row, and the share of
+#: its time that a chain may take by the model, which is not exact, to count as faster.
+MAP_FN, FASTER = 7e-6, 0.9
 #: As many of those are packed with the effort that the preference asks for.
 FINAL = 2
 
@@ -151,43 +156,46 @@ def rank(
     fields = {**form_of(samples, max_shape), "label": label}
     ArraySpec(**fields)  # a SpecError that is of the arrays and of no chain
     zstd = version(min_tensorflow) >= ZSTD_FROM and not portable
+    packed, effort = (
+        [one for one in found if zstd or not one.startswith("zstd")]
+        for found in (PACKED, EFFORT.get(prefer, ()))
+    )
     wire = WIRES[prefer] if bandwidth is None else bandwidth
     parts = [middle(sample) for sample in samples[:4]]
-    rough = [
-        candidate
-        for body in proposals(samples, portable=portable)
-        for suffix in suffixes(body, ("zlib", "zstd")[: 1 + zstd])
-        if (candidate := tried(body + suffix, parts, {}))
-    ]
+    bodies = proposals(samples, portable=portable)
+    rough = [found for body in bodies for found in attempts(body, packed, parts, {})]
     balanced = prefer == "balanced" and bandwidth is None
     rough = by_cost(rough, wire, balanced=balanced)
-    bodies = dict.fromkeys(body_of(candidate) for candidate in rough)
-    totals = dict.fromkeys(body_of(candidate) for candidate in rough if not candidate.domain)
-    chosen = dict.fromkeys(["raw", *list(bodies)[:BEST], *list(totals)[:2]])
-    whole = [
-        candidate
-        for body in chosen
-        for suffix in suffixes(body, ("zlib", "zstd")[: 1 + zstd])
-        if (candidate := tried(body + suffix, samples, fields))
-    ]
+    bodies = unique(rough)
+    totals = unique(candidate for candidate in rough if not candidate.domain)
+    chosen = dict.fromkeys(["raw", *bodies[:BEST], *totals[:2]])
+    whole = [found for body in chosen for found in attempts(body, packed, samples, fields)]
     if prefer != "balanced":
         # Great effort takes a second for some megabytes, so only the best bodies get it.
         whole.sort(key=lambda candidate: candidate.cost(wire))
-        bodies = dict.fromkeys(body_of(candidate) for candidate in whole)
-        whole += [
-            candidate
-            for body in list(bodies)[:FINAL]
-            for suffix in suffixes(body, PACKED[prefer][: 1 + zstd])
-            if (candidate := tried(body + suffix, samples, fields))
-        ]
+        bodies = unique(whole)[:FINAL]
+        whole += [found for body in bodies for found in attempts(body, effort, samples, fields)]
     return by_cost(whole, wire, balanced=balanced)
 
 
-def suffixes(body: str, packed: Sequence[str]) -> list[str]:
-    """What may follow a body: a PNG is deflated as it is, and sealed as all that is inflated."""
-    if "png" in names(body):
-        return ["|seal"]
-    return ["", *("|" + one for one in packed)]
+def attempts(
+    body: str, packed: Sequence[str], samples: Sequence[np.ndarray], fields: dict[str, Any]
+) -> Iterator[Candidate]:
+    """What a body makes of the samples by itself and before each compressor, where it can.
+
+    A PNG is deflated as it is, and sealed as all that is inflated.
+    """
+    noisy = False
+    for last in ("seal",) if "png" in names(body) else ("", *packed):
+        if last == SPARING and not noisy:
+            continue
+        found = tried(f"{body}|{last}" if last else body, samples, fields)
+        if not found:
+            return
+        if last == "zlib":
+            size = sum(sample.nbytes for sample in samples) / len(samples)
+            noisy = found.payload_bytes > NOISY * size
+        yield found
 
 
 def by_cost(candidates: list[Candidate], wire: float, *, balanced: bool) -> list[Candidate]:
@@ -200,9 +208,9 @@ def by_cost(candidates: list[Candidate], wire: float, *, balanced: bool) -> list
 
 
 def better(one: Candidate, plain: Candidate) -> bool:
-    """Whether a candidate is smaller than ``plain`` and no slower to decode than by ``map_fn``."""
+    """Whether a candidate is smaller than ``plain`` and faster to decode than by ``map_fn``."""
     smaller = one.payload_bytes < plain.payload_bytes
-    return smaller and one.decode_seconds <= plain.decode_seconds + MAP_FN
+    return smaller and one.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)
 
 
 def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> Candidate | None:
@@ -220,6 +228,11 @@ def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> 
     except (EncodeError, SpecError, MissingExtraError):
         return None
     return Candidate(spec, *(sum(column) / len(samples) for column in (sizes, encode, decode)))
+
+
+def unique(candidates: Iterable[Candidate]) -> list[str]:
+    """The bodies of candidates, in their order."""
+    return list(dict.fromkeys(body_of(candidate) for candidate in candidates))
 
 
 def body_of(candidate: Candidate) -> str:

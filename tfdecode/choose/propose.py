@@ -120,6 +120,7 @@ def smooth(steps: list[str], shape: Sequence[int], carrier: str) -> Iterator[lis
     complex_numbers = "complex" in carrier
     yield [*steps, "raw"]
     orderly = [] if "int" in carrier or complex_numbers else ["ordered"]
+    yield [*steps, *layouts(rank, shape)[0], "raw"]  # of the others, planes
     for layout in layouts(rank, shape):
         for planes in ("shuffle", "bitshuffle"):
             yield [*steps, *layout, planes, "raw"]
