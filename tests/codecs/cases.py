@@ -34,6 +34,21 @@ ALL = (
     Case("transpose:2,0,1", (2, 3, 4), "bfloat16"),
     Case("transpose:3,1,0,2", (2, 1, 3, 4), "bool"),
     Case("transpose:1,0|transpose:1,0", (2, 3), "uint32"),
+    # few bytes between two places: as one number
+    *(
+        Case("transpose:1,0", (5, channels), dtype)
+        for dtype, channels in (
+            ("uint8", 2),
+            ("int8", 4),
+            ("float16", 2),
+            ("bfloat16", 2),
+            ("float32", 2),
+            ("uint32", 2),
+        )
+    ),
+    Case("transpose:2,0,1", (130, 70, 2), "float16"),
+    Case("transpose:2,0,1", (0, 3, 2), "int16"),
+    Case("transpose:1,0", (None, 2), "int32", max_shape=(4, 2)),
     Case("transpose:0", (4,), "int8"),
     Case("transpose:1,0", (0, 3), "float32"),
     Case("transpose:1,0", (None, 3), "uint64", max_shape=(4, 3)),
@@ -364,6 +379,8 @@ ALL = (
     Case("npy or pkl or safetensors:x or png|seal or raw", (4, 5), "float32"),
     # packbits
     Case("packbits", (9,), "bool"),
+    Case("packbits", (256, 256), "uint8", whole(0, 1)),
+    Case("packbits", (2, 16_385), "int8", whole(0, 1)),
     Case("packbits|zlib", (150, 220), "bool", seal=False),
     Case("packbits:15", (4, 5), "int16", whole(0, 2**15 - 1)),
     Case(

@@ -99,7 +99,16 @@ def as_dtype(rows: Rows, dtype: str) -> Rows:
 
 def bool_rows(rows: Rows) -> Rows:
     """uint8 data as bool; a row with bytes other than 0 and 1 is bad."""
-    if not rows.verified:
-        message = "has {} bytes other than 0 and 1, needs bool"
+    message = "has {} bytes other than 0 and 1, needs bool"
+    if not rows.verified and rows.lengths is None:
+        matrix = tf.reshape(rows.data, rows.matrix_shape(rows.data))
+
+        def count(row: Any) -> Any:
+            return tf.math.count_nonzero(tf.gather(matrix, row) > 1)
+
+        # To look for a comparison that holds took 1.4 times as long in all.
+        fits = tf.reduce_max(matrix, axis=1) <= 1
+        rows = rows.check(fits, count, Status.VALUE, message)
+    elif not rows.verified:
         rows = rows.check_elements(rows.data > 1, Status.VALUE, message)
     return replace(rows, data=tf.cast(rows.data, tf.bool))

@@ -187,12 +187,23 @@ def unpacked(y: np.ndarray, bits: int, count: int) -> np.ndarray:
 def looked_up(data: Any, dtype: str) -> Any:
     """uint8 ``[B, n]`` -> ``[B, 8 * n]``: the bits of each byte are a row of a table.
 
-    1.2x bare ``decode_raw`` of float32, 5x of bytes; as words like the others 7x.
+    1.2x bare ``decode_raw`` of float32. Of dtypes of one byte, two bytes are looked up at once:
+    1.5x where single ones took 3.7x, and words like the others 7x. (That table is 1 MB, so the
+    graph makes it of the small one.)
     """
     numbers = np.arange(256, dtype=np.uint8)[:, np.newaxis]
-    table = np.unpackbits(numbers, axis=1, bitorder="little").astype(numpy_dtype(dtype))
-    x = tf.gather(tf.constant(table), tf.cast(data, tf.int32))
-    return tf.reshape(x, [tf.shape(data)[0], 8 * data.shape[1]])
+    bits = np.unpackbits(numbers, axis=1, bitorder="little").astype(numpy_dtype(dtype))
+    batch, side = tf.shape(data)[0], data.shape[1]
+    table = tf.constant(bits)
+    if ITEM_SIZES[dtype] == 1 and side % 2 == 0 and GROUP * side >= MANY:
+        low, high = (
+            tf.tile(table[tf.newaxis], [256, 1, 1]),
+            tf.tile(table[:, tf.newaxis], [1, 256, 1]),
+        )
+        table = tf.reshape(tf.stack([low, high], 2), [2**16, 16])
+        data = tf.bitcast(tf.reshape(data, tf.stack([batch, side // 2, 2])), tf.uint16)
+    x = tf.gather(table, tf.cast(data, tf.int32))
+    return tf.reshape(x, tf.stack([batch, GROUP * side]))
 
 
 def fields(data: Any, bits: int, count: int) -> Any:

@@ -14,6 +14,7 @@ from ...graph.rows import Rows
 from ..base import Filter
 from ..by_row import by_row
 from ..form import ArrayForm
+from ..words import joined
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,4 @@ def whole(planes: Any, dtype: str) -> Any:
         return tf.bitcast(planes[:, 0], dtype)
     if size not in (2, 4):
         return tf.bitcast(tf.transpose(planes, [0, 2, 1]), dtype)
-    parts = tf.unstack(planes, axis=1)
-    parts[-1] = tf.bitcast(parts[-1], tf.int8)  # so that no sum overflows
-    total, *more = (tf.cast(part, f"int{8 * size}") for part in parts)
-    for at, part in enumerate(more, 1):
-        total += part * 256**at
-    return tf.bitcast(total, dtype)
+    return tf.bitcast(joined(tf.unstack(planes, axis=1)), dtype)

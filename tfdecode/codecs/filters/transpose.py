@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...dtypes import ITEM_SIZES
 from ...errors import SpecError
 from ...extras import tensorflow as tf
 from ...graph.rows import Rows
 from ..base import Filter
-from ..by_row import each_row
+from ..by_row import by_row, each_row
 from ..form import ArrayForm
+from ..words import joined
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,25 @@ class Transpose(Filter):
         return np.transpose(y, np.argsort(self.order))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        if self.joins_channels(form):
+            return by_row(
+                rows,
+                self.resolve(form),
+                form,
+                lambda y: tf.bitcast(joined(tf.unstack(y, axis=1)), form.dtype),
+            )
         order = [0, *(int(axis) + 1 for axis in np.argsort(self.order))]
         if rows.lengths is not None:
             return each_row(rows, self.resolve(form), form, lambda y: tf.transpose(y, order))
         # All rows at once: one at a time on all cores took 0.9 to 1.6 times as long.
         return replace(rows, data=tf.transpose(rows.data, order))
+
+    def joins_channels(self, form: ArrayForm) -> bool:
+        """Whether all that it moves is a last axis of few bytes, which are made one number."""
+        *others, channels = range(len(form.shape))
+        side, size = form.shape[channels], ITEM_SIZES[form.dtype]
+        few = (side in (2, 4) and side * size <= 4) or (side == 2 and size == 4)
+        return self.order == (channels, *others) and few and form.dtype != "bool"
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         return replace(rows, data=tf.transpose(rows.data, [0, *(axis + 1 for axis in self.order)]))
