@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .inputs import LARGE
 
+#: Of noise: decodes faster than what codes it.
+SPARING = "zlib:3,store_noise=true"
 #: Input -> chains. All of them carry every variant of their input.
 TEXT = {
     "pose_discs": (
-        "raw zlib astype:int8|zlib:2 astype:int8|zlib astype:int8|deflate:2 astype:int8|zstd "
-        "astype:int8|png transpose:2,0,1|astype:int8|sparse:-1|zlib:12 "
+        "raw zlib astype:int8|zlib:2 astype:int8|zlib:3 astype:int8|zlib astype:int8|deflate:2 "
+        "astype:int8|zstd astype:int8|png transpose:2,0,1|astype:int8|sparse:-1|zlib:12 "
         "transpose:2,0,1|astype:int8|sparse:-1|zstd:19"
     ),
     "pose_gaussians_cut": (
@@ -16,7 +18,8 @@ TEXT = {
         "transpose:2,0,1|sparse:palette=true|zlib:12 transpose:2,0,1|sparse:palette=true|zstd:19"
     ),
     "pose_gaussians": (
-        "raw zlib png ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib "
+        f"raw zlib png transpose:2,0,1|{SPARING} "
+        "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib "
         "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib:12 "
         "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zstd:19"
     ),
@@ -25,28 +28,33 @@ TEXT = {
         "astype:uint8|transpose:1,0|zlib:12 astype:uint8|zstd:19 astype:uint8|png"
     ),
     "depth": (
-        "raw zlib png delta:1,zigzag=true|shuffle|zlib delta:1,zigzag=true|shuffle|zstd "
+        f"raw zlib png shuffle|{SPARING} shuffle|zstd "
+        "delta:1,zigzag=true|shuffle|zlib delta:1,zigzag=true|shuffle|zstd "
         "delta:1,zigzag=true|shuffle|zlib:12 delta:1,zigzag=true|bitshuffle|zstd:19"
     ),
     "log_mel": (
-        "raw zlib png shuffle|zstd ordered|delta:1,zigzag=true|shuffle|zlib "
+        f"raw zlib png shuffle|{SPARING} shuffle|zstd ordered|delta:1,zigzag=true|shuffle|zlib "
         "ordered|delta:1,zigzag=true|shuffle|zlib:12 ordered|delta:1,zigzag=true|shuffle|zstd:19"
     ),
-    "embedding": "raw zlib shuffle|zlib shuffle|zstd:19 bitshuffle|zlib:12 bitshuffle|zstd",
+    "embedding": (
+        f"raw zlib shuffle|zlib shuffle|{SPARING} shuffle|zstd:19 bitshuffle|zlib:12 "
+        "bitshuffle|zstd"
+    ),
     "flow": (
-        "raw zlib png ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib "
+        f"raw zlib png transpose:2,0,1|shuffle|{SPARING} "
+        "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib "
         "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zlib:12 "
         "ordered|transpose:2,0,1|delta:1,2,zigzag=true|shuffle|zstd:19"
     ),
     "lidar": (
-        "raw zlib transpose:1,0|shuffle|zstd "
+        f"raw zlib transpose:1,0|shuffle|{SPARING} transpose:1,0|shuffle|zstd "
         "ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
         "ordered|transpose:1,0|delta:1,zigzag=true|shuffle|zlib:12 "
         "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zlib:12 "
         "ordered|transpose:1,0|delta:1,zigzag=true|bitshuffle|zstd:19"
     ),
     "lidar_mm": (
-        "raw zlib "
+        f"raw zlib fixed_point:1000,1000,1000,100,dtype=int32|shuffle|{SPARING} "
         "fixed_point:1000,1000,1000,100,dtype=int32|transpose:1,0|delta:1,zigzag=true|shuffle|zlib "
         "fixed_point:1000,1000,1000,100,dtype=int32|transpose:1,0|delta:1,zigzag=true|shuffle"
         "|zlib:12 "
@@ -63,7 +71,8 @@ TEXT = {
     ),
     "tokens": "raw zlib astype:uint16|zlib:9 astype:uint16|deflate astype:uint16|zstd:19",
     "ct": (
-        "raw zlib png delta:0,1,zigzag=true|shuffle|zlib delta:0,1,zigzag=true|shuffle|zstd "
+        f"raw zlib png shuffle|{SPARING} shuffle|zstd "
+        "delta:0,1,zigzag=true|shuffle|zlib delta:0,1,zigzag=true|shuffle|zstd "
         "delta:0,1,zigzag=true|shuffle|zlib:12 delta:0,1,zigzag=true|shuffle|zstd:19"
     ),
     **dict.fromkeys(

@@ -34,6 +34,8 @@ REQUEST_SPEEDUP = 10
 NATIVE, MAT, NPZ = 2.3, 1.3, 1.1
 NPY = (NATIVE, 1.1)
 COMPRESSORS = {"zlib", "deflate", "zstd"}
+#: What makes flat inputs narrow in front of them.
+NARROW = {"onehot", "packbits", "astype"}
 
 
 def decode(name: str, chain: str) -> float | None:
@@ -46,7 +48,8 @@ def decode(name: str, chain: str) -> float | None:
     if codecs == {"raw"}:
         return 1.05
     if name in FLAT:
-        return 4 if "png" in codecs else 1.5 if codecs & COMPRESSORS else None
+        narrow = codecs & NARROW and codecs & COMPRESSORS
+        return 4 if "png" in codecs else 1.5 if narrow else None
     return None
 
 
