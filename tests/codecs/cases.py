@@ -46,7 +46,9 @@ ALL = (
             ("uint32", 2),
         )
     ),
-    Case("transpose:2,0,1", (130, 70, 2), "float16"),
+    Case("transpose:2,0,1", (130, 140, 2), "float16"),
+    Case("transpose:2,0,1", (90, 100, 4), "uint8"),
+    Case("transpose:1,0", (None, 2), "bfloat16", max_shape=(9000, 2)),
     Case("transpose:2,0,1", (0, 3, 2), "int16"),
     Case("transpose:1,0", (None, 2), "int32", max_shape=(4, 2)),
     Case("transpose:0", (4,), "int8"),
@@ -379,6 +381,7 @@ ALL = (
     Case("npy or pkl or safetensors:x or png|seal or raw", (4, 5), "float32"),
     # packbits
     Case("packbits", (9,), "bool"),
+    Case("packbits", (256, 256), "bool"),
     Case("packbits", (256, 256), "uint8", whole(0, 1)),
     Case("packbits", (2, 16_385), "int8", whole(0, 1)),
     Case("packbits|zlib", (150, 220), "bool", seal=False),

@@ -29,7 +29,7 @@ class Cost:
 
 
 #: Chosen by hand near what fits the `decode` table of ``benchmarks/RESULTS.md`` best (two cores,
-#: TensorFlow 2.21, batch 32). Real ones differ by a quarter, and `delta` takes a third along short
+#: TensorFlow 2.21, batch 32). Real ones differ by half, and `delta` takes a third along short
 #: axes of what it does along a long one.
 COSTS = {
     "raw": Cost(0.14),
@@ -83,7 +83,7 @@ STEP = 2e-6
 def place() -> Path:
     """Where ``tfdecode bench --calibrate`` leaves what it measured."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(cache, "tfdecode", "costs.json")
+    return Path(cache, "tfdecode", "costs-2.json")  # in the first, zlib took bytes and not codes
 
 
 def save(costs: Mapping[str, Cost]) -> Path:
@@ -118,12 +118,14 @@ def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float, float]:
     for codec, form in zip(chain.codecs, chain.forms, strict=False):
         made = len(value) if isinstance(value, bytes) else size_of(np.asarray(value), codec)
         value = codec.encode(value, form)
-        taken = taken_by(codec.name, value, made) if isinstance(value, bytes) else 0
+        taken = packed = 0
+        if isinstance(value, bytes):
+            taken, packed = taken_by(codec.name, value, made), len(value)
         cost = known().get(codec.name, OTHER)
         decode += STEP + 1e-9 * (cost.made * made + cost.taken * taken)
         packing = ENCODE.get(codec.name, OTHER)
         effort = next(times for most, times in EFFORT if level_of(codec) <= most)
-        encode += 1e-9 * effort * (packing.made * made + packing.taken * taken)
+        encode += 1e-9 * effort * (packing.made * made + packing.taken * packed)
     assert isinstance(value, bytes)
     return value, encode, decode
 
@@ -137,7 +139,7 @@ def taken_by(codec: str, payload: bytes, made: int) -> int:
     if codec != "zlib":
         return len(payload)
     own = coded(payload)
-    return min(CODES * own // 2, made - (len(payload) - own))
+    return max(0, min(CODES * own // 2, made - (len(payload) - own)))
 
 
 def level_of(codec: AnyCodec) -> int:

@@ -24,15 +24,15 @@ SPARING = "zlib:3,store_noise=true"
 PACKED = ("zlib", SPARING, "zstd")
 EFFORT = {"smallest": ("zlib:12", "zstd:19"), "fastest": ("zlib:2", "zstd:1")}
 ZSTD_FROM = (2, 20)
-#: The share of an array that zlib must leave for noise to be looked for.
-NOISY = 1 / 8
-#: Bytes of each sample that all proposals are tried on; the best of them on whole arrays.
-SAMPLE, BEST = 2**19, 4
-#: Seconds that ``tf.map_fn``, by which zlib is commonly decoded, takes for a row, and the share of
-#: its time that a chain may take by the model, which is not exact, to count as faster.
-MAP_FN, FASTER = 7e-6, 0.9
-#: As many of those are packed with the effort that the preference asks for.
-FINAL = 2
+#: The share of what a body makes that zlib must leave for noise to be looked for.
+NOISY = 1 / 16
+#: Bytes of each sample that all bodies are tried on; how many of them on whole arrays, and how many
+#: with the effort that the preference asks for.
+SAMPLE, BEST, FINAL = 2**19, 4, 2
+#: Seconds that ``tf.map_fn``, by which zlib is commonly decoded, takes for a row.
+MAP_FN = 7e-6
+#: The share of zlib's time that a chain may take by the model, which is not exact, to be faster.
+FASTER = 0.9
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def infer(
     ----------
     arrays : an array, a list of arrays that differ in at most one dimension, or a `pathlib.Path`
     prefer : "smallest" payloads; "fastest" to encode and decode; or "balanced", which is smaller
-        than zlib and decodes no slower where a chain is both
+        than zlib and decodes faster where a chain is both
     min_tensorflow : the oldest version that the model has to run in; from "2.20" on there is zstd
     portable : only chains that the JavaScript client packs too
     bandwidth : bytes per second of the wire, in place of what ``prefer`` takes it for: what is
@@ -185,16 +185,17 @@ def attempts(
 
     A PNG is deflated as it is, and sealed as all that is inflated.
     """
-    noisy = False
+    whole, noisy = 0.0, False
     for last in ("seal",) if "png" in names(body) else ("", *packed):
         if last == SPARING and not noisy:
             continue
         found = tried(f"{body}|{last}" if last else body, samples, fields)
         if not found:
             return
-        if last == "zlib":
-            size = sum(sample.nbytes for sample in samples) / len(samples)
-            noisy = found.payload_bytes > NOISY * size
+        if not last:
+            whole = found.payload_bytes
+        elif last == "zlib":
+            noisy = found.payload_bytes > NOISY * whole
         yield found
 
 

@@ -120,8 +120,9 @@ def smooth(steps: list[str], shape: Sequence[int], carrier: str) -> Iterator[lis
     complex_numbers = "complex" in carrier
     yield [*steps, "raw"]
     orderly = [] if "int" in carrier or complex_numbers else ["ordered"]
-    yield [*steps, *layouts(rank, shape)[0], "raw"]  # of the others, planes
-    for layout in layouts(rank, shape):
+    for at, layout in enumerate(layouts(rank, shape)):
+        if not at:  # as it is most often best: whole numbers, in which runs of noise are stored
+            yield [*steps, *layout, "raw"]
         for planes in ("shuffle", "bitshuffle"):
             yield [*steps, *layout, planes, "raw"]
         if not complex_numbers:

@@ -10,6 +10,7 @@ import numpy as np
 from ...dtypes import ITEM_SIZES
 from ...errors import SpecError
 from ...extras import tensorflow as tf
+from ...graph.each import LARGE
 from ...graph.rows import Rows
 from ..base import Filter
 from ..by_row import by_row, each_row
@@ -67,11 +68,13 @@ class Transpose(Filter):
         return replace(rows, data=tf.transpose(rows.data, order))
 
     def joins_channels(self, form: ArrayForm) -> bool:
-        """Whether all that it moves is a last axis of few bytes, which are made one number."""
+        """Whether all that it moves is a last axis of few bytes, which are made one number: of
+        large rows, as small ones would all be at once in memory, several times.
+        """
         *others, channels = range(len(form.shape))
-        side, size = form.shape[channels], ITEM_SIZES[form.dtype]
-        few = (side in (2, 4) and side * size <= 4) or (side == 2 and size == 4)
-        return self.order == (channels, *others) and few and form.dtype != "bool"
+        side = form.shape[channels]
+        few = side in (2, 4) and side * ITEM_SIZES[form.dtype] <= 4 and form.dtype != "bool"
+        return few and self.order == (channels, *others) and form.max_nbytes >= LARGE
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         return replace(rows, data=tf.transpose(rows.data, [0, *(axis + 1 for axis in self.order)]))
