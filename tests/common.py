@@ -199,7 +199,6 @@ def check_config(spec: tfd.ArraySpec) -> None:
     again = [
         tfd.ArraySpec.from_json(spec.to_json()),
         tfd.ArraySpec.from_dict(json.loads(json.dumps(spec.to_dict()))),
-        eval(repr(spec), {"ArraySpec": tfd.ArraySpec}),
         pickle.loads(pickle.dumps(spec)),
         tfd.ArraySpec(
             spec.shape,
@@ -210,6 +209,8 @@ def check_config(spec: tfd.ArraySpec) -> None:
             seal=None if len(spec.chains) > 1 else spec.seal,
         ),
     ]
+    if "=..." not in repr(spec):  # where the bytes of a sample are left out
+        again.append(eval(repr(spec), {"ArraySpec": tfd.ArraySpec}))
     for other in again:
         assert other == spec and hash(other) == hash(spec)
         assert other.fingerprint == spec.fingerprint

@@ -220,7 +220,7 @@ def test_max_bytes_bounds_one_array_or_the_sum(tmp_path: Path) -> None:
     path.write_bytes(npz(x=np.zeros(4), y=np.zeros(4)))
     assert load(path, "x", max_bytes=32).shape == (4,)
     with pytest.raises(
-        FileError, match="x decodes to 32 bytes, more than the limit of 31; raise max"
+        FileError, match="x decodes to 32 bytes, more than the limit of 31; raise the limit"
     ):
         load(path, "x", max_bytes=31)
     assert len(load_all(path, max_bytes=64)) == 2

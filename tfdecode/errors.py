@@ -4,6 +4,13 @@ from __future__ import annotations
 
 LONGEST = 4000
 
+# Advice of several errors: read on the command line and in Python, it names what to do in both.
+RAISE_LIMIT = "raise the limit (--max-bytes, in Python max_bytes) if you trust the file"
+PACK_ARRAY = "pack its array: tfdecode pack FILE, in Python the chain that tfdecode.infer finds"
+PACK_ANEW = (
+    "pack its array: tfdecode pack FILE --spec SPEC, in Python spec.encode(tfdecode.load(path))"
+)
+
 
 class TfdecodeError(Exception):
     """Base of every error that tfdecode raises; its message is one sentence made to be read."""

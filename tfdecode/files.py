@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from .errors import FileError
+from .errors import RAISE_LIMIT, FileError
 from .formats import csv, hdf5, mat, npy, npz, pkl, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents, shown
 from .formats.sniff import sniff
@@ -166,8 +166,8 @@ def _bytes(path: Path, limit: int) -> bytes:
             raise FileError("is not a regular file")
         if status.st_size > limit:
             raise FileError(
-                f"has {status.st_size} bytes, more than the limit of {limit} for a file; raise it "
-                "by max_bytes"
+                f"has {status.st_size} bytes, more than the limit of {limit} for a file; "
+                f"{RAISE_LIMIT}"
             )
         with path.open("rb") as file:
             return file.read(status.st_size)

@@ -13,7 +13,7 @@ import numpy as np
 from . import spec_json
 from .codecs import flat
 from .codecs.base import AnyCodec
-from .codecs.chain import Alternatives, Chain, Codecs, parse_any
+from .codecs.chain import Alternatives, Chain, Codecs, brief, parse_any
 from .codecs.compressors.seal import Seal
 from .codecs.form import ArrayForm, Shape
 from .codecs.one_of import OneOf
@@ -141,7 +141,8 @@ class ArraySpec:
         return spec
 
     def __repr__(self) -> str:
-        text = f"{self.shape}, {self.dtype!r}, codecs={self.chain.text!r}"
+        """What makes it again, but for the bytes of a sample: see ``to_json``."""
+        text = f"{self.shape}, {self.dtype!r}, codecs={brief(self.chain.text)!r}"
         if self.max_shape is not None:
             text += f", max_shape={self.max_shape}"
         if self.label:

@@ -24,7 +24,7 @@ from tests.saved_models import Decoders, save
 from tfdecode.choose.as_is import untouched
 from tfdecode.codecs.chain import brief
 from tfdecode.codecs.sampled_file import LARGEST, MOST
-from tfdecode.errors import FileError
+from tfdecode.errors import PACK_ARRAY, FileError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 PICKLES = json.loads((FIXTURES / "pickles.json").read_text())
@@ -282,15 +282,19 @@ def test_a_batch_without_a_row_of_a_big_endian_sample(tmp_path: Path) -> None:
 def test_only_native_containers_take_a_file_as_it_is(specs: Any) -> None:
     raw = tfd.ArraySpec((len(npy(POSE)),), "uint8")
     either = tfd.ArraySpec((2, 3), "float32", "zlib or npy")
-    assert untouched(raw, npy(POSE)) is None
-    assert untouched(either, zlib.compress(POSE.tobytes())) is None
-    assert untouched(specs["plain.npy"], ODD) is None
     sealed = tfd.ArraySpec((2, 3), "float32", "npy|seal")
-    assert untouched(sealed, sealed.encode(POSE)) is None
+    for spec, data, why in (
+        (raw, npy(POSE), "it would be taken as packed by raw, not as a file"),
+        (either, zlib.compress(POSE.tobytes()), r"packed by raw\|zlib\|seal, not as a file"),
+        (either, b"\xa1" + npy(POSE), "packed by npy, not as a file"),
+        (either, pickle.dumps(POSE), "bytes of none of the chains"),
+        (specs["plain.npy"], ODD, "not an .npy"),
+        (sealed, sealed.encode(POSE), r"packed by npy\|seal, not as a file"),
+    ):
+        with pytest.raises(tfd.DecodeError, match=why):
+            untouched(spec, data)
     for spec in (specs["plain.npy"], either):
-        found = untouched(spec, npy(POSE))
-        assert found is not None
-        assert_same(found, POSE)
+        assert_same(untouched(spec, npy(POSE)), POSE)
 
 
 # -- files that cannot be the payload -------------------------------------------------------------
@@ -317,7 +321,7 @@ def test_numbers_as_text_are_refused_with_advice(protocol: int, tmp_path: Path) 
     for value in (POSE, LARGE):
         said = refusal("text.pkl", pickle.dumps([value, 3], protocol), tmp_path)
         assert "holds numbers as text; save it by pickle.dump(array, file, protocol=4)" in said
-        assert said.endswith("or pack its array: tfdecode.infer finds a chain for it")
+        assert said.endswith(f"; or {PACK_ARRAY}")
 
 
 def test_axes_in_another_order_are_refused_with_advice(tmp_path: Path) -> None:
@@ -399,6 +403,17 @@ def test_a_head_that_cannot_be(codec: dict[str, Any], shape: Any, message: str) 
 def test_the_head_is_part_of_the_fingerprint(specs: Any) -> None:
     assert len({spec.fingerprint for spec in specs.values()}) >= 1 + len(UNKNOWN)
     assert tfd.ArraySpec((2, 3), "float32", f'npy:head="{HEAD}"') != specs["plain.npy"]
+
+
+def test_a_spec_is_shown_without_the_bytes_of_the_sample(specs: Any, tmp_path: Path) -> None:
+    spec = specs["id.pkl"]
+    said = "ArraySpec((2, 3), 'float32', codecs='pkl:pose,head=...,tail=...')"
+    assert (str(spec), repr(spec)) == (said, said)
+    assert repr(tfd.Schema({"pose": spec})) == f"Schema({{'pose': {said}}})"
+    assert spec.codecs[0].head in spec.to_json()
+    with pytest.raises(tfd.SpecError, match="no None dimension") as failure:
+        spec.decode_ragged(["x"])
+    assert len(str(failure.value)) < 200
 
 
 def test_a_head_has_no_place_as_a_bare_value() -> None:

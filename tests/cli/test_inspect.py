@@ -362,6 +362,16 @@ def test_a_spec_tells_what_follows_from_it(capsys) -> None:
     assert found["steps"][0]["array"] == {"dtype": "uint8", "shape": [2, 3, 4]}
 
 
+def test_a_chain_that_takes_no_file_as_it_is_is_told(capsys) -> None:
+    Path("either.json").write_text(tfd.ArraySpec((2, 3), "float32", "npy or csv").to_json())
+    [found] = facts(capsys, "either.json")
+    assert [one["only_tagged"] for one in found["one_of"]] == [False, True]
+    said = [line for line in lines(capsys, "either.json") if line.startswith("  takes")]
+    assert said == [
+        "  takes    no file as it is, for none tells that it is of this chain; pack its array"
+    ]
+
+
 def test_a_spec_is_told_in_lines(capsys) -> None:
     told = lines(capsys, "pose.tfd.json")
     assert told[0] == "pose.tfd.json  a spec of float32 [2,3,4]"

@@ -466,8 +466,8 @@ def test_the_file_itself_is_the_payload(capsys) -> None:
     size = f"{len(data):,}"
     assert out.startswith(f"pose.pkl: float32 [2,3,4] by pkl, 96 -> {size} bytes ")
     assert err == (
-        f"tfdecode pack: pose.pkl: the whole file is sent, {size} bytes, with all else that is in "
-        "it\n"
+        f"tfdecode pack: pose.pkl: the payload is the whole file, {size} bytes, which is this "
+        "array alone; other pkl files with such an array are accepted too\n"
     )
 
 
@@ -481,7 +481,12 @@ def test_a_file_of_no_known_writer_becomes_part_of_the_spec(capsys) -> None:
     assert packed("more.pkl.tfd").tobytes() == POSE.tobytes()
     out, err = capsys.readouterr()
     assert json.loads(out)[0]["codecs"].startswith('pkl:pose,head="gASV')
-    assert "no known writer made it, so the spec holds what is around the numbers" in err
+    size, around = f"{len(data):,}", len(data) - POSE.nbytes
+    assert err.startswith(
+        f"tfdecode pack: more.pkl: the payload is the whole file, {size} bytes, with all that is "
+        f"in it; {around} bytes of it, those around the numbers, are now part of the spec: another "
+        "file is accepted if it differs in nothing but the numbers, and refused if it differs arou"
+    )
     assert main(["unpack", "more.pkl.tfd", "-o", "same.npy"]) == 0
     assert np.load("same.npy").tobytes() == POSE.tobytes()
 
@@ -490,21 +495,39 @@ def test_a_file_that_no_graph_reads_is_a_reason(folder: Path, capsys) -> None:
     Path("text.pkl").write_bytes(pickle.dumps(POSE, 2))
     before = names(folder)
     pack("text.pkl", "--as-is", status=1)
-    assert "holds numbers as text; save it by pickle.dump(array" in failure(capsys)
+    said = failure(capsys)
+    assert "holds numbers as text; save it by pickle.dump(array" in said
+    assert "; or pack its array: tfdecode pack FILE, in Python" in said
     assert names(folder) == before
 
 
 def test_the_file_itself_by_a_spec(capsys) -> None:
     Path("spec.json").write_text(tfd.ArraySpec((2, 3, 4), "float32", "pkl or zlib").to_json())
+    Path("two.pkl").write_bytes(pickle.dumps({1: POSE}))
+    Path("wide.pkl").write_bytes(pickle.dumps(POSE.astype("f8")))
     pack("pose.pkl", "--as-is", "--spec", "spec.json")
     assert Path("pose.pkl.tfd").read_bytes() == Path("pose.pkl").read_bytes()
     capsys.readouterr()
     for file, why in (
-        ("maps.npz#pose", "does not take this file as it is"),
+        (
+            "maps.npz#pose",
+            "maps.npz: the spec does not take this file as it is, try without --as-is: payload has "
+            f"{Path('maps.npz').stat().st_size} bytes of none of the chains pkl or raw|zlib|seal",
+        ),
+        ("wide.pkl", "needs 219 to 255: it holds float64 [2, 3, 4] (packed by pkl)"),
+        ("two.pkl", "known writers make it; pack its array: tfdecode pack FILE --spec SPEC, in P"),
         ("pose.pkl#pose", "holds no array named pose"),
     ):
         pack(file, "--as-is", "--spec", "spec.json", status=1)
         assert why in failure(capsys)
+
+
+def test_a_file_that_does_not_tell_its_chain_is_named(capsys) -> None:
+    Path("spec.json").write_text(tfd.ArraySpec((2, 2), "float32", "npy or csv").to_json())
+    Path("x.csv").write_text("1,2\n3,4\n")
+    pack("x.csv", "--as-is", "--spec", "spec.json", status=1)
+    said = failure(capsys)
+    assert said.endswith("8 bytes of none of the chains npy or csv; no file tells that it is csv")
 
 
 @pytest.mark.parametrize(
@@ -519,6 +542,16 @@ def test_the_file_itself_leaves_nothing_to_choose(option: str, capsys) -> None:
     name = option.partition("=")[0].replace("no-", "")
     said = capsys.readouterr().err.rstrip("\n")
     assert said.endswith(f"argument {name}: not allowed with argument --as-is")
+    pack("--help")
+    told = " ".join(capsys.readouterr().out.split())
+    assert name in told.partition("; not with ")[2].partition(" --seal, --no-seal ")[0]
+
+
+def test_what_else_is_in_the_file_is_sent_too(capsys) -> None:
+    pack("maps.npz#labels", "--as-is")
+    size = Path("maps.npz").stat().st_size
+    said = f"the payload is the whole file, {size:,} bytes, with all that is in it; other npz files"
+    assert said in capsys.readouterr().err
 
 
 # -- arguments ------------------------------------------------------------------------------------
@@ -541,7 +574,7 @@ def test_max_bytes_takes_suffixes(capsys) -> None:
     np.save("large.npy", np.zeros(2**10 + 1, "u1"))
     capsys.readouterr()
     pack("large.npy", "--max-bytes", "1K", status=1)
-    said = "decodes to 1025 bytes, more than the limit of 1024; raise --max-bytes if you trust"
+    said = "decodes to 1025 bytes, more than the limit of 1024; raise the limit (--max-bytes, in"
     assert said in failure(capsys)
     pack("large.npy", "--max-bytes", "1T", status=2)
     assert "'1T' is not a whole number, or one with K, M or G" in capsys.readouterr().err

@@ -57,7 +57,12 @@ IMAGE = "image_bytes=im#1 [x].png"
 def test_outputs_make_a_table(model: Path, capsys) -> None:
     assert main(["predict", str(model), "pose=pose.npy", IMAGE]) == 0
     out, err = capsys.readouterr()
-    assert not err and [line.split() for line in out.splitlines()] == [
+    sent, told = out.split("\n\n")
+    assert sent.splitlines() == [
+        "pose         pose.npy: packed by raw|zlib|seal",
+        "image_bytes  im#1 [x].png: sent as it is",
+    ]
+    assert not err and [line.split() for line in told.splitlines()] == [
         ["name", "dtype", "shape", "min", "mean", "max"],
         ["[red]sum", "float32", "[1]", "15", "15", "15"],
         ["file", "string", "[1]", "-", "-", "-"],
@@ -131,6 +136,14 @@ def test_a_failure_is_one_line(model: Path, given: list[str], reason: str, capsy
     assert not out and err.startswith(f"tfdecode predict: {reason}") and err.count("\n") == 1
 
 
+def test_a_file_beyond_the_limit_is_told_how_to_raise_it(model: Path, capsys) -> None:
+    argv = ["predict", str(model), "pose=pose.npy", IMAGE, "--max-bytes"]
+    assert main([*argv, "47"]) == 1
+    said = "pose.npy: the array decodes to 48 bytes, more than the limit of 47; raise the limit"
+    assert f"{said} (--max-bytes, in Python max_bytes)" in capsys.readouterr().err
+    assert main([*argv, "48"]) == 0
+
+
 def test_no_model(capsys) -> None:
     assert main(["predict", "nowhere", "a=b"]) == 1
     reason = "nowhere: cannot be read: No such file or directory"
@@ -187,4 +200,27 @@ def test_a_file_that_the_chain_reads_is_sent_untouched(tmp_path: Path, capsys) -
     spec = tfd.infer(Path("pose.pkl"), as_is=True, key="pose")
     tfd.export(lambda pose: {"sum": tf.reduce_sum(pose, [1, 2])}, "whole", inputs={"pose": spec})
     assert main(["predict", "whole", "pose=pose.pkl"]) == 0  # no key: it cannot be loaded
-    assert capsys.readouterr().out.splitlines()[1].split()[-1] == "15"
+    sent, _, _, outputs = capsys.readouterr().out.splitlines()
+    said = "pose  pose.pkl: sent untouched, read by pkl:pose,head=...,tail=..."
+    assert sent == said and outputs.split()[-1] == "15"
+
+
+def test_what_was_done_with_each_file_is_told(tmp_path: Path, capsys) -> None:
+    np.save("other.npy", np.asfortranarray(POSE.astype("f4")))
+    spec = tfd.ArraySpec((2, 3), "float32", "npy or zlib")
+    Path("ready.tfd").write_bytes(spec.encode(POSE.astype("f4")))
+    inputs = {"pose": spec, "scale": tf.TensorSpec([None, 2, 3], tf.float32)}
+    tfd.export(lambda pose, scale: {"product": pose * scale}, "model", inputs=inputs)
+    files = ["other.npy", "pose.npy", "maps.npz#a", "ready.tfd"]
+    argv = [f"pose={file}" for file in files] + ["scale=pose.npy"] * 4
+    assert main(["predict", "model", *argv, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["inputs"]
+    packed = spec.chain.chosen(spec.encode(POSE.astype("f4")))[0].text
+    found = [tuple(one[key] for key in ("name", "file", "key", "how", "codecs")) for one in told]
+    assert found[:4] == [
+        ("pose", "other.npy", None, "untouched", "npy"),
+        ("pose", "pose.npy", None, "packed", packed),  # float64
+        ("pose", "maps.npz", "a", "packed", packed),
+        ("pose", "ready.tfd", None, "as it is", None),
+    ]
+    assert found[4:] == [("scale", "pose.npy", None, "as it is", None)] * 4

@@ -425,7 +425,10 @@ def test_others_are_refused_with_what_they_are(model: Any) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (lambda a: saved({"S": a}, format="4"), "of version 4; save it by save -v7, or send"),
+        (
+            lambda a: saved({"S": a}, format="4"),
+            "of version 4; save it by save -v7, or pack its a",
+        ),
         (lambda a: b"MATLAB 7.3 MAT-file".ljust(600), r"of version 7.3 \(HDF5\); save it by save"),
         (lambda a: saved({"S": "text"}), "S as text; save its numbers by double"),
         (lambda a: saved({"S": a.T}), r"S as float64 \[3, 2\], needs float64 \[2, 3\]"),

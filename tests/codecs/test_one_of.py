@@ -210,11 +210,34 @@ def test_a_model_that_learns_a_chain_takes_old_and_new_clients_in_one_batch(old:
         ("raw or raw", "the chain 'raw' twice"),
         ("raw or ", "unknown codec"),
         ("raw or transpose:1,0,2", "no permutation"),
+        ("pkl or raw or pkl:x", "be told to be of 'pkl:x', all begin as those of 'pkl' be"),
+        ("npz:a or npz:b", "leave one out, or give each an input of its own"),
+        ("npy or astype:uint8|npy", "no file can be told to be of 'astype:uint8|npy'"),
     ],
 )
 def test_what_cannot_be_is_a_spec_error(codecs: Any, message: str) -> None:
     with pytest.raises(tfd.SpecError, match=message):
         tfd.ArraySpec((20, 30), "float32", codecs)
+
+
+@pytest.mark.parametrize(
+    ("codecs", "unreached"),
+    [
+        ("npy or pkl or npz:a or mat:S or safetensors:x or raw", []),
+        ("npy or npy|seal or npy|zlib", []),
+        ("png|seal or astype:uint8|png|seal", []),
+        ("npy or csv or raw", ["csv"]),
+        ("npy|seal or npy", ["npy"]),
+    ],
+)
+def test_a_file_as_it_is_tells_its_chain_or_none_does(codecs: str, unreached: list[str]) -> None:
+    spec = tfd.ArraySpec((20, 30), "float32", codecs)
+    assert [chain.text for chain in spec.chain.unreached] == unreached
+    for index, one in enumerate(spec.alternatives):
+        if one.chain.native:
+            sent = one.encode(LABELS)
+            assert (chosen(spec, sent) == index) == (one.chain.text not in unreached)
+            assert_same(spec.decode(bytes([0xA0 + index]) + sent), LABELS)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_the_name_of_a_column_says_where_it_is() -> None:
 
 def test_max_bytes_bounds_the_matrix() -> None:
     assert read("1,2\n3,4\n", max_bytes=32).size == 4
-    with pytest.raises(FileError, match="more than the limit of 31 bytes; raise max_bytes"):
+    with pytest.raises(FileError, match="more than the limit of 31 bytes; raise the limit"):
         read("1,2\n3,4\n", max_bytes=31)
 
 

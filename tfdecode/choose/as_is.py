@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..codecs.chain import Chain
-from ..codecs.one_of import OneOf
-from ..codecs.registry import CODECS
+from ..codecs.chain import brief
+from ..codecs.registry import CODECS, NATIVE
 from ..codecs.sampled_file import MOST, SampledFile, encoded, place_of
 from ..dtypes import dtype_name, little_endian
-from ..errors import DecodeError, FileError, SpecError
+from ..errors import PACK_ARRAY, DecodeError, FileError, SpecError
 from ..files import opened
 from ..formats.contents import MAX_BYTES, Array, shown
 from ..spec import ArraySpec
 
-#: Formats whose files a graph reads as they are, each by the container of the same name.
-NATIVE = ("npy", "npz", "mat", "pkl", "safetensors", "csv")
 #: How lines of text may be cut into cells, and how many may stand before the numbers.
 SEPARATORS, HEADERS = (",", ";", "\t", " "), (0, 1)
 
@@ -55,9 +52,7 @@ def spec_of_file(
         name = contents.entries[0].key if key is None else key
         return spec_of_array(found, data, array, name, label=label), data
     except FileError as error:
-        raise FileError(
-            f"{named}: {error}; or pack its array: tfdecode.infer finds a chain for it"
-        ) from None
+        raise FileError(f"{named}: {error}; or {PACK_ARRAY}") from None
 
 
 def spec_of_array(
@@ -119,32 +114,24 @@ def sampled(found: str, data: bytes, array: Array, name: str, label: str) -> Arr
     raise FileError(f"is not read in a graph: {reason}")
 
 
-def untouched(spec: ArraySpec, data: bytes) -> np.ndarray | None:
-    """What ``data``, all of a file, is under ``spec`` as it is; None where it is no payload.
+def untouched(spec: ArraySpec, data: bytes) -> np.ndarray:
+    """What ``data``, all of a file, is under ``spec`` as it is.
 
     Only native containers are asked: to ``raw`` any file of the right length is an array.
+    Raises DecodeError where the file is no payload, and says why.
     """
-    chain = spec.chain
+    chain, plain = spec.chain.chosen(data)
+    if plain != data or not chain.native:
+        raise DecodeError(f"it would be taken as packed by {brief(chain.text)}, not as a file")
     try:
-        if isinstance(chain, OneOf):
-            place, plain = chain.chosen(data)
-            if plain != data or not is_native(chain.chains[place]):
-                return None
-        elif not is_native(chain):
-            return None
         return spec.decode(data)
-    except (DecodeError, FileError):
-        return None
-
-
-def is_native(chain: Chain) -> bool:
-    """Whether the payloads of a chain are files of other programs."""
-    return chain.codecs[-1].name in NATIVE
+    except FileError as error:
+        raise DecodeError(f"payload {error}") from None
 
 
 def reads_as_is(spec: ArraySpec, found: str) -> bool:
     """Whether some payloads of ``spec`` are files of that format."""
-    return any(is_native(chain) and chain.codecs[-1].name == found for chain in spec.chains)
+    return any(chain.native and chain.codecs[-1].name == found for chain in spec.chains)
 
 
 def same(one: Array, other: Array) -> bool:

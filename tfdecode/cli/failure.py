@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import Any
 
@@ -23,7 +22,7 @@ def complain(command: str | None, text: str) -> None:
 def reason(error: BaseException, path: str | os.PathLike[str] | None = None) -> str:
     """What ``error`` says, with the file that it is about in front."""
     if isinstance(error, FileError):  # names its file itself
-        return re.sub(r"\b(raise|by) max_bytes\b", r"\1 --max-bytes", str(error))
+        return str(error)
     if isinstance(error, MemoryError):
         text = "does not fit into memory" if path is not None else "out of memory"
     elif isinstance(error, OSError):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from ..codecs.base import AnyCodec
 from ..codecs.chain import Alternatives, brief, parse_any
 from ..codecs.sampled_file import SampledFile
 from ..dtypes import dtype_name
-from ..errors import EncodeError, SpecError
+from ..errors import DecodeError, EncodeError, SpecError
 from ..files import has_suffix, load, opened
 from ..formats.contents import MAX_BYTES
 from ..spec import ArraySpec
@@ -48,6 +48,10 @@ examples:
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
+
+#: Options of the choice of a chain, and all for which ``--as-is`` leaves no room.
+CHOICE = ("prefer", "min_tensorflow", "portable", "explain")
+NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE)
 
 COLUMNS = {
     "file": lambda facts: source(facts),
@@ -91,7 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--as-is",
         action="store_true",
-        help="the whole file is the payload, untouched, also what in it is not the array",
+        help="the whole file is the payload, untouched, also what in it is not the array; not "
+        f"with {', '.join(map(option_name, NOT_AS_IS))}",
     )
     add(
         "--seal",
@@ -166,17 +171,19 @@ def run(arguments: argparse.Namespace) -> int:
 def check_choice(arguments: argparse.Namespace) -> None:
     """UsageError for options that do not go together."""
     if arguments.as_is:
-        options = ("codec", "dtype", "prefer", "min_tensorflow", "portable", "explain", "tfrecord")
-        given = [option for option in options if getattr(arguments, option)]
-        for option in [*given, *(["seal"] if arguments.seal is not None else [])]:
-            name = option.replace("_", "-")
-            raise UsageError(f"argument --{name}: not allowed with argument --as-is")
+        for option in NOT_AS_IS:
+            given = getattr(arguments, option)
+            if given or (given is False and option == "seal"):
+                raise UsageError(
+                    f"argument {option_name(option)}: not allowed with argument --as-is"
+                )
     fixed = "codec" if arguments.codec is not None else "spec"
     if arguments.codec is not None or arguments.spec is not None:
-        for option in ("prefer", "min_tensorflow", "portable", "explain"):
+        for option in CHOICE:
             if getattr(arguments, option):
-                name = option.replace("_", "-")
-                raise UsageError(f"argument --{name}: not allowed with argument --{fixed}")
+                raise UsageError(
+                    f"argument {option_name(option)}: not allowed with argument --{fixed}"
+                )
     if arguments.seal is False:
         if arguments.codec is None:
             raise UsageError("argument --no-seal: needs argument --codec")
@@ -184,6 +191,11 @@ def check_choice(arguments: argparse.Namespace) -> None:
         named = arguments.codec if several else (arguments.codec,)
         if any(codec.name == "seal" for codecs in named for codec in codecs):
             raise UsageError("argument --no-seal: not allowed with a chain that names seal")
+
+
+def option_name(option: str) -> str:
+    """An attribute of the arguments as the option that it comes from."""
+    return f"--{option.replace('_', '-')}"
 
 
 def pack(
@@ -230,27 +242,47 @@ def whole(
 ) -> tuple[np.ndarray, ArraySpec, bytes]:
     """For ``--as-is`` the array of a file, the spec that reads it, and all bytes of the file."""
     limit = {"max_bytes": arguments.max_bytes}
+    taken = ""
     if spec is None:
         spec, payload = spec_of_file(path, key, label=arguments.label or "", **limit)
-        array: np.ndarray | None = spec.decode(payload)
+        array, taken = spec.decode(payload), also_taken(spec)
     else:
         payload = opened(path, **limit)[1]
-        array = untouched(spec, payload)
-        if array is not None and key is not None and not reads(key, path, array, limit):
+        try:
+            array = untouched(spec, payload)
+        except DecodeError as error:
+            reason = f"the spec does not take this file as it is, try without --as-is: {error}"
+            raise EncodeError(reason) from None
+        if key is not None and not reads(key, path, array, limit):
             raise EncodeError(f"the spec reads another array of the file than {key}")
-    if array is None:
-        raise EncodeError(
-            "the spec does not take this file as it is; without --as-is its array is packed"
-        )
-    told = f"{path}: the whole file is sent, {len(payload):,} bytes, with all else that is in it"
-    codec = spec.chains[0].codecs[-1]
-    if isinstance(codec, SampledFile) and codec.head:
-        told += (
-            "; no known writer made it, so the spec holds what is around the numbers, and other "
-            "files must be the same there"
-        )
-    complain("pack", told)
+    complain("pack", f"{path}: {sent(spec, payload)}{'; ' + taken if taken else ''}")
     return array, spec, payload
+
+
+def sent(spec: ArraySpec, payload: bytes) -> str:
+    """What a client sends with a file as it is."""
+    codec = spec.chain.chosen(payload)[0].codecs[-1]
+    alone = codec.name not in ("npz", "mat") and not sample_of(codec)
+    what = "which is this array alone" if alone else "with all that is in it"
+    return f"the payload is the whole file, {len(payload):,} bytes, {what}"
+
+
+def also_taken(spec: ArraySpec) -> str:
+    """Which files a spec takes beside the one that it was made from."""
+    (codec,) = spec.chains[0].codecs
+    if not sample_of(codec):
+        return f"other {codec.name} files with such an array are accepted too"
+    return (
+        f"{codec.around:,} bytes of it, those around the numbers, are now part of the spec: "
+        "another file is accepted if it differs in nothing but the numbers, and refused if it "
+        "differs around them, as by another value beside the array (usual files of the array alone "
+        "are accepted too)"
+    )
+
+
+def sample_of(codec: AnyCodec) -> TypeGuard[SampledFile]:
+    """Whether the bytes of a sample stand in the spec."""
+    return isinstance(codec, SampledFile) and bool(codec.head)
 
 
 def reads(key: str, path: Path, array: np.ndarray, limit: dict[str, int]) -> bool:

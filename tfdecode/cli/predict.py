@@ -4,16 +4,15 @@ Inputs that are arrays to the model are packed as its schema says, from an array
 (.tfd); an array file that the chain of the input reads as it is goes untouched, all of it. Other
 strings get the bytes of the file, as an encoded image; other numbers its array. The dtype of a file
 is converted where every value stays the same. A NAME given several times makes a batch of as many
-rows.
+rows. What was done with each file is told above the table of the outputs.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,18 @@ from typing import Any
 import numpy as np
 
 from ..client.in_process import InProcess
-from ..client.inputs import ArrayFile
-from ..errors import EncodeError, FileError
+from ..client.inputs import ArrayFile, Way
+from ..codecs.chain import brief
+from ..errors import EncodeError
+from ..formats.contents import MAX_BYTES
 from ..graph.rows import Status
+from .each import Facts
 from .failure import complain
 from .npy import savable, save_npz
+from .pack import source
 from .quiet_import import import_quietly
-from .show import dimensions, number, plain, say, table
-from .source import split_fragment
+from .show import dimensions, fields, number, plain, say, table
+from .source import byte_count, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -46,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
     add("--signature", default="serving_default", metavar="S", help="default: %(default)s")
     add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
+    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help="as of pack")
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -61,14 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the model once."""
     inputs: dict[str, list[ArrayFile]] = {}
     for name, file in arguments.inputs:
-        inputs.setdefault(name, []).append(file)
+        limited = replace(file, max_bytes=arguments.max_bytes)
+        inputs.setdefault(name, []).append(limited)
     out: Path | None = arguments.o
     if out is not None:
         refuse_overwriting([file.path for _, file in arguments.inputs], [out])
     import_quietly()
-    with InProcess(arguments.model, arguments.signature) as model, larger_than_read():
+    with InProcess(arguments.model, arguments.signature) as model:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
-        outputs = model.predict({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
+        prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
+        outputs = model.run(prepared)
+    sent = [
+        input_facts(name, file, way)
+        for (name, files), fed in zip(inputs.items(), prepared.values(), strict=True)
+        for file, way in zip(files, fed.ways, strict=True)
+    ]
     if out is not None:
         saved = {name: named(name, array) for name, array in outputs.items()}
         write_files({out: partial(save_npz, arrays=saved)})
@@ -80,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         told = {
             "model": str(model.directory),
             "signature": model.signature,
+            "inputs": sent,
             "outputs": [{key: plain(value) for key, value in fact.items()} for fact in facts],
             "saved": str(out) if out is not None else None,
         }
@@ -89,18 +101,28 @@ def run(arguments: argparse.Namespace) -> int:
         [fact["name"], fact["dtype"], dimensions(fact["shape"]), *map(number, statistics(fact))]
         for fact in facts
     ]
+    fields([(fact["name"], f"{source(fact)}: {spoken(fact)}") for fact in sent])
+    if sent:
+        say("")
     table(("name", "dtype", "shape", *STATISTICS), rows, right=STATISTICS)
     return 1 if masked else 0
 
 
-@contextlib.contextmanager
-def larger_than_read() -> Iterator[None]:
-    """What to do about an array beyond the limit in the words of the command line."""
-    try:
-        yield
-    except FileError as error:
-        advice = r"pack it first, with --max-bytes,"
-        raise FileError(re.sub(r"\braise max_bytes\b", advice, str(error))) from None
+WORDS = {
+    "untouched": "sent untouched, read by {}",
+    "packed": "packed by {}",
+    "as it is": "sent as it is",
+}
+
+
+def input_facts(name: str, file: ArrayFile, way: Way) -> Facts:
+    """What was done with the file of an input."""
+    return {"name": name, "file": str(file.path), "key": file.key, **way._asdict()}
+
+
+def spoken(fact: Facts) -> str:
+    """The same in words, behind the name of the file."""
+    return WORDS[fact["how"]].format(brief(fact["codecs"] or ""))
 
 
 def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:

@@ -12,7 +12,7 @@ from ..errors import DecodeError, FileError, SpecError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..saved_model import ServingSession, reason, version_directory
 from ..schema import ASSET, SIGNATURE, Schema
-from .inputs import Input, Value, stacked
+from .inputs import Fed, Input, Value, stacked
 
 
 class InProcess:
@@ -75,9 +75,17 @@ class InProcess:
         EncodeError and FileError where an input cannot be packed, DecodeError where the model
         refuses a payload, TfdecodeError where it fails otherwise.
         """
-        feeds = {
+        return self.run(self.prepare(inputs))
+
+    def prepare(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, Fed]:
+        """Signature key -> what ``predict`` feeds of ``inputs``, in their order; raises as it."""
+        return {
             key: stacked(self.inputs[key], value) for key, value in self._by_key(inputs).items()
         }
+
+    def run(self, prepared: Mapping[str, Fed]) -> dict[str, np.ndarray]:
+        """The outputs for what ``prepare`` made; raises as ``predict``."""
+        feeds = {key: fed.array for key, fed in prepared.items()}
         sizes = {key: len(feed) for key, feed in feeds.items() if self.inputs[key].batched}
         if len(set(sizes.values())) > 1:
             listed = ", ".join(f"{self.inputs[key].name} {size}" for key, size in sizes.items())

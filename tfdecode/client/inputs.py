@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..choose.as_is import reads_as_is, same, untouched
 from ..codecs.chain import brief
-from ..errors import EncodeError, FileError, TfdecodeError
+from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..files import load, opened
 from ..formats.contents import MAX_BYTES, shown
@@ -30,6 +31,25 @@ class ArrayFile:
 
     path: Path
     key: str | None = None
+    max_bytes: int = MAX_BYTES
+
+
+class Way(NamedTuple):
+    """What was done to make one row: nothing, or what a chain reads or has packed.
+
+    ``how`` is "untouched" for a file that the chain reads, "packed" for an array by the chain, and
+    "as it is" for a payload and for what no chain is for.
+    """
+
+    how: str = "as it is"
+    codecs: str | None = None
+
+
+class Fed(NamedTuple):
+    """What one input is fed, the batch dimension included, and how each row was made."""
+
+    array: np.ndarray
+    ways: list[Way]
 
 
 Value: TypeAlias = "np.ndarray | bytes | Path | ArrayFile"
@@ -70,44 +90,47 @@ class Input:
         return f"{self.name} ({self.dtype.name} [{sides}])"
 
 
-def stacked(given: Input, value: Value | Sequence[Value]) -> np.ndarray:
-    """What to feed for one example or a list of them, the batch dimension included."""
+def stacked(given: Input, value: Value | Sequence[Value]) -> Fed:
+    """What to feed for one example or a list of them."""
     if isinstance(value, bytearray | memoryview):
         value = bytes(value)
     several = isinstance(value, Sequence) and not isinstance(value, bytes | str)
     values: list[Any] = list(value) if several else [value]  # type: ignore[arg-type]
     if not values:
         raise EncodeError(f"input {given.name} has no rows")
-    rows = []
+    rows, ways = [], []
     for index, item in enumerate(values):
         try:
-            rows.append(row_of(given, item))
+            row, way = row_of(given, item)
         except FileError:  # names the file
             raise
         except TfdecodeError as error:
             place = f"input {given.name}, row {index}" if several else f"input {given.name}"
             raise type(error)(f"{place}: {error}") from None
-    return joined(given, rows, several)
+        rows.append(row)
+        ways.append(way)
+    return Fed(joined(given, rows, several), ways)
 
 
-def row_of(given: Input, value: Any) -> Any:
-    """One example: a payload, a byte string or an array."""
+def row_of(given: Input, value: Any) -> tuple[Any, Way]:
+    """One example, a payload, a byte string or an array, and how it was made."""
     if isinstance(value, str):  # a service that forwards text must not read local files
         raise EncodeError("is text, needs an array, bytes or a pathlib.Path")
     file = ArrayFile(value) if isinstance(value, Path) else value
     if given.dtype == tf.string:
         if isinstance(value, bytes):
-            return value
+            return value, Way()
         if isinstance(file, ArrayFile):
             if given.spec is None or file.path.suffix == PAYLOAD_SUFFIX:
-                return file_bytes(file)
+                return file_bytes(file), Way()
             return packed(given.spec, file)
         if given.spec is not None:
-            return given.spec.encode(value)
-        return np.asarray(value, object)
+            return encoded(given.spec, value)
+        return np.asarray(value, object), Way()
     if isinstance(file, ArrayFile):
         try:
-            return exact_astype(load(file.path, file.key), given.dtype.name)
+            array = load(file.path, file.key, max_bytes=file.max_bytes)
+            return exact_astype(array, given.dtype.name), Way()
         except EncodeError as error:
             raise EncodeError(f"{file.path}: {error}") from None
     if isinstance(value, bytes):
@@ -115,25 +138,34 @@ def row_of(given: Input, value: Any) -> Any:
     array = np.asarray(value)
     if array.dtype.name != given.dtype.name:
         raise EncodeError(f"array is {array.dtype.name}, the signature needs {given.dtype.name}")
-    return array
+    return array, Way()
 
 
-def packed(spec: ArraySpec, file: ArrayFile) -> bytes:
+def packed(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Way]:
     """All bytes of a file where the spec takes it as it is; else its array, packed."""
-    found, data, contents = opened(file.path)
-    read = untouched(spec, data) if reads_as_is(spec, found) else None
+    found, data, contents = opened(file.path, max_bytes=file.max_bytes)
+    read, way = None, Way()
+    if reads_as_is(spec, found):
+        with contextlib.suppress(DecodeError):
+            read, way = untouched(spec, data), Way("untouched", spec.chain.chosen(data)[0].text)
     if read is not None and file.key is None:
-        return data
+        return data, way
     try:
-        array = contents.read(file.key)
+        array = contents.read(file.key, max_bytes=file.max_bytes)
     except FileError as error:
         raise FileError(f"{shown(str(file.path), 200)}: {error}") from None
     try:
         array = exact_astype(array, spec.dtype)
         # A key may choose another array of the file than the spec reads.
-        return data if read is not None and same(read, array) else spec.encode(array)
+        return (data, way) if read is not None and same(read, array) else encoded(spec, array)
     except EncodeError as error:
         raise EncodeError(f"{file.path}: {error}") from None
+
+
+def encoded(spec: ArraySpec, array: np.ndarray) -> tuple[bytes, Way]:
+    """The payload of an array, and the chain that made it."""
+    payload = spec.encode(array)
+    return payload, Way("packed", spec.chain.chosen(payload)[0].text)
 
 
 def joined(given: Input, rows: Sequence[Any], several: bool) -> np.ndarray:

@@ -24,7 +24,7 @@ from .base import AnyCodec, Codec
 from .compressors.seal import SIZE, Seal
 from .containers.raw import Raw
 from .form import MAX_NBYTES, ArrayForm, BytesForm, Form
-from .registry import CODECS
+from .registry import CODECS, NATIVE
 
 Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
 
@@ -84,6 +84,11 @@ class Chain:
         return isinstance(seal, Seal) and payload[-SIZE:] == seal.tag(payload[:-SIZE])
 
     @property
+    def native(self) -> bool:
+        """Whether the payloads are files of other programs, as they wrote them."""
+        return self.codecs[-1].name in NATIVE
+
+    @property
     def packs(self) -> bool:
         """Whether it has a compressor other than a seal."""
         return any(codec.kind == "compressor" for codec in self.codecs if codec.name != "seal")
@@ -114,6 +119,10 @@ class Chain:
         _, x = deque(self.undo(payload), maxlen=1).pop()
         assert isinstance(x, np.ndarray)
         return x
+
+    def chosen(self, payload: bytes) -> tuple[Chain, bytes]:
+        """The chain that ``payload`` is of, and the payload without a tag: as of `one_of`."""
+        return self, payload
 
     def undo(self, payload: bytes) -> Iterator[tuple[AnyCodec, bytes | np.ndarray]]:
         """Each codec, the last one first, with what its step was made from; raises as ``decode``"""

@@ -9,6 +9,7 @@ from math import prod
 from typing import Any
 
 from ..dtypes import ITEM_SIZES
+from ..errors import PACK_ANEW
 from ..extras import tensorflow as tf
 from ..graph.each import LARGE, map_rows
 from ..graph.inflate import inflate_bounded
@@ -32,7 +33,7 @@ from .form import ArrayForm
 from .zlib_stream import longest
 
 #: What to do about versions 4 and 7.3.
-SAVE = "save it by save -v7, or send spec.encode(tfdecode.load(path))"
+SAVE = f"save it by save -v7, or {PACK_ANEW}"
 NAMES = {6: "double", 7: "single"}
 
 

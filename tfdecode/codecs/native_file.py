@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..dtypes import ITEM_SIZES, dtype_name, little_endian, numpy_dtype
-from ..errors import DecodeError, FileError, SpecError
+from ..errors import PACK_ANEW, DecodeError, FileError, SpecError
 from ..extras import tensorflow as tf
 from ..formats.contents import Contents
 from ..graph.raw_bytes import raw_bytes
@@ -51,7 +51,7 @@ class NativeFile(Container):
 
     def advice(self, data: bytes) -> str:
         """What to do about a file that can be read but is like no template."""
-        return "write it anew: spec.encode(tfdecode.load(path))"
+        return PACK_ANEW
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         if form.unknown_axis is not None:

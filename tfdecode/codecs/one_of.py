@@ -47,6 +47,15 @@ class OneOf:
         for text in texts:
             if texts.count(text) > 1:
                 raise SpecError(f"one_of has the chain {brief(text)!r} twice")
+        for chain in self.unreached:
+            takers = [self.chains[self.magics[magic]] for magic in chain.magics]
+            first = next((taker for taker in takers if taker.native), None)
+            if first:  # else its payloads, as those of csv, have their tag
+                raise SpecError(
+                    f"one_of: no file can be told to be of {brief(chain.text)!r}, all begin as "
+                    f"those of {brief(first.text)!r} before it; leave one out, or give each an "
+                    "input of its own"
+                )
 
     @property
     def form(self) -> ArrayForm:
@@ -76,6 +85,12 @@ class OneOf:
         """What payloads of a chain begin with, the longest first -> the first such chain."""
         found = {m: i for i, chain in reversed([*enumerate(self.chains)]) for m in chain.magics}
         return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+    @property
+    def unreached(self) -> list[Chain]:
+        """The native chains to which no file leads as it is, only the tag that ``encode`` adds."""
+        reached = {*self.magics.values(), *self.lengths.values()}
+        return [c for i, c in enumerate(self.chains) if c.native and i not in reached]
 
     # -- numpy --------------------------------------------------------------------------------
 
@@ -121,19 +136,19 @@ class OneOf:
             return payload[0] - TAG, payload[1:]
         return begun, payload
 
-    def chosen(self, payload: bytes) -> tuple[int, bytes]:
-        """The same for a payload that must be of one of the chains: DecodeError for another."""
+    def chosen(self, payload: bytes) -> tuple[Chain, bytes]:
+        """The chain of the payload, and that without a tag; DecodeError where it is of none."""
         index, plain = self.chain_of(payload)
         if index is None:
             raise DecodeError(
                 f"payload has {len(payload)} bytes of none of the chains {brief(self.text)}"
+                + "".join(f"; no file tells that it is {brief(c.text)}" for c in self.unreached)
             )
-        return index, plain
+        return self.chains[index], plain
 
     def decode(self, payload: bytes) -> np.ndarray:
         """The array of ``payload``; DecodeError where it cannot be one."""
-        index, plain = self.chosen(payload)
-        chain = self.chains[index]
+        chain, plain = self.chosen(payload)
         try:
             return chain.decode(plain)
         except DecodeError as error:
@@ -245,7 +260,12 @@ class OneOf:
             text = tf.strings.join([text, f" (packed by {brief(chain.text)})"])
             return [rows.data, lengths, rows.status(), bad, text]
 
-        return decode
+        if tf.executing_eagerly():  # where it would be traced anew at each call
+            return decode
+        # A function of the graph, as two branches call it: half of the nodes and of the time to
+        # trace and load them, for five native formats 1 s of 6.
+        traced: Callable[[Any, Any], Any] = tf.function(decode, autograph=False)
+        return traced
 
     def stitched(
         self, decode: list[Callable[[Any, Any], Any]], payloads: Any, tagged: Any, chosen: Any

@@ -29,6 +29,9 @@ class Registry(Mapping[str, type[AnyCodec]]):
         return len(self.places)
 
 
+#: The containers whose payloads are files of other programs, which a client may send untouched.
+NATIVE = ("npy", "npz", "mat", "pkl", "safetensors", "csv")
+
 CODECS = Registry(
     {
         "transpose": "filters.transpose:Transpose",

@@ -52,6 +52,11 @@ class SampledFile(NativeFile):
         """Those of the format come first: a bare value is the key."""
         return sorted(super().options(), key=lambda option: option.name in ("head", "tail"))
 
+    @property
+    def around(self) -> int:
+        """How many bytes of the sample stand in the spec."""
+        return len(base64.b64decode(self.head)) + len(base64.b64decode(self.tail))
+
     def accepted(self, form: ArrayForm) -> list[Template]:
         if not self.head:
             return self.templates(form)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FileError
+from ..errors import RAISE_LIMIT, FileError
 
 Array: TypeAlias = npt.NDArray[Any]
 Buffer: TypeAlias = "bytes | memoryview"
@@ -115,8 +115,7 @@ def _decode(entries: Sequence[Entry], max_bytes: int) -> list[Array]:
             (shown(entries[0].key) or "the array") if one else f"the sum of {len(entries)} arrays"
         )
         raise FileError(
-            f"{what} decodes to {needed} bytes, more than the limit of {max_bytes}; "
-            "raise max_bytes if you trust the file"
+            f"{what} decodes to {needed} bytes, more than the limit of {max_bytes}; {RAISE_LIMIT}"
         )
     arrays = [entry.read() for entry in entries]
     for array in arrays:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import FileError
+from ..errors import RAISE_LIMIT, FileError
 from .contents import MAX_BYTES, Array, Contents, Entry, shown
 
 # A cell takes some 60 bytes while its line is read: these bound what a line can take.
@@ -69,8 +69,7 @@ def _parse(data: bytes, max_bytes: int) -> tuple[list[str], Array]:
         rows += 1
         if 8 * len(numbers) > max_bytes:
             raise FileError(
-                f"the array decodes to more than the limit of {max_bytes} bytes; "
-                "raise max_bytes if you trust the file"
+                f"the array decodes to more than the limit of {max_bytes} bytes; {RAISE_LIMIT}"
             )
     if not rows:
         raise FileError("holds no row of numbers" + (" below its header" if names else ""))

@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
-from ..errors import FileError
+from ..errors import RAISE_LIMIT, FileError
 from .contents import shown
 
 
@@ -151,7 +151,7 @@ class _Unpickler(pickle._Unpickler):
             load(self)
         raise FileError(
             f"is a pickle of more than {max_opcodes} opcodes; save the arrays by numpy.savez, or "
-            "raise max_bytes"
+            f"{RAISE_LIMIT}"
         )
 
     def find_class(self, module: str, name: str) -> Any:

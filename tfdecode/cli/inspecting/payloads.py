@@ -90,8 +90,7 @@ def facts(
         payload = read_payload(path, spec)
         found["file_bytes"] = len(payload)
         if isinstance(spec.chain, OneOf):
-            chosen, payload = spec.chain.chosen(payload)
-            chain = spec.chains[chosen]
+            chain, payload = spec.chain.chosen(payload)
             lengths = [None] * (len(chain.codecs) + 1)
             found |= {"packed_by": chain.text, "steps": specs.steps_of(chain)}
         lengths[-1] = len(payload)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...codecs.chain import Chain, brief, to_text
 from ...codecs.form import ArrayForm, Form
+from ...codecs.one_of import OneOf
 from ...schema import Schema, bytes_key
 from ...spec import ArraySpec
 from ..each import Facts
@@ -35,8 +36,14 @@ def facts(spec: ArraySpec) -> Facts:
         "sealed": spec.seal,
         "fingerprint": spec.fingerprint,
         "steps": steps,
-        "one_of": [facts(one) for one in spec.alternatives] if several else [],
+        "one_of": [alternative(spec.chain, one) for one in spec.alternatives] if several else [],
     }
+
+
+def alternative(chain: Chain | OneOf, spec: ArraySpec) -> Facts:
+    """What the spec of one chain of ``one_of`` says, and whether it is known by its tag alone."""
+    assert isinstance(chain, OneOf)
+    return {**facts(spec), "only_tagged": spec.chain in chain.unreached}
 
 
 def steps_of(chain: Chain) -> list[Facts]:
@@ -91,7 +98,14 @@ def show_spec(spec: Facts) -> None:
     fields(summary(spec))
     for one in [spec, *spec["one_of"]]:
         if one is not spec:
-            fields([("  or", brief(one["codecs"])), ("  carries", carries(one))])
+            tagged = "no file as it is, for none tells that it is of this chain; pack its array"
+            fields(
+                [
+                    ("  or", brief(one["codecs"])),
+                    ("  carries", carries(one)),
+                    ("  takes", tagged if one["only_tagged"] else ""),
+                ]
+            )
         if len(one["steps"]) > 1:
             rows = [
                 [
