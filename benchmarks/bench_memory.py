@@ -19,6 +19,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("astype:float32|raw", "int8", {}),
     ("astype:float64|raw", "float32", {}),
     ("raw, None", "bool", {"shape": [None], "max_shape": [SIDE]}),
+    ("shuffle|raw", "float32", {}),
+    ("shuffle|raw, rows of 4 KB", "float32", {"shape": [1024]}),
     ("transpose:1,0|raw, None", "uint8", {"shape": [None, 4], "max_shape": [SIDE // 4, 4]}),
 ]
 
@@ -38,14 +40,14 @@ def child(chain: str, dtype: str, options: dict[str, Any]) -> None:
     import tfdecode as tfd
 
     shape = options.pop("shape", [SIDE])
-    spec = tfd.ArraySpec(shape, dtype, codecs=chain.removesuffix(", None"), **options)
+    spec = tfd.ArraySpec(shape, dtype, codecs=chain.partition(", ")[0], **options)
     x = np.ones(spec.chain.form.max_shape, dtype)
-    rows = tf.constant([spec.encode(x)] * ROWS)
+    rows = tf.constant([spec.encode(x)] * (ROWS * SIDE // x.size))
     decode = tf.function(spec.decode_tensor, input_signature=[tf.TensorSpec([None], tf.string)])
     decode(rows[:1])
     before = peak()
     decode(rows)
-    print((peak() - before) / (ROWS * x.nbytes))
+    print((peak() - before) / (ROWS * SIDE * x.itemsize))
 
 
 def main() -> list[Table]:
@@ -61,8 +63,10 @@ def main() -> list[Table]:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         run = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
         rows.append((f"{chain} ({dtype})", f"{float(run.stdout):.1f}"))
-    note = f"Growth of the resident size while {ROWS} rows of {SIDE} elements are decoded, payloads"
-    note += " not counted; decoded bytes are 1."
+    note = (
+        f"Growth of the resident size while {ROWS} rows of {SIDE} elements, or as many elements in "
+    )
+    note += "smaller rows, are decoded, payloads not counted; decoded bytes are 1."
     return [Table("Memory", note, ("chain", "multiple"), rows)]
 
 
