@@ -363,7 +363,7 @@ def test_what_is_no_numeric_array_is_refused(tmp_path: Path) -> None:
 
 
 def test_arrays_and_shapes_do_not_go_with_it(tmp_path: Path) -> None:
-    with pytest.raises(tfd.SpecError, match=r"no pathlib.Path was given"):
+    with pytest.raises(tfd.SpecError, match=r"needs one pathlib.Path"):
         tfd.infer(POSE, as_is=True)
     with pytest.raises(tfd.SpecError, match="max_shape with as_is"):
         tfd.infer(tmp_path, as_is=True, max_shape=(3, 3))
@@ -382,6 +382,7 @@ HEAD = base64.b64encode(npy(POSE)[:128]).decode()
         ({"head": "?"}, (2, 3), "head is no base64 with its padding"),
         ({"head": "YQ"}, (2, 3), "head is no base64 with its padding"),
         ({"head": "YR=="}, (2, 3), "head is no base64 with its padding"),
+        ({"head": "..."}, (2, 3), "stands for bytes left out: take the spec as JSON"),
         ({"head": 3}, (2, 3), "head is no base64 with its padding"),
         ({"head": "é"}, (2, 3), "head is no base64 with its padding"),
         ({"head": None}, (2, 3), "head is no base64 with its padding"),

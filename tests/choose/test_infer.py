@@ -145,7 +145,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 ERRORS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "text is no path": ("x.npy", {}, "is text, needs arrays or a pathlib.Path"),
     "no sample": ([], {}, "a list of at least one"),
-    "lists of numbers": ([[1, 2]], {}, "needs an array"),
+    "lists of numbers": ([[1, 2]], {}, "needs a numpy array"),
     "strings": (np.array(["a"]), {}, "dtype"),
     "other dtypes": ([DEPTH, LABELS], {}, "differ in more than a dimension"),
     "other ranks": ([DEPTH, DEPTH[0]], {}, "differ in more than a dimension"),
@@ -154,6 +154,8 @@ ERRORS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key of no file": (DEPTH, {"key": "x"}, "no pathlib.Path was given"),
     "prefer": (DEPTH, {"prefer": "best"}, "known: smallest, balanced, fastest"),
     "bandwidth": (DEPTH, {"bandwidth": 0}, "needs bytes per second"),
+    "bandwidth in words": (DEPTH, {"bandwidth": "fast"}, "needs bytes per second"),
+    "a number as version": (DEPTH, {"min_tensorflow": 2.20}, "needs a version as '2.12'"),
     "version": (DEPTH, {"min_tensorflow": "two"}, "needs a version as '2.12'"),
 }
 

@@ -520,6 +520,15 @@ def test_the_file_itself_by_a_spec(capsys) -> None:
     ):
         pack(file, "--as-is", "--spec", "spec.json", status=1)
         assert why in failure(capsys)
+    pack("pose.pkl", "--as-is", "--spec", "spec.json", "--max-bytes", "90", status=1)
+    assert "pose.pkl: the array decodes to 96 bytes, more than the limit of 90" in failure(capsys)
+
+
+def test_a_shape_that_does_not_fit_is_told_before_a_dtype(capsys) -> None:
+    Path("spec.json").write_text(tfd.ArraySpec((2, 2), "uint8", "zlib").to_json())
+    pack("pose.pkl", "--spec", "spec.json", status=1)
+    said = failure(capsys)
+    assert "array has shape [2, 3, 4], spec needs uint8 [2, 2]" in said and "--dtype" not in said
 
 
 def test_a_file_that_does_not_tell_its_chain_is_named(capsys) -> None:

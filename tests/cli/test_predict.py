@@ -203,6 +203,9 @@ def test_a_file_that_the_chain_reads_is_sent_untouched(tmp_path: Path, capsys) -
     sent, _, _, outputs = capsys.readouterr().out.splitlines()
     said = "pose  pose.pkl: sent untouched, read by pkl:pose,head=...,tail=..."
     assert sent == said and outputs.split()[-1] == "15"
+    assert main(["predict", "whole", "pose=pose.pkl", "--max-bytes", "23"]) == 1
+    said = "pose.pkl: the array decodes to 48 bytes, more than the limit of 23"
+    assert said in capsys.readouterr().err
 
 
 def test_what_was_done_with_each_file_is_told(tmp_path: Path, capsys) -> None:
@@ -223,4 +226,4 @@ def test_what_was_done_with_each_file_is_told(tmp_path: Path, capsys) -> None:
         ("pose", "maps.npz", "a", "packed", packed),
         ("pose", "ready.tfd", None, "as it is", None),
     ]
-    assert found[4:] == [("scale", "pose.npy", None, "as it is", None)] * 4
+    assert found[4:] == [("scale", "pose.npy", None, "array", None)] * 4

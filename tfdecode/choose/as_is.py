@@ -13,7 +13,7 @@ from ..codecs.sampled_file import MOST, SampledFile, encoded, place_of
 from ..dtypes import dtype_name, little_endian
 from ..errors import PACK_ARRAY, DecodeError, FileError, SpecError
 from ..files import opened
-from ..formats.contents import MAX_BYTES, Array, shown
+from ..formats.contents import MAX_BYTES, Array, beyond, shown
 from ..spec import ArraySpec
 
 #: How lines of text may be cut into cells, and how many may stand before the numbers.
@@ -114,19 +114,22 @@ def sampled(found: str, data: bytes, array: Array, name: str, label: str) -> Arr
     raise FileError(f"is not read in a graph: {reason}")
 
 
-def untouched(spec: ArraySpec, data: bytes) -> np.ndarray:
+def untouched(spec: ArraySpec, data: bytes, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
     """What ``data``, all of a file, is under ``spec`` as it is.
 
     Only native containers are asked: to ``raw`` any file of the right length is an array.
-    Raises DecodeError where the file is no payload, and says why.
+    Raises DecodeError where the file is no payload, and says why; FileError for a larger array.
     """
     chain, plain = spec.chain.chosen(data)
     if plain != data or not chain.native:
         raise DecodeError(f"it would be taken as packed by {brief(chain.text)}, not as a file")
     try:
-        return spec.decode(data)
+        array = spec.decode(data)
     except FileError as error:
         raise DecodeError(f"payload {error}") from None
+    if array.nbytes > max_bytes:
+        raise beyond("the array", array.nbytes, max_bytes)
+    return array
 
 
 def reads_as_is(spec: ArraySpec, found: str) -> bool:

@@ -107,7 +107,7 @@ def infer(
     """
     if as_is:
         if not isinstance(arrays, Path):
-            raise SpecError("as_is is of one file, and no pathlib.Path was given")
+            raise SpecError("as_is is of one file: arrays needs one pathlib.Path")
         if max_shape is not None:
             raise SpecError("max_shape with as_is: a file is known by its whole shape")
         if (prefer, min_tensorflow, portable, bandwidth) != ("balanced", "2.12", False, None):
@@ -150,7 +150,7 @@ def rank(
     """
     if prefer not in WIRES:
         raise SpecError(f"prefer is {prefer!r}, known: {', '.join(WIRES)}")
-    if bandwidth is not None and not bandwidth > 0:
+    if bandwidth is not None and not (isinstance(bandwidth, int | float) and bandwidth > 0):
         raise SpecError(f"bandwidth is {bandwidth!r}, needs bytes per second")
     samples = samples_of(arrays, key)
     fields = {**form_of(samples, max_shape), "label": label}
@@ -253,7 +253,9 @@ def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
         raise SpecError("arrays is text, needs arrays or a pathlib.Path")
     found = list(arrays) if isinstance(arrays, list | tuple) else [arrays]
     if not found or any(not isinstance(x, np.ndarray | np.generic) for x in found):
-        raise SpecError("arrays needs an array, a list of at least one, or a pathlib.Path")
+        raise SpecError(
+            "arrays needs a numpy array, a list of at least one, or a single pathlib.Path"
+        )
     samples = [np.asarray(x) for x in found]
     return [x.astype(x.dtype.newbyteorder("="), copy=False) for x in samples]
 
@@ -287,7 +289,7 @@ def middle(x: np.ndarray) -> np.ndarray:
 
 def version(text: str) -> tuple[int, int]:
     """Major and minor number of a TensorFlow version."""
-    parts = text.split(".")
+    parts = text.split(".") if isinstance(text, str) else []
     if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):
         raise SpecError(f"min_tensorflow is {text!r}, needs a version as '2.12'")
     return int(parts[0]), int(parts[1])

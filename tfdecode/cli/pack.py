@@ -25,9 +25,9 @@ from ..codecs.base import AnyCodec
 from ..codecs.chain import Alternatives, brief, parse_any
 from ..codecs.sampled_file import SampledFile
 from ..dtypes import dtype_name
-from ..errors import DecodeError, EncodeError, SpecError
+from ..errors import DecodeError, EncodeError, FileError, SpecError
 from ..files import has_suffix, load, opened
-from ..formats.contents import MAX_BYTES
+from ..formats.contents import MAX_BYTES, shown
 from ..spec import ArraySpec
 from . import explain
 from .each import Facts, each
@@ -249,7 +249,9 @@ def whole(
     else:
         payload = opened(path, **limit)[1]
         try:
-            array = untouched(spec, payload)
+            array = untouched(spec, payload, **limit)
+        except FileError as error:
+            raise FileError(f"{shown(str(path), 200)}: {error}") from None
         except DecodeError as error:
             reason = f"the spec does not take this file as it is, try without --as-is: {error}"
             raise EncodeError(reason) from None
@@ -272,11 +274,13 @@ def also_taken(spec: ArraySpec) -> str:
     (codec,) = spec.chains[0].codecs
     if not sample_of(codec):
         return f"other {codec.name} files with such an array are accepted too"
+    key = getattr(codec, "key", None)
+    usual = f"with {shown(key)} alone" if key else "of the array alone"
     return (
         f"{codec.around:,} bytes of it, those around the numbers, are now part of the spec: "
         "another file is accepted if it differs in nothing but the numbers, and refused if it "
-        "differs around them, as by another value beside the array (usual files of the array alone "
-        "are accepted too)"
+        f"differs around them, as by another value beside the array (usual files {usual} are "
+        "accepted too)"
     )
 
 
@@ -301,7 +305,7 @@ def read(
         from ..client.exact import exact_astype
 
         return exact_astype(array, arguments.dtype)
-    if spec is not None and array.dtype.name != spec.dtype:
+    if spec is not None and array.dtype.name != spec.dtype and spec.chain.form.takes(array.shape):
         raise EncodeError(
             f"array is {array.dtype.name}, spec needs {spec.dtype}; "
             f"convert it with --dtype {spec.dtype}"

@@ -111,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 WORDS = {
     "untouched": "sent untouched, read by {}",
     "packed": "packed by {}",
+    "array": "its array is sent",
     "as it is": "sent as it is",
 }
 

@@ -37,8 +37,9 @@ class ArrayFile:
 class Way(NamedTuple):
     """What was done to make one row: nothing, or what a chain reads or has packed.
 
-    ``how`` is "untouched" for a file that the chain reads, "packed" for an array by the chain, and
-    "as it is" for a payload and for what no chain is for.
+    ``how`` is "untouched" for a file that the chain reads, "packed" for an array by the chain,
+    "array" for that of a file where the model takes arrays, and "as it is" for a payload and for
+    what no chain is for.
     """
 
     how: str = "as it is"
@@ -130,7 +131,7 @@ def row_of(given: Input, value: Any) -> tuple[Any, Way]:
     if isinstance(file, ArrayFile):
         try:
             array = load(file.path, file.key, max_bytes=file.max_bytes)
-            return exact_astype(array, given.dtype.name), Way()
+            return exact_astype(array, given.dtype.name), Way("array")
         except EncodeError as error:
             raise EncodeError(f"{file.path}: {error}") from None
     if isinstance(value, bytes):
@@ -145,12 +146,13 @@ def packed(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Way]:
     """All bytes of a file where the spec takes it as it is; else its array, packed."""
     found, data, contents = opened(file.path, max_bytes=file.max_bytes)
     read, way = None, Way()
-    if reads_as_is(spec, found):
-        with contextlib.suppress(DecodeError):
-            read, way = untouched(spec, data), Way("untouched", spec.chain.chosen(data)[0].text)
-    if read is not None and file.key is None:
-        return data, way
     try:
+        if reads_as_is(spec, found):
+            with contextlib.suppress(DecodeError):
+                read = untouched(spec, data, max_bytes=file.max_bytes)
+                way = Way("untouched", spec.chain.chosen(data)[0].text)
+        if read is not None and file.key is None:
+            return data, way
         array = contents.read(file.key, max_bytes=file.max_bytes)
     except FileError as error:
         raise FileError(f"{shown(str(file.path), 200)}: {error}") from None

@@ -67,6 +67,13 @@ class ArrayForm:
             )
         return form
 
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array can have that shape."""
+        sides = zip(shape, self.shape, self.max_shape, strict=False)
+        return len(shape) == len(self.shape) and all(
+            got <= most if side is None else got == side for got, side, most in sides
+        )
+
     @cached_property
     def unknown_axis(self) -> int | None:
         """The axis whose side is ``None``."""

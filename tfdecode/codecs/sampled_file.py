@@ -129,7 +129,8 @@ def decoded(name: str, side: str, text: object) -> bytes:
             f"codec {name}: {side} has {len(text)} characters, at most {MOST} bytes can stand "
             "around the numbers; save the array in a file of its own"
         )
-    raise SpecError(f"codec {name}: {side} is no base64 with its padding")
+    left_out = " ('...' stands for bytes left out: take the spec as JSON)" if text == "..." else ""
+    raise SpecError(f"codec {name}: {side} is no base64 with its padding{left_out}")
 
 
 def encoded(data: bytes) -> str:

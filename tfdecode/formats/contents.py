@@ -114,13 +114,18 @@ def _decode(entries: Sequence[Entry], max_bytes: int) -> list[Array]:
         what = (
             (shown(entries[0].key) or "the array") if one else f"the sum of {len(entries)} arrays"
         )
-        raise FileError(
-            f"{what} decodes to {needed} bytes, more than the limit of {max_bytes}; {RAISE_LIMIT}"
-        )
+        raise beyond(what, needed, max_bytes)
     arrays = [entry.read() for entry in entries]
     for array in arrays:
         array.flags.writeable = False  # some are views of the file's bytes: make all alike
     return arrays
+
+
+def beyond(what: str, nbytes: int, limit: int) -> FileError:
+    """The error of an array larger than a read may yield."""
+    return FileError(
+        f"{what} decodes to {nbytes} bytes, more than the limit of {limit}; {RAISE_LIMIT}"
+    )
 
 
 def _listing(entries: Iterable[Entry]) -> str:
