@@ -5,4 +5,4 @@ from .infer import WIRES, Candidate, infer, rank
 #: What a chain can be chosen for.
 PREFER = tuple(WIRES)
 
-__all__ = ["PREFER", "Candidate", "infer", "rank"]
+__all__ = ["PREFER", "WIRES", "Candidate", "infer", "rank"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..choose import Candidate
+from ..choose import WIRES, Candidate
 from .each import Facts
 from .show import ratio, say, table
 
@@ -24,9 +24,13 @@ def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Facts]:
     ]
 
 
-def show(source: str, candidates: Sequence[Facts]) -> None:
+def show(source: str, candidates: Sequence[Facts], prefer: str) -> None:
     """A table of the candidates."""
-    say(f"{source}: tried, the best one first")
+    first = ", but first those smaller and faster than zlib" if prefer == "balanced" else ""
+    say(
+        f"{source}: tried, the best one first: by the time to encode, send at "
+        f"{WIRES[prefer] / 1e6:g} MB/s and decode{first}"
+    )
     rows = [
         [
             f"  {one['codecs']}",

@@ -207,9 +207,10 @@ def pack(
     array = read(path, key, spec, arguments)
     tried: list[Facts] = []
     if spec is None and arguments.explain:
-        tried = explain.facts(rank(array, **preferences(arguments)), array.nbytes)
+        wanted = preferences(arguments)
+        tried = explain.facts(rank(array, **wanted), array.nbytes)
         if not arguments.json:
-            explain.show(str(path), tried)
+            explain.show(str(path), tried, wanted["prefer"])
     if spec is None:
         spec = spec_of(array, arguments)
     facts = written(path, key, out, array, spec, spec.encode(array))
