@@ -78,6 +78,7 @@ def test_any_array_has_a_chain(data: st.DataObject, prefer: str, portable: bool)
 def test_the_best_candidate_comes_first_and_says_what_it_can_carry() -> None:
     candidates = rank(LABELS, prefer="smallest")
     sizes = [candidate.payload_bytes for candidate in candidates]
+    assert len({candidate.chain for candidate in candidates}) == len(candidates)
     assert sizes[0] == min(sizes) and sizes[-1] > 20 * sizes[0]
     assert candidates[0].domain.startswith("integers 0..255")
     assert all(candidate.encode_seconds > 0 < candidate.decode_seconds for candidate in candidates)

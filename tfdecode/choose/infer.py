@@ -175,7 +175,8 @@ def rank(
         whole.sort(key=lambda candidate: candidate.cost(wire))
         bodies = unique(whole)[:FINAL]
         whole += [found for body in bodies for found in attempts(body, effort, samples, fields)]
-    return by_cost(whole, wire, balanced=balanced)
+    once = list({candidate.chain: candidate for candidate in whole}.values())
+    return by_cost(once, wire, balanced=balanced)
 
 
 def attempts(

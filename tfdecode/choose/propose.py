@@ -121,7 +121,7 @@ def smooth(steps: list[str], shape: Sequence[int], carrier: str) -> Iterator[lis
     yield [*steps, "raw"]
     orderly = [] if "int" in carrier or complex_numbers else ["ordered"]
     for at, layout in enumerate(layouts(rank, shape)):
-        if not at:  # as it is most often best: whole numbers, in which runs of noise are stored
+        if not at:  # not in planes: of maps that are mostly zero the noise lies in runs
             yield [*steps, *layout, "raw"]
         for planes in ("shuffle", "bitshuffle"):
             yield [*steps, *layout, planes, "raw"]
