@@ -439,18 +439,19 @@ def test_preferences_and_their_explanation(folder: Path, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        ["--prefer", "best"],
-        ["--min-tensorflow", "new"],
-        ["--prefer", "smallest", "--codec", "raw"],
-        ["--explain", "--codec", "raw"],
-        ["--no-seal"],
-        ["--no-seal", "--codec", "zlib|seal or raw"],
+        (["--prefer", "best"], "--prefer: invalid choice: 'best'"),
+        (["--min-tensorflow", "new"], "min_tensorflow is 'new', needs a version as '2.12'"),
+        (["--prefer", "smallest", "--codec", "raw"], "--prefer: not allowed with argument --codec"),
+        (["--explain", "--codec", "raw"], "--explain: not allowed with argument --codec"),
+        (["--no-seal"], "--no-seal: needs argument --codec"),
+        (["--no-seal", "--codec", "zlib|seal or raw"], "not allowed with a chain that names seal"),
     ],
 )
-def test_options_of_a_choice_that_do_not_go_together(folder: Path, options: list[str]) -> None:
+def test_options_of_a_choice_that_do_not_go_together(options: list[str], said: str, capsys) -> None:
     pack("pose.pkl", *options, status=2)
+    assert said in capsys.readouterr().err
 
 
 # -- the file itself ------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from . import explain
 from .each import Facts, each
 from .failure import UsageError, complain
 from .show import dimensions, ratio
-from .source import array_file, byte_count, keyed, read_spec
+from .source import LIMIT, array_file, byte_count, keyed, read_spec
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -130,7 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=byte_count,
         default=MAX_BYTES,
         metavar="N",
-        help="largest array to read, in bytes or K, M, G: times 1024 (default: 2G)",
+        help=LIMIT,
     )
     add("--json", action="store_true", help="print a JSON array with an object for each file")
 

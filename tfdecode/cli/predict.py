@@ -31,7 +31,7 @@ from .npy import savable, save_npz
 from .pack import source
 from .quiet_import import import_quietly
 from .show import dimensions, fields, number, plain, say, table
-from .source import byte_count, split_fragment
+from .source import LIMIT, byte_count, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
     add("--signature", default="serving_default", metavar="S", help="default: %(default)s")
     add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
-    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help="as of pack")
+    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help=LIMIT)
     add("--json", action="store_true", help="print a JSON object")
 
 

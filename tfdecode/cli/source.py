@@ -58,6 +58,10 @@ def keyed(
     return [(path, key if own is None else own) for path, own in places]
 
 
+#: What ``--max-bytes`` of every command says.
+LIMIT = "largest array to read, in bytes or K, M, G: times 1024 (default: 2G)"
+
+
 def byte_count(text: str) -> int:
     """The argument of ``--max-bytes``: a whole number of bytes, of K, M or G.
 
