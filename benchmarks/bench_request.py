@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
 import tfdecode as tfd
-from tfdecode.saved_model import ServingSession
+from tfdecode.saved_models.session import ServingSession
 
 from . import peers, rest, targets
 from .chains import REQUEST

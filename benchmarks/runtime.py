@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.runtime.build import build
+from runtime.build import build
 
 
 def save(decode: Any, path: Path) -> Path:

@@ -27,8 +27,8 @@ from rich.table import Table
 
 import tfdecode as tfd
 from benchmarks import rest, timing
-from tests.runtime.build import build
-from tfdecode.saved_model import ServingSession
+from runtime.build import build
+from tfdecode.saved_models.session import ServingSession
 
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "build" / "demo"

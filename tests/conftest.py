@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("tests.common", "tests.saved_models")
+pytest.register_assert_rewrite("tests.common", "tests.reloaded")
 
 settings.register_profile(
     "ci",
@@ -30,7 +30,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def traced() -> Any:
     """A tf.function for each case of the table: ``traced.tensor[case.key](payloads)``."""
     from tests.codecs.cases import CASES
-    from tests.saved_models import Decoders
+    from tests.reloaded import Decoders
 
     return Decoders({case.key: case.spec for case in CASES})
 
@@ -38,7 +38,7 @@ def traced() -> Any:
 @pytest.fixture(scope="session")
 def reloaded(traced: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """``traced``, saved and loaded again: what the optimizer makes of it."""
-    from tests.saved_models import save
+    from tests.reloaded import save
 
     return save(traced, tmp_path_factory.mktemp("every_case"))
 
@@ -46,7 +46,7 @@ def reloaded(traced: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="session")
 def program() -> Path:
     """The C program that serves a SavedModel without Python."""
-    from tests.runtime.build import NoCompiler, build
+    from runtime.build import NoCompiler, build
 
     try:
         return build()

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 import tfdecode as tfd
 from tests.common import PARTS, SPECIALS, Case, any_bits, layouts
-from tfdecode.codecs.filters.astype import exact_cast
+from tfdecode.casts import always_exact
 from tfdecode.dtypes import ITEM_SIZES, numpy_dtype
 
 dtypes = st.sampled_from(list(ITEM_SIZES))
@@ -84,7 +84,7 @@ def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
             continue
         allowed = [name for name in ITEM_SIZES if "complex" not in name or "complex" in now]
         following = draw(st.sampled_from(allowed))
-        if not exact_cast(now, following):
+        if not always_exact(now, following):
             most = 1 if "bool" in (dtype, now, following) else 127
             small = npst.arrays(np.uint8, shape, elements=st.integers(0, most))
             numbers = small.map(lambda x: x.astype(numpy_dtype(dtype)))

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tfdecode.exporting.check import PYTHON_OPS, nodes
+from tfdecode.saved_models.check import PYTHON_OPS, nodes
 
 SPECS = {
     "raw": tfd.ArraySpec((2, 3), "float32"),

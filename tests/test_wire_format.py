@@ -18,13 +18,13 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tfdecode.codecs.chain import MAX_STEPS
+from tfdecode.codecs.chain_text import MAX_STEPS
 from tfdecode.codecs.compressors import deflate
 from tfdecode.codecs.containers import png
-from tfdecode.codecs.form import MAX_NBYTES, MAX_RANK
 from tfdecode.codecs.registry import CODECS
-from tfdecode.codecs.zlib_stream import longest
 from tfdecode.dtypes import ITEM_SIZES, from_little_endian
+from tfdecode.form import MAX_NBYTES, MAX_RANK
+from tfdecode.formats.zlib_stream import longest
 from tfdecode.schema import MAX_BYTES
 from tfdecode.spec import REQUEST_BUDGET
 

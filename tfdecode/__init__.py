@@ -12,7 +12,7 @@ stock ops only, bit for bit.
 
 from typing import TYPE_CHECKING, Any
 
-from .codecs.chain import one_of
+from .codecs.chain_text import one_of
 from .errors import (
     DecodeError,
     EncodeError,
@@ -28,8 +28,8 @@ from .spec import ArraySpec
 
 if TYPE_CHECKING:
     from .choose import infer
-    from .exporting import check, export
     from .files import load, load_all
+    from .saved_models import check, export
 
 __version__ = "0.1.0"
 
@@ -54,8 +54,8 @@ __all__ = [
 
 # Imported when first used: a client that only packs should not wait 40 ms for them.
 _WHERE = {
-    "check": "exporting",
-    "export": "exporting",
+    "check": "saved_models",
+    "export": "saved_models",
     "infer": "choose",
     "load": "files",
     "load_all": "files",

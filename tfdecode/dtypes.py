@@ -27,6 +27,9 @@ ITEM_SIZES = {
     "complex128": 16,
 }
 
+#: Of what dtype the two numbers of a complex one are.
+PARTS = {"complex64": "float32", "complex128": "float64"}
+
 
 def dtype_name(dtype: Any) -> str:
     """The common name of ``dtype``, whatever its byte order.

@@ -10,7 +10,6 @@ from typing import Any
 
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
-from .saved_model import version_directory
 from .spec import ArraySpec
 from .spec_json import VERSION, check_version, parse_json
 
@@ -158,3 +157,16 @@ class Schema(Mapping[str, ArraySpec]):
             raise FileError(f"{file}: no schema could be read: {error.strerror}") from None
         except SpecError as error:
             raise SpecError(f"{file}: {error}") from None
+
+
+def version_directory(model: Path) -> Path:
+    """``model`` if it is a SavedModel, else its newest version, as TensorFlow Serving picks it."""
+    if (model / "saved_model.pb").exists():
+        return model
+    try:
+        versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]
+    except OSError as error:
+        raise FileError(f"{model}: cannot be read: {error.strerror}") from None
+    if not versions:
+        raise FileError(f"{model}: holds neither a SavedModel nor versions of one")
+    return max(versions, key=lambda p: int(p.name))

@@ -6,20 +6,21 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from . import spec_json
-from .codecs import flat
 from .codecs.base import AnyCodec
-from .codecs.chain import Alternatives, Chain, Codecs, brief, parse_any
+from .codecs.chain import Chain
+from .codecs.chain_text import Alternatives, Codecs, brief, parse_any
 from .codecs.compressors.seal import Seal
-from .codecs.form import ArrayForm, Shape
 from .codecs.one_of import OneOf
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
 from .extras import tensorflow as tf
+from .form import ArrayForm, Shape
+from .graph import ragged
 from .graph import rows as graph
 
 #: Decoded bytes that one request may ask for when nobody says ``max_rows``.
@@ -257,7 +258,7 @@ class ArraySpec:
             if scalar:
                 raise SpecError(f"{name} is a scalar, decode_ragged needs a batch [B]")
             rows = self._decode_rows(payloads, name, max_rows).enforce(name)
-            return flat.ragged(rows, form)
+            return ragged.ragged(rows, form)
 
     @as_written
     def encode_tensor(self, tensor: Any) -> Any:
@@ -321,15 +322,17 @@ class ArraySpec:
         data = rows.data
         form = self.chain.form
         if rows.lengths is not None:
-            data = flat.pad(rows, form) if pad else flat.agree(rows, form, name)
+            data = ragged.pad(rows, form) if pad else ragged.agree(rows, form, name)
         data.set_shape([payloads.shape[0], *form.shape])
         return tf.squeeze(data, 0) if scalar else data
 
     # -- JSON ---------------------------------------------------------------------------------
 
-    def to_dict(self, *, wire: bool = False) -> dict[str, Any]:
-        """A JSON object; ``wire`` leaves out what only encoders use."""
-        return spec_json.to_dict(self, wire)
+    def to_dict(self, *, canonical: bool = False) -> dict[str, Any]:
+        """A JSON object; ``canonical`` leaves out what only encoders use."""
+        chains = [cast("tuple[AnyCodec, ...]", one.codecs) for one in self.alternatives]
+        fields = spec_json.Fields(self.shape, self.dtype, self.max_shape, self.label, chains)
+        return spec_json.to_dict(fields, canonical=canonical)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -341,16 +344,36 @@ class ArraySpec:
     @cached_property
     def canonical_json(self) -> str:
         """The JSON text that says what payloads mean: without what only encoders use."""
-        return json.dumps(self.to_dict(wire=True), sort_keys=True, separators=(",", ":"))
+        return json.dumps(self.to_dict(canonical=True), sort_keys=True, separators=(",", ":"))
 
     def to_json(self) -> str:
-        """The spec as JSON, its fingerprint with it."""
-        return json.dumps(spec_json.with_fingerprints(self), indent=2)
+        """The spec as JSON, with its fingerprint and those of its chains."""
+        value = self.to_dict()
+        for chain, one in zip(value.get("one_of", []), self.alternatives, strict=False):
+            chain["fingerprint"] = one.fingerprint  # which keys the chain's seal
+        return json.dumps({**value, "fingerprint": self.fingerprint}, indent=2)
 
     @classmethod
     def from_dict(cls, spec: Any) -> ArraySpec:
         """The spec of a JSON object; SpecError for anything unknown in it."""
-        return spec_json.from_dict(cls, spec)
+        stated = spec_json.from_dict(spec)
+        shape, dtype, max_shape, label, chains = stated.fields
+        specs = [
+            cls(
+                shape,
+                dtype,
+                codecs,
+                max_shape=max_shape,
+                label=label,
+                seal=any(isinstance(codec, Seal) for codec in codecs),
+            )
+            for codecs in chains
+        ]
+        made = cls.joined(specs) if stated.one_of else specs[0]
+        pairs = [(stated.fingerprint, made), *zip(stated.chain_fingerprints, specs, strict=True)]
+        if any(text not in (None, one.fingerprint) for text, one in pairs):
+            raise SpecError("the spec's fingerprint does not match its fields: it was edited")
+        return made
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ArraySpec:

@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from .codecs.base import AnyCodec
-from .codecs.chain import MAX_STEPS, parse
+from .codecs.chain_text import MAX_STEPS, parse
 from .codecs.one_of import MAX_CHAINS
 from .dtypes import ITEM_SIZES
 from .errors import SpecError
-
-if TYPE_CHECKING:
-    from .spec import ArraySpec
+from .form import Shape
 
 #: The version of the JSON form.
 VERSION = 1
 KEYS = ("version", "shape", "dtype", "codecs", "one_of", "max_shape", "label", "fingerprint")
 
 
-def to_dict(spec: ArraySpec, wire: bool) -> dict[str, Any]:
-    """A JSON object without fingerprints; ``wire`` leaves out what only encoders use."""
+class Fields(NamedTuple):
+    """The fields of a spec; ``chains`` has one item for each chain of ``one_of``."""
+
+    shape: Shape
+    dtype: str
+    max_shape: Shape | None
+    label: str
+    chains: Sequence[tuple[AnyCodec, ...]]
+
+
+class StatedFields(NamedTuple):
+    """What a JSON object says: the fields, and the fingerprints that it states (or None)."""
+
+    fields: Fields
+    one_of: bool
+    fingerprint: str | None
+    chain_fingerprints: Sequence[str | None]
+
+
+def to_dict(fields: Fields, *, canonical: bool) -> dict[str, Any]:
+    """A JSON object without fingerprints; ``canonical`` leaves out what only encoders use."""
     chains = [
-        {"codecs": [codec.to_dict(wire=wire) for codec in codecs]}
-        for codecs in (cast("tuple[AnyCodec, ...]", one.codecs) for one in spec.alternatives)
+        {"codecs": [codec.to_dict(canonical=canonical) for codec in codecs]}
+        for codecs in fields.chains
     ]
     value: dict[str, Any] = {
         "version": VERSION,
-        "shape": list(spec.shape),
-        "dtype": spec.dtype,
+        "shape": list(fields.shape),
+        "dtype": fields.dtype,
         **(chains[0] if len(chains) == 1 else {"one_of": chains}),
     }
-    if spec.max_shape is not None:
-        value["max_shape"] = list(spec.max_shape)
-    if spec.label:
-        value["label"] = spec.label
+    if fields.max_shape is not None:
+        value["max_shape"] = list(fields.max_shape)
+    if fields.label:
+        value["label"] = fields.label
     return value
 
 
-def with_fingerprints(spec: ArraySpec) -> dict[str, Any]:
-    """A JSON object with the fingerprint, and those of the chains, which key their seals."""
-    value = to_dict(spec, wire=False)
-    for chain, one in zip(value.get("one_of", []), spec.alternatives, strict=False):
-        chain["fingerprint"] = one.fingerprint
-    return {**value, "fingerprint": spec.fingerprint}
-
-
-def from_dict(cls: type[ArraySpec], value: Any) -> ArraySpec:
-    """The spec of a JSON object; SpecError for anything unknown in it."""
+def from_dict(value: Any) -> StatedFields:
+    """The fields of a JSON object; SpecError for anything unknown in it."""
     if not isinstance(value, dict):
         raise SpecError(f"spec is {type(value).__name__}, needs a JSON object")
     check_version(value, "spec")
@@ -63,25 +73,15 @@ def from_dict(cls: type[ArraySpec], value: Any) -> ArraySpec:
     if not isinstance(chains, list) or not all(isinstance(chain, dict) for chain in chains):
         raise SpecError(f"spec has one_of {chains!r}, needs a list of objects")
     if len(chains) > MAX_CHAINS:
-        raise SpecError(f"spec has one_of of {len(chains)} chains, at most {MAX_CHAINS} can be")
-    specs = []
-    for chain in chains:
-        codecs = steps_of(chain)
-        specs.append(
-            cls(
-                value["shape"],
-                value["dtype"],
-                codecs,
-                max_shape=value.get("max_shape"),
-                label=value.get("label", ""),
-                seal=any(codec.name == "seal" for codec in codecs),
-            )
-        )
-    made = cls.joined(specs) if "one_of" in value else specs[0]
-    stated = [(value, made), *zip(chains, made.alternatives, strict=True)]
-    if any(one.get("fingerprint", spec.fingerprint) != spec.fingerprint for one, spec in stated):
-        raise SpecError("spec does not have the fingerprint that it states: it was edited")
-    return made
+        raise SpecError(f"spec has one_of of {len(chains)} chains, at most {MAX_CHAINS} are read")
+    max_shape, label = value.get("max_shape"), value.get("label", "")
+    steps = [steps_of(chain) for chain in chains]
+    return StatedFields(
+        Fields(value["shape"], value["dtype"], max_shape, label, steps),
+        "one_of" in value,
+        stated_fingerprint(value),
+        [stated_fingerprint(chain) for chain in chains],
+    )
 
 
 def steps_of(chain: dict[str, Any]) -> tuple[AnyCodec, ...]:
@@ -93,6 +93,14 @@ def steps_of(chain: dict[str, Any]) -> tuple[AnyCodec, ...]:
     if len(steps) > MAX_STEPS:
         raise SpecError(f"chain has {len(steps)} steps, at most {MAX_STEPS} can be")
     return parse(steps)
+
+
+def stated_fingerprint(value: dict[str, Any]) -> str | None:
+    """The fingerprint that a JSON object states, or None."""
+    fingerprint = value.get("fingerprint", "")
+    if not isinstance(fingerprint, str):
+        raise SpecError(f"fingerprint is {fingerprint!r}, needs text")
+    return fingerprint if "fingerprint" in value else None
 
 
 def check_keys(value: dict[str, Any], known: tuple[str, ...], what: str) -> None:

@@ -217,7 +217,7 @@ measure(attack)
 def test_a_png_inflates_to_its_spec_and_not_further() -> None:
     outcome, peak = run(
         """
-from tfdecode.codecs.png_image import END, chunk
+from tfdecode.formats.png import END, chunk
 spec = tfd.ArraySpec((600, 500), "uint8", "png")
 good = spec.encode(np.zeros((600, 500), "u1"))
 bomb = good[:33] + chunk(b"IDAT", zlib.compress(bytes(250_000_000), 9)) + END

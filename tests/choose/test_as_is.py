@@ -20,10 +20,10 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import any_bits, assert_same, check_config
-from tests.saved_models import Decoders, save
+from tests.reloaded import Decoders, save
 from tfdecode.choose.as_is import untouched
-from tfdecode.codecs.chain import brief
-from tfdecode.codecs.sampled_file import LARGEST, MOST
+from tfdecode.codecs.chain_text import brief
+from tfdecode.codecs.native.sampled import LARGEST, MOST
 from tfdecode.errors import PACK_ARRAY, FileError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -8,7 +8,7 @@ import pytest
 from tfdecode.choose.calibrate import Decoder
 from tfdecode.choose.costs import size_of, taken_by
 from tfdecode.codecs.registry import CODECS
-from tfdecode.codecs.zlib_stream import compress, compress_sparing
+from tfdecode.formats.zlib_stream import compress, compress_sparing
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.cli import main
-from tfdecode.codecs.png_image import SIGNATURE, chunk
+from tfdecode.formats.png import SIGNATURE, chunk
 
 POSE = np.arange(24, dtype="float32").reshape(2, 3, 4)
 LABELS = np.array([[0.0, 7.0], [7.0, 0.0]])
@@ -306,7 +306,7 @@ def png(text: bytes, length: int | None = None, keyword: bytes = b"tfdecode\0") 
 
 
 def wire(**changes: Any) -> bytes:
-    return json.dumps({**PNG.to_dict(wire=True), **changes}).encode()
+    return json.dumps({**PNG.to_dict(canonical=True), **changes}).encode()
 
 
 @pytest.mark.parametrize(

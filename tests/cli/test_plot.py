@@ -15,14 +15,14 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.cli import main
-from tfdecode.cli.inspecting.panels import PANELS, PIXELS, POINTS, drawing
+from tfdecode.cli.plotting.panels import PANELS, PIXELS, POINTS, drawing
 
 pytest.importorskip("matplotlib")
 
 from matplotlib.image import imread
 
-from tfdecode.cli.inspecting.colours import GROUND, ODD, PALETTE
-from tfdecode.cli.inspecting.sheet import Sheet, sheet
+from tfdecode.cli.plotting.colours import GROUND, ODD, PALETTE
+from tfdecode.cli.plotting.sheet import Sheet, sheet
 
 Y, X = np.mgrid[:40, :30]
 SMOOTH = np.hypot(X - 10, Y - 20)

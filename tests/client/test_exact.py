@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
-from tfdecode.client.exact import exact_astype
+from tfdecode.casts import exact_astype
 
 
 @pytest.mark.parametrize(

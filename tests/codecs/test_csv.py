@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tests.saved_models import Decoders, save
+from tests.reloaded import Decoders, save
 from tfdecode.formats import csv
 
 MATRICES = {

@@ -14,7 +14,7 @@ import tfdecode as tfd
 from tests import strategies
 from tests.codecs.cases import CASES
 from tests.common import Case, assert_same, check_config, check_encode_decode
-from tfdecode.codecs.filters.astype import exact_cast, survives
+from tfdecode.casts import always_exact, survives
 from tfdecode.dtypes import ITEM_SIZES, numpy_dtype
 
 
@@ -65,7 +65,7 @@ def test_astype_carries_an_array_whole_or_refuses_it(
         payload = spec.encode(array)
     except tfd.EncodeError as error:
         assert f"is not exact in {other}: " in str(error)
-        assert not exact_cast(dtype, other)
+        assert not always_exact(dtype, other)
     else:
         assert_same(spec.decode(payload), array)
         assert_same(spec.decode_tensor(payload), array)
@@ -91,7 +91,7 @@ def test_astype_reads_a_foreign_payload_in_tensorflow_as_in_numpy(
     else:
         assert status.numpy() == 0
         assert_same(decoded, expected)
-        assert exact_cast(other, dtype) or survives(carried, expected).all()
+        assert always_exact(other, dtype) or survives(carried, expected).all()
 
 
 @settings(max_examples=300)

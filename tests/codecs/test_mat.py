@@ -15,11 +15,11 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import any_bits, assert_same
-from tests.saved_models import save, traced
-from tfdecode.codecs.zlib_stream import longest
+from tests.reloaded import save, traced
+from tfdecode.codecs.native.mat.walk import STORAGE, carries
 from tfdecode.errors import FileError
-from tfdecode.formats import mat5
-from tfdecode.graph.mat_file import STORAGE, carries
+from tfdecode.formats.mat import v5
+from tfdecode.formats.zlib_stream import longest
 
 sio = pytest.importorskip("scipy.io")
 MATLAB = sorted((Path(sio.matlab.__file__).parent / "tests" / "data").glob("*.mat"))
@@ -55,7 +55,7 @@ def by_matlab() -> Iterator[tuple[Path, str, np.ndarray]]:
         if data[124:128] not in (b"\x00\x01IM", b"\x01\x00MI") or 0 in data[:4]:
             continue
         try:
-            arrays = mat5.contents(data).read_all()
+            arrays = v5.contents(data).read_all()
         except FileError:
             continue
         for name, array in arrays.items():

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import any_bits, assert_same
-from tests.saved_models import Decoders, save
-from tfdecode.codecs.native_file import templates_of
+from tests.reloaded import Decoders, save
+from tfdecode.codecs.native.file import templates_of
 from tfdecode.dtypes import ITEM_SIZES
 from tfdecode.formats import npy, pkl
 from tfdecode.formats import safetensors as st

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tests.saved_models import Decoders, save
+from tests.reloaded import Decoders, save
 from tfdecode.codecs.base import Compressor, Container, Filter
-from tfdecode.codecs.form import ArrayForm, BytesForm
 from tfdecode.errors import DecodeError, EncodeError
+from tfdecode.form import ArrayForm, BytesForm
 from tfdecode.graph.rows import Rows, Status
 
 

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import any_bits, assert_same
-from tests.saved_models import Decoders, save
-from tfdecode.codecs.containers.npz import archive
-from tfdecode.codecs.zip_member import MAX_MEMBERS, STORED, find
+from tests.reloaded import Decoders, save
+from tfdecode.codecs.native.npz import archive
+from tfdecode.codecs.native.zip_member import MAX_MEMBERS, STORED, find
 from tfdecode.formats import npz
 
 FILES = Path(__file__).parents[1] / "fixtures" / "files"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tests.saved_models import Decoders, save
+from tests.reloaded import Decoders, save
 
 LABELS = np.arange(600, dtype="f4").reshape(20, 30) % 3
 HALVES = LABELS / 2

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tfdecode.codecs.png_image import END, SIGNATURE, chunk
+from tfdecode.formats.png import END, SIGNATURE, chunk
 
 SPEC = tfd.ArraySpec((4, 5, 3), "uint8", "png:interleaved")
 ARRAY = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)

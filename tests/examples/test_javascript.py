@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tests.codecs.cases import CASES
 from tests.common import Case, any_bits, assert_same, whole
-from tests.saved_models import Decoders, save
+from tests.reloaded import Decoders, save
 from tfdecode.dtypes import little_endian
 
 FOLDER = Path(__file__).parents[2] / "examples" / "js"

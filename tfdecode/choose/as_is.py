@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..codecs.chain import brief
+from ..codecs.chain_text import brief
+from ..codecs.native.sampled import MOST, SampledFile, encoded, place_of
 from ..codecs.registry import CODECS, NATIVE
-from ..codecs.sampled_file import MOST, SampledFile, encoded, place_of
 from ..dtypes import dtype_name, little_endian
 from ..errors import PACK_ARRAY, DecodeError, FileError, SpecError
 from ..files import opened

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..codecs.containers.raw import READ_AS
 from ..codecs.registry import CODECS
 from ..errors import MissingExtraError
 from ..extras import tensorflow as tf
+from ..graph.casts import READ_AS
 from ..spec import ArraySpec
 from .costs import Cost, size_of, taken_by
 

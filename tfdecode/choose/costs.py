@@ -13,7 +13,7 @@ import numpy as np
 
 from ..codecs.base import AnyCodec
 from ..codecs.chain import Chain
-from ..codecs.zlib_stream import coded
+from ..formats.zlib_stream import coded
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..codecs.chain import to_text
+from ..codecs.chain_text import to_text
 from ..dtypes import dtype_name
 from ..errors import EncodeError, MissingExtraError, SpecError
 from ..spec import ArraySpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..codecs.filters.astype import cast, survives
+from ..casts import cast, survives
 from ..dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 
 #: Distinct values are counted up to here.

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..choose import PREFER, calibrate, costs, rank
 from ..files import load
 from ..formats.contents import MAX_BYTES
-from .each import Facts
+from .batch import Facts
 from .failure import UsageError
 from .quiet_import import import_quietly
 from .show import dimensions, progress, ratio, say, table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..choose import WIRES, Candidate
-from .each import Facts
+from .batch import Facts
 from .show import ratio, say, table
 
 

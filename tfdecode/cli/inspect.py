@@ -19,12 +19,11 @@ from ..errors import FileError
 from ..files import has_suffix, load
 from ..schema import Schema
 from ..spec import ArraySpec
-from .each import Facts, gather
+from .batch import Facts, gather
 from .failure import UsageError, complain
 from .inspecting import arrays, models, payloads, specs
-from .pack import source, spec_path
 from .show import say
-from .source import byte_count, chosen, keyed, place, read_spec, read_specs
+from .source import byte_count, chosen, keyed, place, read_spec, read_specs, source, spec_path
 from .write import refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -146,7 +145,7 @@ def keyless(path: Path, spec: ArraySpec, key: str | None) -> ArraySpec:
 
 def draw(array: np.ndarray, name: str, out: Path) -> dict[str, Any]:
     """Draw ``array`` into ``out``, and what to tell of the picture."""
-    from .inspecting.sheet import sheet  # matplotlib: only for those who draw
+    from .plotting.sheet import sheet  # matplotlib: only for those who draw
 
     figure = sheet(array, name)
     write_files({out: figure.save})

@@ -18,22 +18,24 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from ..choose import PREFER, infer, rank
+from ..casts import exact_astype
+from ..choose import PREFER, rank
 from ..choose.as_is import same, spec_of_file, untouched
 from ..choose.infer import version
 from ..codecs.base import AnyCodec
-from ..codecs.chain import Alternatives, brief, parse_any
-from ..codecs.sampled_file import SampledFile
+from ..codecs.chain_text import Alternatives, brief, parse_any
+from ..codecs.native.sampled import SampledFile
 from ..dtypes import dtype_name
 from ..errors import DecodeError, EncodeError, FileError, SpecError
 from ..files import has_suffix, load, opened
 from ..formats.contents import MAX_BYTES, shown
 from ..spec import ArraySpec
 from . import explain
-from .each import Facts, each
+from .batch import Facts, each
 from .failure import UsageError, complain
+from .packing import preferences, read, sizes, spec_of
 from .show import dimensions, ratio
-from .source import LIMIT, array_file, byte_count, keyed, read_spec
+from .source import LIMIT, array_file, byte_count, keyed, read_spec, source, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -292,62 +294,7 @@ def sample_of(codec: AnyCodec) -> TypeGuard[SampledFile]:
 
 def reads(key: str, path: Path, array: np.ndarray, limit: dict[str, int]) -> bool:
     """Whether ``array`` is that of ``key`` in the file."""
-    from ..client.exact import exact_astype
-
     return same(exact_astype(load(path, key, **limit), array.dtype.name), array)
-
-
-def read(
-    path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
-) -> np.ndarray:
-    """The array of a file, in the dtype that was asked for."""
-    array = load(path, key, max_bytes=arguments.max_bytes)
-    if arguments.dtype is not None:
-        from ..client.exact import exact_astype
-
-        return exact_astype(array, arguments.dtype)
-    if spec is not None and array.dtype.name != spec.dtype and spec.chain.form.takes(array.shape):
-        raise EncodeError(
-            f"array is {array.dtype.name}, spec needs {spec.dtype}; "
-            f"convert it with --dtype {spec.dtype}"
-        )
-    return array
-
-
-def spec_of(array: np.ndarray, arguments: argparse.Namespace) -> ArraySpec:
-    """The spec that an array is packed by where none was named."""
-    if arguments.codec is not None:
-        fields = {"label": arguments.label or "", "seal": arguments.seal}
-        return ArraySpec(array.shape, dtype_name(array.dtype), arguments.codec, **fields)
-    spec = infer(array, label=arguments.label or "", **preferences(arguments))
-    if arguments.seal:
-        return ArraySpec(spec.shape, spec.dtype, spec.codecs, label=spec.label, seal=True)
-    return spec
-
-
-def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `infer` is told of the options."""
-    return {
-        "prefer": arguments.prefer or "balanced",
-        "min_tensorflow": arguments.min_tensorflow or "2.12",
-        "portable": arguments.portable,
-    }
-
-
-def sizes(array: np.ndarray, spec: ArraySpec, payload: bytes) -> Facts:
-    """What there is to tell of an array and its payload, wherever that went."""
-    return {
-        "dtype": spec.dtype,
-        "shape": list(array.shape),
-        "codecs": spec.chain.text,
-        "array_bytes": array.nbytes,
-        "payload_bytes": len(payload),
-    }
-
-
-def spec_path(payload: Path) -> Path:
-    """Where the spec of a payload lies: beside it."""
-    return payload.with_name(f"{payload.name}.json")
 
 
 def write_bytes(file: Any, data: bytes) -> None:
@@ -363,11 +310,6 @@ def sentence(facts: Facts) -> str:
         f"{brief(facts['codecs'])}, {before:,} -> {after:,} bytes "
         f"({ratio(before, after)}) -> {facts['payload']}"
     )
-
-
-def source(facts: Facts) -> str:
-    """The file, and the key where one was chosen."""
-    return f"{facts['file']}#{facts['key']}" if facts["key"] is not None else str(facts["file"])
 
 
 def dtype(text: str) -> str:

@@ -21,17 +21,16 @@ import numpy as np
 
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile, Way
-from ..codecs.chain import brief
+from ..codecs.chain_text import brief
 from ..errors import EncodeError
 from ..formats.contents import MAX_BYTES
 from ..graph.rows import Status
-from .each import Facts
+from .batch import Facts
 from .failure import complain
 from .npy import savable, save_npz
-from .pack import source
 from .quiet_import import import_quietly
 from .show import dimensions, fields, number, plain, say, table
-from .source import LIMIT, byte_count, split_fragment
+from .source import LIMIT, byte_count, source, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\

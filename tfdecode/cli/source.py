@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FileError, SpecError
-from ..saved_model import version_directory
-from ..schema import ASSET, MAX_BYTES, Schema
+from ..schema import ASSET, MAX_BYTES, Schema, version_directory
 from ..spec import ArraySpec
 from ..spec_json import parse_json
 from .failure import UsageError
@@ -121,3 +120,13 @@ def one_of(schema: Schema, name: str | None) -> ArraySpec:
         wanted = "has several inputs" if name is None else f"has no input {name}"
         raise SpecError(f"{wanted}, choose one by #NAME of {', '.join(schema) or 'none'}")
     return schema[name]
+
+
+def spec_path(payload: Path) -> Path:
+    """Where the spec of a payload lies: beside it."""
+    return payload.with_name(f"{payload.name}.json")
+
+
+def source(facts: dict[str, object]) -> str:
+    """The file, and the key where one was chosen."""
+    return f"{facts['file']}#{facts['key']}" if facts["key"] is not None else str(facts["file"])

@@ -13,18 +13,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..codecs.chain import brief
+from ..codecs.chain_text import brief
 from ..errors import EncodeError, SpecError
 from ..extras import tensorflow as tf
 from ..files import listing
 from ..schema import Schema, bytes_key, check_name
 from ..spec import ArraySpec
-from .each import Facts, gather
+from .batch import Facts, gather
 from .failure import UsageError, complain, one_line
-from .pack import read, sizes, spec_of, spec_path
+from .packing import read, sizes, spec_of
 from .quiet_import import import_quietly
 from .show import dimensions, ratio, say
-from .source import read_specs, split_fragment
+from .source import read_specs, spec_path, split_fragment
 from .write import refuse_overwriting, write_files
 
 #: The feature that holds the name of the file, and so no name of an input.

@@ -11,14 +11,13 @@ import stat
 from functools import partial
 from pathlib import Path
 
-from ..codecs.chain import brief
+from ..codecs.chain_text import brief
 from ..errors import DecodeError, FileError
 from ..spec import ArraySpec
-from .each import Facts, each
+from .batch import Facts, each
 from .npy import savable, save_npy
-from .pack import spec_path
 from .show import dimensions
-from .source import read_spec
+from .source import read_spec, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import DecodeError, FileError, SpecError, TfdecodeError
 from ..extras import tensorflow as tf
-from ..saved_model import ServingSession, reason, version_directory
-from ..schema import ASSET, SIGNATURE, Schema
+from ..saved_models.session import ServingSession, reason
+from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from .inputs import Fed, Input, Value, stacked
 
 

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..casts import exact_astype
 from ..choose.as_is import reads_as_is, same, untouched
-from ..codecs.chain import brief
+from ..codecs.chain_text import brief
 from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..files import load, opened
 from ..formats.contents import MAX_BYTES, shown
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
-from .exact import exact_astype
 
 #: The suffix of files that hold a payload.
 PAYLOAD_SUFFIX = ".tfd"

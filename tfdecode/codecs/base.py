@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 
 from ..errors import SpecError
+from ..form import ArrayForm, BytesForm
 from ..graph.rows import Rows
-from .form import ArrayForm, BytesForm
 
 
 def encoder_only(default: Any) -> Any:
@@ -95,14 +95,14 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         """This codec inside the spec of that fingerprint and canonical JSON."""
         return self
 
-    def to_dict(self, *, wire: bool = False) -> dict[str, Any]:
-        """The configuration, defaults left out; ``wire`` leaves out what only encoders use."""
+    def to_dict(self, *, canonical: bool = False) -> dict[str, Any]:
+        """The configuration, defaults left out; ``canonical`` leaves out what only encoders use."""
         config: dict[str, Any] = {"name": self.name}
         if self.version != 1:
             config["version"] = self.version
         for option in self.options():
             value = getattr(self, option.name)
-            if wire and option.metadata.get("encoder_only"):
+            if canonical and option.metadata.get("encoder_only"):
                 continue
             if option.default is MISSING or value != option.default:
                 config[option.name] = list(value) if isinstance(value, tuple) else value

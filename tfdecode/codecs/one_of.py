@@ -20,12 +20,13 @@ import numpy as np
 
 from ..errors import DecodeError, EncodeError, SpecError
 from ..extras import tensorflow as tf
+from ..form import ArrayForm, BytesForm
+from ..graph import ragged
 from ..graph.rows import Check, Rows, Status
 from ..graph.switch import switch
-from . import flat
-from .chain import Chain, brief
+from .chain import Chain
+from .chain_text import brief
 from .compressors.seal import Seal
-from .form import ArrayForm, BytesForm
 
 #: The first byte of a tagged payload of the first chain. The bytes up to 0xBF only continue a
 #: character of UTF-8, so no text begins with them.
@@ -285,7 +286,7 @@ class OneOf:
         if self.form.unknown_axis is None:
             whole, lengths = tf.dynamic_stitch(places, data), tf.zeros([0], tf.int64)
         else:
-            whole, lengths = flat.stitched(places, data, lengths)
+            whole, lengths = ragged.stitched(places, data, lengths)
         return [whole, lengths, tf.dynamic_stitch(places, status), tf.reduce_min(firsts), text]
 
     def encode_rows(self, data: Any, size: Any) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..extras import tensorflow as tf
-from .each import LARGE, map_rows
+from .map_rows import LARGE, map_rows
 
 #: One byte of deflate makes at most 1032 (a match of 258 bytes in 2 bits).
 EXPANSION = 1032

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..extras import tensorflow as tf
-from .each import map_rows
+from .map_rows import map_rows
 
 
 def raw_string(tensor: Any, nbytes: Any, count: Any = None) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...choose.as_is import spec_of_array
-from ...codecs.chain import brief
+from ...codecs.chain_text import brief
 from ...errors import FileError
 from ...files import opened
 from ...formats.contents import Contents, Entry
-from ..each import Facts
+from ..batch import Facts
 from ..failure import one_line
 from ..show import dimensions, fields, say, table
 from .values import spoken, values

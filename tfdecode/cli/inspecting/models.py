@@ -7,9 +7,9 @@ from typing import Any
 
 from ...errors import MissingExtraError, TfdecodeError
 from ...extras import tensorflow as tf
-from ...saved_model import read_protobuf, version_directory
-from ...schema import ASSET, Schema
-from ..each import Facts
+from ...saved_models.protobuf import read_protobuf
+from ...schema import ASSET, Schema, version_directory
+from ..batch import Facts
 from ..failure import one_line
 from ..quiet_import import import_quietly
 from ..show import dimensions, fields, say, table

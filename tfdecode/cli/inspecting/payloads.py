@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ...codecs.chain import Chain, brief, to_text
+from ...codecs.chain import Chain
+from ...codecs.chain_text import brief, to_text
 from ...codecs.one_of import OneOf
-from ...codecs.png_image import SIGNATURE
 from ...errors import DecodeError, FileError, SpecError
+from ...formats.png import SIGNATURE
 from ...schema import MAX_BYTES
 from ...spec import ArraySpec
 from ...spec_json import parse_json
-from ..each import Facts
+from ..batch import Facts
 from ..failure import one_line
-from ..pack import spec_path
 from ..show import fields, ratio, table
+from ..source import spec_path
 from ..unpack import read_payload, spec_beside
 from . import specs
 from .values import spoken, values

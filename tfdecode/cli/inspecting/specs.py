@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...codecs.chain import Chain, brief, to_text
-from ...codecs.form import ArrayForm, Form
+from ...codecs.chain import Chain
+from ...codecs.chain_text import brief, to_text
 from ...codecs.one_of import OneOf
+from ...form import ArrayForm, Form
 from ...schema import Schema, bytes_key
 from ...spec import ArraySpec
-from ..each import Facts
+from ..batch import Facts
 from ..show import dimensions, fields, table
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import map_rows
+from ...form import BytesForm
+from ...formats.png import END, MAX_PIXELS, Image, chunk
+from ...formats.zlib_stream import LEAST, checked_level, compress, longest
+from ...graph.map_rows import map_rows
 from ...graph.raw_bytes import big_endian, raw_string
 from ...graph.rows import Rows, Status
 from ..base import Compressor, encoder_only
-from ..form import BytesForm
-from ..png_image import END, MAX_PIXELS, Image, chunk
-from ..zlib_stream import LEAST, checked_level, compress, longest
 
 #: libpng goes through an image a row at a time. Rows of 1024 bytes took 1.1 to 1.2 times as long
 #: as these, rows of 65536 as long or longer. Beside ``zlib`` in the C program they take 1.1 to 1.2

@@ -10,11 +10,11 @@ import siphash24
 
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import LARGE, map_rows
+from ...form import BytesForm
+from ...graph.map_rows import LARGE, map_rows
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
 from ..base import Compressor, bound_by_spec
-from ..form import BytesForm
 
 SIZE = 8
 # The op reduces the hash to a number of buckets that fits an int64.

@@ -7,11 +7,8 @@ from typing import Any
 
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.inflate import EXPANSION, inflate
-from ...graph.rows import Rows, Status
-from ..base import Compressor, encoder_only
-from ..form import BytesForm
-from ..zlib_stream import (
+from ...form import BytesForm
+from ...formats.zlib_stream import (
     HEADERS,
     LEAST,
     checked_level,
@@ -20,6 +17,9 @@ from ..zlib_stream import (
     decompress,
     longest,
 )
+from ...graph.inflate import EXPANSION, inflate
+from ...graph.rows import Rows, Status
+from ..base import Compressor, encoder_only
 
 #: Of Adler-32: the largest prime below 2**16.
 MODULUS = 65521

@@ -8,10 +8,10 @@ from typing import Any
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
 from ...extras import zstd as library
+from ...form import BytesForm
 from ...graph.inflate import inflate
 from ...graph.rows import Rows, Status
 from ..base import Compressor, encoder_only
-from ..form import BytesForm
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 #: descriptor of a single segment without checksum and dictionary -> bytes of its content size, and

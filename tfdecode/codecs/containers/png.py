@@ -10,16 +10,27 @@ from typing import Any, Literal
 import numpy as np
 from isal import isal_zlib
 
+from ...casts import checked_bool
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import map_rows
+from ...form import ArrayForm, BytesForm
+from ...formats.png import (
+    END,
+    MAX_PIXELS,
+    MAX_SIDE,
+    NONE,
+    SIGNATURE,
+    SUB,
+    UP,
+    Image,
+    chunk,
+)
+from ...formats.zlib_stream import LEAST, checked_level, compress, longest
+from ...graph.casts import bool_rows
+from ...graph.map_rows import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Container, bound_by_spec, encoder_only
-from ..form import ArrayForm, BytesForm
-from ..png_image import END, MAX_PIXELS, MAX_SIDE, NONE, SIGNATURE, SUB, UP, Image, chunk
-from ..zlib_stream import LEAST, checked_level, compress, longest
-from .raw import bool_rows, checked_bool
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ...casts import checked_bool
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
-from ...errors import DecodeError, EncodeError, SpecError
+from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm, BytesForm
+from ...graph.casts import READ_AS, as_dtype
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
 from ..base import Container
-from ..form import ArrayForm, BytesForm
-
-# dtype -> what decode_raw reads in its place: it has no uint32 and uint64, bfloat16 only from
-# TF 2.6 on, and passes any byte but 0 as True.
-READ_AS = {"uint32": "int32", "uint64": "int64", "bfloat16": "uint16", "bool": "uint8"}
 
 
 @dataclass(frozen=True)
@@ -75,40 +73,3 @@ class Raw(Container):
         if form.unknown_axis is not None:
             raise SpecError(f"codec raw cannot encode the None dimension of {form} in a graph")
         return replace(rows, data=raw_bytes(rows.data, nbytes))
-
-
-def checked_bool(x: np.ndarray) -> np.ndarray:
-    """``x``; EncodeError for a bool array that holds other bytes than 0 and 1."""
-    if x.dtype == np.bool_ and x.size and int(x.view(np.uint8).max()) > 1:
-        index = np.argwhere(x.view(np.uint8) > 1)[0].tolist()
-        raise EncodeError(
-            f"array is bool with a byte other than 0 and 1 at index {index}; "
-            "make it anew by array != 0"
-        )
-    return x
-
-
-def as_dtype(rows: Rows, dtype: str) -> Rows:
-    """What was read as ``READ_AS`` says, as ``dtype``."""
-    if dtype == "bool":
-        return bool_rows(rows)
-    if dtype in READ_AS:
-        return replace(rows, data=tf.bitcast(rows.data, dtype))
-    return rows
-
-
-def bool_rows(rows: Rows) -> Rows:
-    """uint8 data as bool; a row with bytes other than 0 and 1 is bad."""
-    message = "has {} bytes other than 0 and 1, needs bool"
-    if not rows.verified and rows.lengths is None:
-        matrix = tf.reshape(rows.data, rows.matrix_shape(rows.data))
-
-        def count(row: Any) -> Any:
-            return tf.math.count_nonzero(tf.gather(matrix, row) > 1)
-
-        # To look for a comparison that holds took 1.4 times as long in all.
-        fits = tf.reduce_max(matrix, axis=1) <= 1
-        rows = rows.check(fits, count, Status.VALUE, message)
-    elif not rows.verified:
-        rows = rows.check_elements(rows.data > 1, Status.VALUE, message)
-    return replace(rows, data=tf.cast(rows.data, tf.bool))

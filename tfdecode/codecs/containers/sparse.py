@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ...casts import checked_bool
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm, BytesForm
 from ...graph.rows import Rows, Status
 from ..base import Container
-from ..form import ArrayForm, BytesForm
-from .raw import checked_bool
 
 #: The longest distance of two records, and how many values a palette has room for.
 FAR, VALUES = 2**16 - 1, 256

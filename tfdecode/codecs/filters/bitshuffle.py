@@ -11,10 +11,10 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
 from ...errors import SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.by_row import by_row
 from ...graph.rows import Rows
 from ..base import Filter
-from ..by_row import by_row
-from ..form import ArrayForm
 from .shuffle import whole
 
 #: Swaps that transpose 8 x 8 bits in an integer of 64 (Warren, Hacker's Delight, 7-3): how far the

@@ -11,12 +11,12 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.by_row import by_row
+from ...graph.cumsum import running_sum
 from ...graph.rows import Rows
+from ...graph.swar import in_words
 from ..base import Filter
-from ..by_row import by_row
-from ..form import ArrayForm
-from ..running_sum import running_sum
-from ..words import in_words
 from .ordered import negative
 
 

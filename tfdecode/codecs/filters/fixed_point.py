@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ...casts import bits, first_inexact, limits
 from ...dtypes import dtype_name, numpy_dtype
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.by_row import by_element, by_row
 from ...graph.rows import Rows
 from ..base import Filter
-from ..by_row import by_element, by_row
-from ..form import ArrayForm
-from .astype import bits, first, limits
 
 FLOATS = ("float16", "float32", "float64")
 #: Of a scale. No whole number over the greatest is a subnormal float32, which TensorFlow would
@@ -92,7 +92,7 @@ class FixedPoint(Filter):
         if not exact.all():
             scale = ", ".join(map(str, self.scale))
             raise EncodeError(
-                f"array is no {self.dtype} over {scale} in every bit: {first(x, np.asarray(exact))}"
+                f"{first_inexact(x, np.asarray(exact))} is not an {self.dtype} over {scale} exactly"
             )
         return y
 

@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from ...casts import bits
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.casts import SAME_BITS
 from ...graph.rows import Rows, Status
 from ..base import Filter
-from ..form import ArrayForm
-from .astype import bits
 
 #: Labels are uint8 or uint16.
 MOST = 2**16
 #: The identity matrix in the graph has at most so many bytes, and rows of at least so many.
 TABLE, ROW = 2**16, 64
-#: What kernels read in place of dtypes that not every release has: the bits are the same.
-SAME_BITS = {"uint32": "int32", "uint64": "int64"}
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ...casts import bits
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.by_row import by_element
 from ...graph.rows import Rows
+from ...graph.swar import in_words
 from ..base import Filter
-from ..by_row import by_element
-from ..form import ArrayForm
-from ..words import in_words
-from .astype import bits
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from ...casts import checked_bool
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import map_rows
+from ...form import ArrayForm
+from ...graph.casts import SAME_BITS
+from ...graph.map_rows import map_rows
 from ...graph.rows import Rows, Status
 from ..base import Filter
-from ..containers.raw import checked_bool
-from ..form import ArrayForm
-from .onehot import SAME_BITS
 
 #: Elements that fill whole bytes, whatever their number of bits.
 GROUP = 8

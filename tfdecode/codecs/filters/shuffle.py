@@ -10,11 +10,11 @@ import numpy as np
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
 from ...errors import SpecError
 from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.by_row import by_row
 from ...graph.rows import Rows
+from ...graph.swar import joined
 from ..base import Filter
-from ..by_row import by_row
-from ..form import ArrayForm
-from ..words import joined
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import numpy as np
 from ...dtypes import ITEM_SIZES
 from ...errors import SpecError
 from ...extras import tensorflow as tf
-from ...graph.each import LARGE
+from ...form import ArrayForm
+from ...graph.by_row import by_row, each_row
+from ...graph.map_rows import LARGE
 from ...graph.rows import Rows
+from ...graph.swar import joined
 from ..base import Filter
-from ..by_row import by_row, each_row
-from ..form import ArrayForm
-from ..words import joined
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Containers whose payloads are files of other programs, as those programs wrote them."""

@@ -1,0 +1,137 @@
+"""What the containers share whose payloads are files of other programs, as they wrote them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from ...casts import checked_bool
+from ...dtypes import ITEM_SIZES, dtype_name, little_endian, numpy_dtype
+from ...errors import PACK_ANEW, DecodeError, FileError, SpecError
+from ...extras import tensorflow as tf
+from ...form import ArrayForm, BytesForm
+from ...formats.contents import Contents
+from ...graph.casts import READ_AS, as_dtype
+from ...graph.raw_bytes import raw_bytes
+from ...graph.rows import Rows
+from ..base import Container
+from .template import Template, Templates
+
+
+@dataclass(frozen=True)
+class NativeFile(Container):
+    """A file of one array: once shape, dtype and writer are fixed, all but its numbers is constant.
+
+    Both sides take the files of ``templates`` and no others. The client gets the numbers by the
+    reader of the format; the graph compares every byte around them with constants.
+    """
+
+    #: What a file is called in messages.
+    file: ClassVar[str]
+    #: The reader of the format.
+    contents: ClassVar[Callable[[bytes], Contents]]
+    #: What to do about dtypes that the format does not have.
+    missing: ClassVar[dict[str, str]] = {}
+
+    @abstractmethod
+    def templates(self, form: ArrayForm) -> list[Template]:
+        """What known writers put around the numbers; ``encode`` writes the first."""
+
+    def accepted(self, form: ArrayForm) -> list[Template]:
+        """All that is taken."""
+        return self.templates(form)
+
+    def read(self, y: bytes) -> np.ndarray:
+        """The array of a file."""
+        return type(self).contents(y).read()
+
+    def advice(self, data: bytes) -> str:
+        """What to do about a file that can be read but is like no template."""
+        return PACK_ANEW
+
+    def resolve(self, form: ArrayForm) -> BytesForm:
+        if form.unknown_axis is not None:
+            raise SpecError(
+                f"codec {self.name}: {form} has a None dimension, and {self.file} is known by its "
+                "whole shape; pack with raw or zlib instead"
+            )
+        if form.dtype in self.missing:
+            raise SpecError(f"codec {self.name}: {self.missing[form.dtype]}")
+        lengths = templates_of(self, form).lengths
+        return BytesForm(
+            lengths[0], lengths[-1], lambda: self.filler(form), lambda data: self.found(data, form)
+        )
+
+    def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
+        template = templates_of(self, form).known[0]
+        numbers = checked_bool(little_endian(x))
+        if template.big_endian:
+            numbers = numbers.byteswap()
+        if template.fortran:
+            numbers = np.ascontiguousarray(numbers.T)
+        return b"".join([template.head, numbers.reshape(-1).view(np.uint8).data, template.tail])
+
+    def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
+        template = templates_of(self, form).of(y)
+        if template is None:
+            raise DecodeError(
+                f"payload has {len(y)} bytes, not {self.file} of {form} as known writers make it"
+                + self.found(y, form)
+            )
+        x = self.read(y).astype(numpy_dtype(form.dtype), order="C")
+        if form.dtype == "bool" and x.size and int(x.view(np.uint8).max()) > 1:
+            raise DecodeError("payload holds bytes other than 0 and 1, needs bool")
+        return x
+
+    def found(self, y: bytes, form: ArrayForm) -> str:
+        """What a file of no template holds, for the message: nothing of its text."""
+        try:
+            x = self.read(y)
+            name, shape = dtype_name(x.dtype), list(x.shape)
+        except (FileError, SpecError):
+            return ""
+        if (name, shape) != (form.dtype, list(form.max_shape)):
+            return f": it holds {name} {shape}"
+        return f"; {self.advice(y)}"
+
+    def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        templates = templates_of(self, form)
+        message = f"has {{}} bytes, not {self.file} of {form} as known writers make it"
+        read_as = READ_AS.get(form.dtype, form.dtype)
+        rows = templates.decode_rows(rows, read_as, self.filler(form), message)
+        return as_dtype(rows, form.dtype)
+
+    def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        template = templates_of(self, form).known[0]
+        if template.fortran or template.big_endian:
+            raise SpecError(
+                f"codec {self.name}: its sample is in Fortran order or big-endian, and such files "
+                f"are not written in a graph; give the output {self.name} without head and tail"
+            )
+        numbers = raw_bytes(rows.data, form.max_nbytes)
+        return replace(rows, data=tf.strings.join([template.head, numbers, template.tail]))
+
+
+@lru_cache(256)
+def templates_of(codec: NativeFile, form: ArrayForm) -> Templates:
+    """The templates, each once: to make those of a pickle takes milliseconds."""
+    known = tuple(dict.fromkeys(codec.accepted(form)))
+    return Templates(known, form.max_shape, ITEM_SIZES[form.dtype])
+
+
+def layouts(form: ArrayForm) -> list[tuple[bool, bool]]:
+    """(fortran, big_endian) of the files that arrays of ``form`` make, the usual one first.
+
+    NumPy calls an array Fortran ordered only where that differs from C order.
+    """
+    orders = [False, True] if sum(side != 1 for side in form.max_shape) > 1 else [False]
+    if 0 in form.max_shape:
+        orders = [False]
+    swaps = ITEM_SIZES[form.dtype] > 1 and form.dtype != "bfloat16"
+    ends = [False, True] if swaps else [False]
+    return [(fortran, big_endian) for fortran in orders for big_endian in ends]

@@ -1,0 +1,1 @@
+"""mat: one variable of a MAT-file of version 5 to 7.2."""

@@ -1,0 +1,340 @@
+"""The graph side of `mat`: files as they usually are, and any others."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from ....dtypes import ITEM_SIZES, PARTS
+from ....errors import PACK_ANEW
+from ....extras import tensorflow as tf
+from ....form import ArrayForm
+from ....formats.zlib_stream import longest
+from ....graph.casts import READ_AS, cast_tensor
+from ....graph.inflate import inflate_bounded
+from ....graph.map_rows import LARGE, map_rows
+from ....graph.substr import cut, string_length
+from ....graph.switch import switch
+from ..template import Templates
+from .walk import (
+    COMPRESSED,
+    MATRIX,
+    MAX_ELEMENTS,
+    STORAGE,
+    WIDTHS,
+    MatVariable,
+    element,
+    int64,
+    is_stream,
+)
+
+#: What to do about versions 4 and 7.3.
+SAVE = f"save it by save -v7, or {PACK_ANEW}"
+NAMES = {6: "double", 7: "single"}
+
+
+def part_of(form: ArrayForm) -> str:
+    """The dtype of the numbers, or of the two that a complex one is."""
+    return PARTS.get(form.dtype, form.dtype)
+
+
+def part_nbytes(form: ArrayForm) -> int:
+    """Bytes of all real numbers, or of all imaginary ones."""
+    return prod(form.max_shape) * ITEM_SIZES[part_of(form)]
+
+
+def turns_inside(form: ArrayForm) -> bool:
+    """Whether rows are transposed where they are decoded, each by a core (MapDefun).
+
+    32 float64 [256,192] take 0.7 of the time of ops on the batch so, float32 0.9. Small rows take
+    longer, and so does float32 with three sides, 1.4 times: only outside of functions is it
+    transposed by oneDNN.
+    """
+    sides = sum(side != 1 for side in form.max_shape)
+    return form.max_nbytes >= LARGE and (form.dtype != "float32" or sides <= 2)
+
+
+def turned(data: Any, form: ArrayForm) -> Any:
+    """Numbers ``[B, n]`` in column order as ``[B, *shape]``."""
+    return Templates((), form.max_shape, ITEM_SIZES[form.dtype]).transposed(data)
+
+
+def joined(parts: list[Any], form: ArrayForm, row: Any) -> Any:
+    """The parts of one row as it is to be: ``[n]``, or ``[*shape]`` if it is transposed here."""
+    data = parts[0] if len(parts) == 1 else tf.complex(*parts)
+    if tuple(row.shape) != form.max_shape or len(form.max_shape) < 2:
+        return tf.reshape(data, row.shape)
+    return tf.transpose(tf.reshape(data, form.max_shape[::-1]))
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Rows that are, but for their text, what ``encode`` and scipy write: compared with that."""
+
+    around: list[bytes]
+    form: ArrayForm
+    row: Any
+
+    @property
+    def nbytes(self) -> int:
+        """Of one part."""
+        return part_nbytes(self.form)
+
+    def matches(self, payloads: Any) -> Any:
+        """Whether all rows are."""
+        front, *between, tail = self.around
+        length = tf.strings.length(payloads)
+        total = sum(map(len, self.around)) + (1 + len(between)) * self.nbytes
+        fits = tf.equal(length, total)
+        fits &= tf.equal(tf.strings.substr(payloads, 124, len(front) - 124), front[124:])
+        fits &= tf.equal(tf.strings.substr(payloads, 0, 7), b"MATLAB ")
+        if tail:
+            fits &= tf.equal(tf.strings.substr(payloads, -len(tail), len(tail)), tail)
+        for piece in between:
+            size = tf.fill(tf.shape(length), len(piece))
+            at = tf.minimum(tf.fill(tf.shape(length), len(front) + self.nbytes), length)
+            fits &= tf.equal(tf.strings.substr(payloads, at, size), piece)
+        return tf.reduce_all(fits)
+
+    def decode(self, payloads: Any) -> Any:
+        """``[B, n]`` or ``[B, *shape]``, as ``row`` says."""
+        front, *between, _ = self.around
+        starts = [len(front), *(len(front) + self.nbytes + len(piece) for piece in between)]
+        part = part_of(self.form)
+        read_as = READ_AS.get(part, part)
+        count = prod(self.form.max_shape)
+
+        def as_part(data: Any) -> Any:
+            if part == "bool":
+                return tf.cast(data, tf.bool)
+            return data if read_as == part else tf.bitcast(data, part)
+
+        def one(payload: Any) -> Any:
+            texts = [tf.strings.substr(payload, start, self.nbytes) for start in starts]
+            parts = [tf.reshape(tf.io.decode_raw(text, read_as), [count]) for text in texts]
+            return joined([as_part(data) for data in parts], self.form, self.row)
+
+        def by_row() -> Any:
+            return map_rows(one, payloads, row=self.row)
+
+        def at_once() -> Any:
+            cutter = Templates((), self.form.max_shape, ITEM_SIZES[part])
+            parts = [as_part(cutter.alike(payloads, start, read_as)) for start in starts]
+            return parts[0] if len(parts) == 1 else tf.complex(*parts)
+
+        if turns_inside(self.form):
+            return by_row()
+        if self.form.max_nbytes < LARGE:
+            return at_once()
+        # 32 pose maps take 1.1 to 1.4 times a transpose by row, 1.3 to 1.5 at once; a single one
+        # 1.3 at once, 1.6 by row.
+        return tf.cond(tf.equal(tf.size(payloads), 1), at_once, by_row)
+
+
+@dataclass(frozen=True)
+class General:
+    """Rows that are any MAT-files."""
+
+    variable: MatVariable
+    form: ArrayForm
+    row: Any
+
+    def messages(self, key: str) -> list[str]:
+        """What to say of a row, by its code."""
+        variable = self.variable
+        kind = "logical"
+        if variable.matlab_class is not None:
+            name = NAMES.get(variable.matlab_class, part_of(self.form))
+            kind = (
+                f"{variable.matlab_class}, {name}, {'real' if variable.parts == 1 else 'complex'}"
+            )
+        sides = "x".join(map(str, variable.sides))
+        return [
+            "{}",
+            f"has {{}} bytes, not a MAT-file of version 5 to 7.2 (4 and 7.3 are others: {SAVE})",
+            f"has {{}} bytes that do not hold {key} once, as a matrix, among up to {MAX_ELEMENTS}"
+            " whole variables",
+            f"holds {key} as class {{}}, needs {kind} (1 is cell, 2 struct, 4 text, 5 sparse)",
+            f"holds {key} in {{}} bytes of other dimensions, needs {sides}",
+            f"holds {key} in {{}} bytes that are not the numbers of {sides} {part_of(self.form)}",
+        ]
+
+    def decode(self, payloads: Any) -> list[Any]:
+        """The rows, what is wrong with each (a place in ``messages``) and a number for that."""
+        variable = self.variable
+        length = string_length(payloads)
+        version = tf.strings.substr(payloads, 124, 4)
+        big = tf.equal(version, b"\x01\x00MI")
+        known = (tf.equal(version, b"\x00\x01IM") | big) & starts_as_text(payloads)
+        at, found = variable.find(payloads, big, known)
+        kind, size = element(payloads, at, big)
+        found &= (size > 0) & (at + 8 + size <= length)
+        packed = found & tf.equal(kind, COMPRESSED) & is_stream(payloads, at + 8)
+        packed &= size <= longest(variable.longest)
+        found &= packed | tf.equal(kind, MATRIX)
+        elements, start = self.elements(payloads, at, size, packed)
+        head = variable.head(elements, start, big)
+        found &= head.named
+        end = start + 8 + head.inner
+        whole = tf.logical_not(packed) | tf.equal(end, string_length(elements))
+        whole &= head.inner <= head.end - 8 + variable.room(head.kind)
+        kinds, starts, sizes = [], [], []
+        behind = start + head.end
+        for _ in range(variable.parts):
+            fits, place, (first, nbytes), behind = variable.part(
+                elements, behind, end, head.kind, big
+            )
+            whole &= fits
+            kinds.append(place)
+            starts.append(first)
+            sizes.append(nbytes)
+        code = tf.zeros_like(at, tf.int32)
+        passed = [whole, head.dims, head.fits, found, known]
+        for number, good in zip(range(5, 0, -1), passed, strict=True):
+            code = tf.where(good, code, number)
+        got = tf.where(code <= 2, length, tf.where(tf.equal(code, 3), head.kind, head.inner))
+        good = tf.equal(code, 0)
+        nothing = tf.zeros_like(at)
+        starts = [tf.where(good, start, nothing) for start in starts]
+        sizes = [tf.where(good, nbytes, nothing) for nbytes in sizes]
+        columns = [tf.stack(column, 1) for column in (kinds, starts, sizes)]
+        if not variable.count:
+            data = tf.zeros(tf.stack([tf.size(payloads), *self.row.shape]), self.form.dtype)
+        else:
+            data = map_rows(self.one, elements, *columns, big, row=self.row)
+        return [data, code, got]
+
+    def alone(self, payloads: Any, fronts: list[bytes]) -> list[Any]:
+        """As ``decode``; faster where all rows hold the variable alone, compressed or not, behind
+        one of ``fronts``: what stands in front of the numbers, for each of ``storage``.
+
+        Compressed, 32 rows of 2 KB take 0.4 of the time so, one label map [256,192] 0.7.
+        """
+        variable = self.variable
+        signature = self.signature
+        length = tf.strings.length(payloads)
+        size = tf.io.decode_raw(tf.strings.substr(payloads, 132, 4), tf.int32)
+        whole = tf.reduce_all(tf.equal(tf.reshape(size, tf.shape(length)), length - 136))
+        whole &= tf.reduce_all(starts_as_text(payloads))
+        begins = tf.strings.substr(payloads, 124, 8)
+        plain, packed = (
+            whole & tf.reduce_all(tf.equal(begins, struct.pack("<4sI", b"\x00\x01IM", kind)))
+            for kind in (MATRIX, COMPRESSED)
+        )
+        packed &= tf.reduce_all(is_stream(payloads, tf.fill(tf.shape(length), *int64(136))))
+        packed &= tf.reduce_all(length <= 136 + longest(variable.longest))
+
+        def inflated() -> Any:
+            at = tf.fill(tf.shape(length), 136)
+            return inflate_bounded(
+                tf.strings.substr(payloads, at, length - at), "ZLIB", variable.longest
+            )
+
+        elements = tf.cond(packed, inflated, lambda: payloads)
+        base = tf.fill(tf.shape(length), tf.where(packed, 0, 128))
+        head = tf.strings.substr(elements, base, tf.fill(tf.shape(length), len(fronts[0])))
+        equal = tf.equal(head[:, tf.newaxis], fronts)
+        kind = tf.argmax(tf.cast(equal, tf.int32), 1, tf.int32)
+        nbytes = tf.gather([WIDTHS[k] * variable.count for k in variable.storage], kind)
+        start = base + len(fronts[0])
+        need = start + (nbytes + 7) // 8 * 8
+        usual = (plain | packed) & tf.reduce_all(tf.equal(tf.strings.length(elements), need))
+        usual &= tf.reduce_all(tf.reduce_any(equal, 1))
+        small = self.form.max_nbytes < LARGE
+        if small:
+            usual &= tf.reduce_all(tf.equal(kind, kind[0]))
+
+        def read() -> Any:
+            good = tf.zeros_like(length)
+            if small:
+                texts = tf.strings.substr(elements, start, nbytes)
+                data = self.numbers(texts, kind[0], tf.constant(False))
+                data = tf.reshape(data, tf.stack([tf.size(length), variable.count]))
+            else:
+                columns = [column[:, tf.newaxis] for column in (kind, start, nbytes)]
+                big = tf.fill(tf.shape(length), False)
+                data = map_rows(self.one, elements, *columns, big, row=self.row)
+            return [data, good, tf.cast(good, tf.int64)]
+
+        def others() -> Any:
+            return switch(0, [self.decode], [payloads], signature)
+
+        data, code, got = tf.cond(usual, read, others)
+        return [data, code, got]
+
+    @property
+    def signature(self) -> list[Any]:
+        """What ``decode`` gives."""
+        return [
+            tf.TensorSpec([None, *self.row.shape], self.form.dtype),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+
+    def elements(self, payloads: Any, at: Any, size: Any, packed: Any) -> tuple[Any, Any]:
+        """Strings in which the elements at ``at`` are, inflated, and where in each."""
+
+        def inflated() -> Any:
+            streams = cut(payloads, at + 8, tf.where(packed, size, 0))
+            most = self.variable.longest
+            some = tf.cond(
+                tf.reduce_all(packed),
+                lambda: inflate_bounded(streams, "ZLIB", most),
+                lambda: tf.where(
+                    packed, inflate_bounded(tf.where(packed, streams, ""), "ZLIB", most), payloads
+                ),
+            )
+            return some, tf.where(packed, tf.zeros_like(at), at)
+
+        strings, start = tf.cond(tf.reduce_any(packed), inflated, lambda: (payloads, at))
+        return strings, start
+
+    def one(self, text: Any, kinds: Any, starts: Any, sizes: Any, big: Any) -> Any:
+        """One row: zeros if it is bad, which has a size of 0."""
+        parts = [
+            self.numbers([tf.strings.substr(text, starts[part], sizes[part])], kinds[part], big)
+            for part in range(self.variable.parts)
+        ]
+        return joined(parts, self.form, self.row)
+
+    def numbers(self, texts: Any, kind: Any, big: Any) -> Any:
+        """The numbers of all ``texts``, ``[B * n]``, all stored as ``kind`` says; zeros of none."""
+        count = self.variable.count
+        part = part_of(self.form)
+        data = tf.io.decode_raw(texts, tf.uint8)
+        some = tf.size(data) > 0
+
+        def swapped() -> Any:
+            return tf.reshape(tf.reverse(tf.reshape(data, [count, -1]), [1]), [-1])
+
+        def stored_as(storage: str) -> Callable[[Any], list[Any]]:
+            return lambda data: [as_class(data, storage, part)]
+
+        data = tf.cond(big & some, swapped, lambda: tf.reshape(data, [-1]))
+        functions = [stored_as(STORAGE[storage]) for storage in self.variable.storage]
+        functions.append(lambda data: [tf.zeros([count], part)])
+        branch = tf.where(some, kind, len(functions) - 1)
+        (numbers,) = switch(branch, functions, [data], [tf.TensorSpec([None], part)])
+        return numbers
+
+
+def as_class(data: Any, storage: str, dtype: str) -> Any:
+    """uint8 ``[n * width]`` as numbers ``[n]`` of ``dtype`` that are stored as ``storage``."""
+    width = ITEM_SIZES[storage]
+    data = data if width == 1 else tf.reshape(data, [-1, width])
+    data = data if storage == "uint8" else tf.bitcast(data, storage)
+    if dtype != "bool":
+        return cast_tensor(data, dtype)
+    if "float" in storage:  # -0.0 is false, and a subnormal number true, which threads take for 0
+        bits = tf.bitcast(data, f"int{8 * width}")
+        data = tf.bitwise.bitwise_and(bits, 2 ** (8 * width - 1) - 1)
+    return tf.not_equal(data, tf.zeros([], data.dtype))
+
+
+def starts_as_text(payloads: Any) -> Any:
+    """Whether none of the first four bytes is 0, as in version 4: bool ``[B]``."""
+    first = tf.io.decode_raw(payloads, tf.uint8, fixed_length=4)
+    return tf.reduce_all(tf.not_equal(first, 0), 1)

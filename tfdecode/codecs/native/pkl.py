@@ -1,0 +1,77 @@
+"""pkl: the pickle of one numpy array, bare or the only value of a dict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...dtypes import numpy_dtype
+from ...errors import SpecError
+from ...form import ArrayForm
+from ...formats import pkl
+from .file import layouts
+from .pickle_writers import Array, around, writers
+from .sampled import SampledFile
+from .template import Template
+
+# Texts of the pickle itself: a pickler may refer back to a key that is the same object.
+TAKEN = ("numpy", "ndarray", "dtype", "C", "F", "<", ">", "|")
+
+
+@dataclass(frozen=True)
+class Pkl(SampledFile):
+    """What ``pickle.dump`` wrote, by NumPy 1 and 2, in protocols 3 to 5, or 2 by Python 2.
+
+    Nothing of it is run, on neither side: what is not, byte for byte, the pickle of an array of
+    the spec is refused.
+
+    Parameters
+    ----------
+    key : of a dict with one item, the array; without it the array stands alone
+
+    >>> import pickle, numpy as np, tfdecode
+    >>> file = pickle.dumps({"pose": np.arange(3, dtype="uint8")})
+    >>> tfdecode.ArraySpec((3,), "uint8", "pkl:pose").decode(file)
+    array([0, 1, 2], dtype=uint8)
+    """
+
+    name = "pkl"
+    magics = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
+    file = "a pickle"
+    contents = pkl.contents
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.key is None:
+            return
+        if not isinstance(self.key, str) or not 0 < len(self.key) <= 128:
+            raise SpecError(f"codec pkl: key is {self.key!r}, needs a text of 1 to 128 characters")
+        taken = self.key in TAKEN and not self.head
+        if taken or any("\ud800" <= char <= "\udfff" for char in self.key):
+            raise SpecError(f"codec pkl: the key {self.key!r} cannot be; save under another one")
+
+    def templates(self, form: ArrayForm) -> list[Template]:
+        known: list[Template] = []
+        if self.key in TAKEN:  # only a sample says how it is written
+            return known
+        for fortran, big_endian in layouts(form):
+            order = "|" if numpy_dtype(form.dtype).itemsize == 1 else ">" if big_endian else "<"
+            dtype = numpy_dtype(form.dtype)
+            code = "ml_dtypes", "bfloat16"
+            array = Array(
+                code if form.dtype == "bfloat16" else dtype.str[1:],
+                order,
+                form.max_shape,
+                fortran,
+                form.max_nbytes,
+                self.key,
+            )
+            for writer in writers(form.max_nbytes):
+                head, tail = around(array, writer)
+                known.append(Template(head, tail, fortran, big_endian))
+        return known
+
+    def advice(self, data: bytes) -> str:
+        if data[1] == 2:
+            return "protocol 2 of Python 3 holds numbers as text, take protocol 3 or later"
+        return super().advice(data)

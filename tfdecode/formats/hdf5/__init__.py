@@ -1,0 +1,149 @@
+"""HDF5 files of any program (h5py, Keras weights, netCDF-4), read through h5py and libhdf5.
+
+libhdf5 parses the file's structure in C. So this reader is as safe on bytes of strangers as libhdf5
+is, which is a lesser promise than that of the other readers: what they hold in Python, it cannot.
+What is kept from it: no filter runs, no number passes through it but those of compact datasets, no
+link is followed but a hard one, and no other file is opened (see `hdf5_dataset`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...errors import FileError, TfdecodeError
+from ..contents import MAX_BYTES, Array, Contents, Entry, shown
+from ..sniff import HDF5_MAGIC
+from .dataset import Stored, h5py, stored
+
+_OBJECTS = 2**16
+# Longer paths would let a small file ask for quadratic memory.
+_PATH = 512
+
+
+def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+    """The numeric datasets by path (``group/name``), in the shape and dtype that h5py gives.
+
+    >>> import io, h5py, numpy as np
+    >>> file = io.BytesIO()
+    >>> with h5py.File(file, "w") as writer:
+    ...     writer["dense/kernel"] = np.eye(2, dtype="f4")
+    >>> [str(entry) for entry in contents(file.getvalue()).entries]
+    ['dense/kernel: float32 [2,2]']
+    """
+    file = HDF5(data)
+    entries: list[Entry] = []
+    others: dict[str, str] = {}
+    pending, entered = [("", file.root)], set()
+    while pending:
+        path, group = pending.pop()
+        with failures("is a damaged HDF5 file"):
+            address = h5py.h5o.get_info(group).addr
+        if address in entered:  # hard links can make cycles
+            continue
+        entered.add(address)
+        groups: list[tuple[str, Any]] = []
+        for name, member in file.members(group):
+            key = f"{path}/{name}" if path else name
+            if isinstance(member, str):
+                others[key] = member
+            elif isinstance(member, h5py.h5g.GroupID):
+                if len(key) > _PATH:
+                    others[key[:_PATH]] = "nested too deep to be named; save it flat"
+                else:
+                    groups.append((key, member))
+            elif isinstance(member, h5py.h5d.DatasetID):
+                found = file.stored(key, member)
+                if isinstance(found, str):
+                    others[key] = found
+                else:
+                    entries.append(Entry(key, found.dtype, found.shape, found.read))
+        pending += reversed(groups)
+    return Contents(entries, others)
+
+
+class HDF5:
+    """An HDF5 file in memory: its groups and datasets, and a bound on how many are looked at."""
+
+    def __init__(self, data: bytes) -> None:
+        # Without the text before it: versions of libhdf5 disagree on whether offsets count it.
+        start = 512 if data[512:520] == HDF5_MAGIC else 0
+        self.data, self.seen = memoryview(data)[start:], 0
+        with failures("is not a whole HDF5 file"):
+            self.file = h5py.File(_Bytes(self.data), "r")
+            self.root = h5py.h5g.open(self.file.id, b"/")
+
+    def members(self, group: Any) -> list[tuple[str, Any]]:
+        """Name and object of each hard link; in place of other links, what to do about them."""
+        links: list[tuple[bytes, int]] = []
+
+        def add(name: bytes, info: Any) -> bool | None:
+            self.seen += 1
+            links.append((name, info.type))
+            return True if self.seen > _OBJECTS else None  # True ends the iteration
+
+        found: list[tuple[str, Any]] = []
+        with failures("is a damaged HDF5 file"):
+            # In native order: to sort many links, libhdf5 1.14 frees what it never allocated where
+            # the file lies about their number.
+            group.links.iterate(add, order=h5py.h5.ITER_NATIVE, info=True)
+        links.sort()
+        if self.seen > _OBJECTS:
+            raise FileError(f"holds more than {_OBJECTS} HDF5 objects; split it")
+        with failures("is a damaged HDF5 file"):
+            for raw, kind in links:
+                name = raw.decode("utf-8", "surrogateescape")
+                if kind == h5py.h5l.TYPE_HARD:
+                    found.append((name, h5py.h5o.open(group, raw)))
+                else:
+                    found.append((name, "link that is not followed; save the array itself"))
+        return found
+
+    def stored(self, key: str, dataset: Any) -> Stored | str:
+        """The numbers of a dataset, named in every error; or why they are refused."""
+        with failures(f"dataset {shown(key)} is damaged"):
+            found = stored(dataset, self.data)
+        if isinstance(found, str):
+            return found
+
+        def read() -> Array:
+            with failures(f"dataset {shown(key)} is damaged"):
+                assert self.file  # and it stays open as long as this can be called
+                return found.read()
+
+        return Stored(found.dtype, found.shape, read)
+
+
+class _Bytes(io.RawIOBase):
+    """Bytes as a file, of which no read is short: h5py would leave the rest of its buffer as is."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data, self.position = data, 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: len(self.data)}[whence]
+        self.position = origin + offset
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        end = self.position + len(buffer)
+        if end > len(self.data):
+            raise FileError("is truncated")
+        buffer[:] = self.data[self.position : end]
+        self.position = end
+        return len(buffer)
+
+
+@contextmanager
+def failures(what: str) -> Iterator[None]:
+    """Any exception of h5py on hostile bytes as a `FileError` that begins with ``what``."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{what}: {error}") from None
+    except TfdecodeError:  # h5py is not installed
+        raise
+    except Exception as error:
+        raise FileError(f"{what} ({type(error).__name__})") from None

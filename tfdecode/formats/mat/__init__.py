@@ -1,0 +1,29 @@
+"""MATLAB's ``.mat``, versions 4 to 7.3 (MathWorks, "MAT-File Format").
+
+Version 7.3 is HDF5 and read through h5py. The others are read here and not by `scipy.io.loadmat`,
+which is not safe on bytes of strangers: one changed byte (a data tag of type 8) made scipy 1.17
+read a null pointer and kill the process, a version 4 header with negative rows made ``whosmat`` run
+forever, and ``mat_dtype=True`` drops imaginary parts.
+"""
+
+from __future__ import annotations
+
+from ...errors import FileError
+from ..contents import MAX_BYTES, Contents
+from ..sniff import HDF5_MAGIC
+from . import v4, v5, v73
+
+
+def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+    """The full numeric matrices of a ``.mat``, in the type and native byte order of MATLAB's class.
+
+    A double that is stored as narrow integers comes back as float64, a logical as bool. Sparse
+    matrices, structs, cells, text and objects are among the others. Shapes are those of MATLAB:
+    no dimension is squeezed. Numbers stay in MATLAB's column order (Fortran).
+    """
+    if HDF5_MAGIC in (data[:8], data[512:520]) or data.startswith(b"MATLAB 7.3"):
+        return v73.contents(data)
+    if len(data) < 20:
+        raise FileError("is too short for a .mat file")
+    # MathWorks: a zero among the first four bytes tells version 4, for they are text in version 5.
+    return v4.contents(data) if 0 in data[:4] else v5.contents(data)

@@ -1,0 +1,171 @@
+"""Arrays among the records of a pickle: the forms that NumPy writes, checked, then believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from ...dtypes import numpy_dtype
+from ...errors import FileError
+from ..contents import Array, Buffer, checked_shape, unreadable, view
+from .unpickler import Call, Global
+
+# NumPy 2 renamed numpy.core to numpy._core; files of both are about.
+_CORES = ("numpy.core", "numpy._core")
+_RECONSTRUCT = {(f"{core}.multiarray", "_reconstruct") for core in _CORES}
+_SCALAR = {(f"{core}.multiarray", "scalar") for core in _CORES}
+_FROMBUFFER = {(f"{core}.numeric", "_frombuffer") for core in _CORES}
+_MASKED = {("numpy.ma.core", "_mareconstruct"), ("numpy.ma", "_mareconstruct")}
+_ARRAYS = {
+    ("numpy", "ndarray"),
+    ("numpy", "matrix"),
+    ("numpy", "memmap"),
+    ("numpy.matrixlib.defmatrix", "matrix"),
+    *((f"{core}.memmap", "memmap") for core in _CORES),
+}
+_BYTES = {("builtins", "bytes"), ("__builtin__", "bytes")}
+
+_CODES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """An array in the file: ``raw`` gives the bytes of shape ``stored``, to be transposed."""
+
+    dtype: np.dtype[Any]
+    stored: tuple[int, ...]
+    order: Literal["C", "F"]
+    axes: tuple[int, ...]
+    raw: Callable[[], Buffer]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape once read."""
+        return tuple(self.stored[axis] for axis in self.axes)
+
+    def read(self) -> Array:
+        """The array, a view of the file's bytes where the file holds them as they are."""
+        stored = view(self.raw(), self.dtype, self.stored, self.order)
+        return np.transpose(stored, self.axes)
+
+
+def array_of(call: Call) -> Found | str | None:
+    """The array that a record stands for, why it is refused, or None if it is no array."""
+    name = _name(call.function)
+    if name in _RECONSTRUCT:
+        if len(call.args) != 3 or not isinstance(call.args[0], Global):
+            raise _damaged("arguments")
+        if _name(call.args[0]) not in _ARRAYS:
+            return f"{call.args[0]} array; save numpy.asarray(...) of it"
+        state = call.state
+        if type(state) is not tuple or len(state) != 5:
+            raise _damaged("state")
+        _, shape, dtype, fortran, raw = state
+        if type(fortran) not in (bool, int):
+            raise _damaged("order")
+        return _found(dtype, shape, "F" if fortran else "C", None, raw)
+    if name in _FROMBUFFER and len(call.args) in (4, 5):
+        raw, dtype, shape, order, *axes = call.args
+        if type(order) is not str or order not in "CFK" or len(order) != 1:
+            raise _damaged("order")
+        return _found(dtype, shape, "F" if order == "F" else "C", axes[0] if axes else None, raw)
+    if name in _SCALAR and len(call.args) == 2:
+        return _found(call.args[0], (), "C", None, call.args[1])
+    if name in _MASKED:
+        return "masked array; save its .data and .mask as arrays of their own"
+    return None
+
+
+def _found(
+    dtype_record: object, dims: object, order: Literal["C", "F"], axes: object, raw: object
+) -> Found | str:
+    dtype = _dtype(dtype_record)
+    if isinstance(dtype, str):
+        return dtype
+    if type(dims) is not tuple:
+        raise _damaged("shape")
+    shape = checked_shape(dims, dtype.itemsize)
+    length, read = _raw(raw)
+    needed = math.prod(shape) * dtype.itemsize
+    if needed != length:
+        listed = ",".join(map(str, shape))
+        raise FileError(f"has {length} bytes of data where {dtype} [{listed}] needs {needed}")
+    if axes is None:
+        axes = tuple(range(len(shape)))
+    if (
+        type(axes) is not tuple
+        or any(type(axis) is not int for axis in axes)
+        or sorted(axes) != list(range(len(shape)))
+    ):
+        raise _damaged("axes")
+    return Found(dtype, shape, order, axes, read)
+
+
+def _dtype(record: object) -> np.dtype[Any] | str:
+    """The dtype of ``numpy.dtype(code, align, copy)`` with its state, or why it is refused."""
+    if (
+        not isinstance(record, Call)
+        or _name(record.function) != ("numpy", "dtype")
+        or not record.args
+        or type(record.state) is not tuple
+        or len(record.state) not in (8, 9)  # the ninth is metadata
+    ):
+        raise _damaged("dtype")
+    code = record.args[0]
+    _, order, *structure, itemsize, alignment, flags = record.state[:8]
+    if isinstance(code, Global):
+        if _name(code) != ("ml_dtypes", "bfloat16"):
+            return f"array of dtype {code}; save it as plain numbers"
+        if (order, structure, itemsize) != ("<", [None] * 3, 2):
+            raise _damaged("dtype")
+        return numpy_dtype("bfloat16")
+    if type(code) is not str or not code[1:].isdecimal():
+        raise _damaged("dtype")
+    if code not in _CODES:
+        return unreadable(code[0], 0) or f"array of unknown dtype {code[:8]}"
+    # What NumPy writes for plain numbers; any other state is a lie, and NumPy would believe it.
+    if [type(part) for part in (itemsize, alignment, flags)] != [int] * 3 or (
+        structure != [None] * 3 or (itemsize, alignment, flags) != (-1, -1, 0)
+    ):
+        raise _damaged("dtype state")
+    if type(order) is not str or order not in ("<", ">", "|"):
+        raise _damaged("byte order")
+    if order == "|" and code[1:] != "1":
+        raise _damaged("byte order")
+    return np.dtype(code if order == "|" else order + code)
+
+
+def _raw(record: object) -> tuple[int, Callable[[], Buffer]]:
+    """How many bytes an array's data has, and how to get them."""
+    if isinstance(record, memoryview):
+        return len(record), lambda: record
+    text = record  # a short str of Python 2
+    if isinstance(record, Call):
+        if _name(record.function) in _BYTES and not record.args:
+            return 0, lambda: b""
+        # Python 3 writes bytes so in protocols 0 to 2, which have text only.
+        if _name(record.function) == ("_codecs", "encode") and len(record.args) == 2:
+            text = record.args[0] if record.args[1] in ("latin1", "latin-1") else None
+    if type(text) is not str:
+        raise _damaged("data")
+    return len(text), partial(_latin1, text)
+
+
+def _latin1(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise _damaged("data") from None
+
+
+def _name(record: object) -> tuple[str, str] | None:
+    return (record.module, record.name) if isinstance(record, Global) else None
+
+
+def _damaged(part: str) -> FileError:
+    return FileError(f"is not in a form that NumPy writes: its {part} cannot be believed")

@@ -1,0 +1,373 @@
+"""Pickle opcodes read into inert records: nothing named in a file is imported, called or set.
+
+Sources: PEP 307, PEP 3154, PEP 574 and the opcode table of `pickletools`.
+
+The records are plain data. Dicts become `Dict` and sets `Set` because even *hashing* a key of a
+file is unsafe: 60 nested pairs ``(t, t)`` take 2**60 steps, and 100,000 nested tuples overflow the
+C stack.
+"""
+
+from __future__ import annotations
+
+import codecs
+import pickle
+import re
+import struct
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
+
+from ...errors import RAISE_LIMIT, FileError
+from ..contents import shown
+
+
+class Global:
+    """A name that the file would import."""
+
+    __slots__ = ("module", "name")
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __str__(self) -> str:
+        return shown(f"{self.module}.{self.name}")
+
+
+class Call:
+    """An object that the file would make: the callable, its arguments, and what is done to it."""
+
+    __slots__ = ("args", "function", "items", "pairs", "state")
+
+    def __init__(self, function: object, args: tuple[object, ...]) -> None:
+        self.function, self.args = function, args
+        self.state: object = None
+        self.items: list[object] | None = None
+        self.pairs: list[tuple[object, object]] | None = None
+
+
+class Dict:
+    """A dict as its pairs in file order; a key that comes twice is there twice."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[object, object]] = []
+
+
+class Set:
+    """A set or frozenset as its items in file order."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[object]) -> None:
+        self.items = items
+
+
+def unpickle(data: bytes, max_opcodes: int) -> object:
+    """The records of one pickle; `FileError` if it is damaged or longer than ``max_opcodes``."""
+    unpickler = _Unpickler(_Cursor(data))
+    try:
+        value = unpickler.run(max_opcodes)
+    except FileError:
+        raise
+    except Exception as error:  # opcodes in an impossible order raise nearly anything
+        where = unpickler.cursor.position
+        raise FileError(f"is not a whole pickle ({type(error).__name__} at byte {where})") from None
+    left = len(data) - unpickler.cursor.position
+    if left:
+        raise FileError(
+            f"has {left} more bytes after the pickle; save all arrays by one pickle.dump of a dict"
+        )
+    return value
+
+
+class _Cursor:
+    """Reads the bytes that are there: no opcode can make it allocate by a length it only claims."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.view, self.position = data, memoryview(data), 0
+
+    def _advance(self, count: int) -> int:
+        start, left = self.position, len(self.data) - self.position
+        if not 0 <= count <= left:
+            raise FileError(
+                f"is a truncated pickle: byte {start} asks for {count} bytes, {left} are left"
+            )
+        self.position += count
+        return start
+
+    def read(self, count: int) -> bytes:
+        start = self._advance(count)
+        return self.data[start : self.position]
+
+    def take(self, count: int) -> memoryview:
+        """Like `read`, but a view: an array's bytes are not copied."""
+        start = self._advance(count)
+        return self.view[start : self.position]
+
+    def readline(self) -> bytes:
+        end = self.data.find(b"\n", self.position)
+        if end < 0:
+            raise FileError(f"is a truncated pickle: the line at byte {self.position} has no end")
+        return self.read(end + 1 - self.position)
+
+
+# Python refuses to parse longer decimals from 3.10.7 on; before, the time grows quadratically.
+_MAX_DIGITS = 4300
+# From this length on a Python 2 str is an array's bytes, never a key, a dtype or a name.
+_LONG_STRING = 256
+_BAD_ESCAPE = re.compile(rb"\\(?![\n'\"nrtx])")
+
+_Load: TypeAlias = Callable[[Any], None]
+
+
+# The pure Python class and not the C one: its memo is a dict, so that LONG_BINPUT 0x10000000 (a
+# pickle of 7 bytes) costs 100 bytes; the C unpickler grew its memo to 4.2 GB for the same pickle.
+class _Unpickler(pickle._Unpickler):
+    """The standard library's stack machine, with a record in place of every opcode that acts."""
+
+    # Its own copy, filled below with the opcodes allowed: those of a later Python are refused.
+    dispatch: ClassVar[dict[int, _Load]] = {}
+    memo: dict[int, Any]
+    pop_mark: Callable[[], list[Any]]
+
+    def __init__(self, cursor: _Cursor) -> None:
+        super().__init__(cursor, encoding="latin1")
+        self.cursor = cursor
+        self.stack: list[Any] = []
+        self.metastack: list[list[Any]] = []
+
+    def run(self, max_opcodes: int) -> object:
+        """Execute the opcodes up to STOP; frames are only a hint for reading and ignored."""
+        self.read, self.readline = self.cursor.read, self.cursor.readline
+        self.append = self.stack.append
+        for _ in range(max_opcodes):
+            opcode = self.cursor.read(1)[0]
+            if opcode == _STOP:
+                return self.stack.pop()
+            load = self.dispatch.get(opcode)
+            if load is None:
+                where = self.cursor.position - 1
+                raise FileError(f"is not a pickle: byte {where} is no opcode that is allowed")
+            load(self)
+        raise FileError(
+            f"is a pickle of more than {max_opcodes} opcodes; save the arrays by numpy.savez, or "
+            f"{RAISE_LIMIT}"
+        )
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Record the name; called by the inherited GLOBAL and STACK_GLOBAL."""
+        if module.startswith("joblib."):
+            raise FileError("is written by joblib.dump; save the array by numpy.save")
+        return Global(module, name)
+
+
+_STOP = pickle.STOP[0]
+
+
+def _opcode(*opcodes: bytes) -> Callable[[_Load], _Load]:
+    def register(load: _Load) -> _Load:
+        for opcode in opcodes:
+            _Unpickler.dispatch[opcode[0]] = load
+        return load
+
+    return register
+
+
+# These only move values between the file, the stack and the memo.
+_INHERITED = """
+    PROTO NONE NEWFALSE NEWTRUE BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE
+    BINUNICODE8 SHORT_BINUNICODE TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST GLOBAL
+    STACK_GLOBAL POP POP_MARK DUP BINGET LONG_BINGET BINPUT LONG_BINPUT MEMOIZE MARK
+"""
+for _name in _INHERITED.split():
+    _code = getattr(pickle, _name)[0]
+    _Unpickler.dispatch[_code] = pickle._Unpickler.dispatch[_code]
+
+
+@_opcode(pickle.FRAME)
+def _frame(self: _Unpickler) -> None:
+    (length,) = struct.unpack("<Q", self.cursor.read(8))
+    if length > len(self.cursor.data) - self.cursor.position:
+        raise FileError(f"is a truncated pickle: a frame of {length} bytes is cut")
+
+
+@_opcode(pickle.INT, pickle.LONG)
+def _decimal(self: _Unpickler) -> None:
+    line = self.cursor.readline()[:-1]
+    flags = {b"00": False, b"01": True}  # INT writes False and True so, since protocol 0
+    self.append(flags[line] if line in flags else _integer(line.removesuffix(b"L")))
+
+
+@_opcode(pickle.GET)
+def _get(self: _Unpickler) -> None:
+    self.append(self.memo[_integer(self.cursor.readline()[:-1])])
+
+
+@_opcode(pickle.PUT)
+def _put(self: _Unpickler) -> None:
+    self.memo[_integer(self.cursor.readline()[:-1])] = self.stack[-1]
+
+
+def _integer(digits: bytes) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise FileError(f"is a pickle with an integer of {len(digits)} digits")
+    return int(digits)
+
+
+@_opcode(pickle.STRING)
+def _string(self: _Unpickler) -> None:
+    line = self.cursor.readline()[:-1].strip()
+    if len(line) < 2 or line[0] != line[-1] or line[0] not in b"\"'":
+        raise FileError("is a damaged pickle: a string without quotes")
+    if _BAD_ESCAPE.search(line.replace(rb"\\", b"")):
+        raise FileError("is a damaged pickle: a string with an unknown escape")
+    _python2_string(self, memoryview(codecs.escape_decode(line[1:-1])[0]))
+
+
+@_opcode(pickle.BINSTRING)
+def _binstring(self: _Unpickler) -> None:
+    (length,) = struct.unpack("<i", self.cursor.read(4))
+    _python2_string(self, self.cursor.take(length))
+
+
+@_opcode(pickle.SHORT_BINSTRING)
+def _short_binstring(self: _Unpickler) -> None:
+    _python2_string(self, self.cursor.take(self.cursor.read(1)[0]))
+
+
+def _python2_string(self: _Unpickler, raw: memoryview) -> None:
+    self.append(raw if len(raw) >= _LONG_STRING else str(raw, "latin1"))
+
+
+@_opcode(pickle.SHORT_BINBYTES)
+def _short_binbytes(self: _Unpickler) -> None:
+    self.append(self.cursor.take(self.cursor.read(1)[0]))
+
+
+@_opcode(pickle.BINBYTES)
+def _binbytes(self: _Unpickler) -> None:
+    (length,) = struct.unpack("<I", self.cursor.read(4))
+    self.append(self.cursor.take(length))
+
+
+# The inherited BYTEARRAY8 allocates and zeroes the length it reads, before a byte of it is there.
+@_opcode(pickle.BINBYTES8, pickle.BYTEARRAY8)
+def _binbytes8(self: _Unpickler) -> None:
+    (length,) = struct.unpack("<Q", self.cursor.read(8))
+    self.append(self.cursor.take(length))
+
+
+@_opcode(pickle.EMPTY_DICT)
+def _empty_dict(self: _Unpickler) -> None:
+    self.append(Dict())
+
+
+@_opcode(pickle.DICT)
+def _dict(self: _Unpickler) -> None:
+    items = self.pop_mark()
+    self.append(Dict())
+    _set_pairs(self.stack[-1], items)
+
+
+@_opcode(pickle.EMPTY_SET)
+def _empty_set(self: _Unpickler) -> None:
+    self.append(Set([]))
+
+
+@_opcode(pickle.FROZENSET)
+def _frozenset(self: _Unpickler) -> None:
+    self.append(Set(self.pop_mark()))
+
+
+@_opcode(pickle.APPEND)
+def _append(self: _Unpickler) -> None:
+    item = self.stack.pop()
+    _extend(self.stack[-1], [item])
+
+
+@_opcode(pickle.APPENDS, pickle.ADDITEMS)
+def _appends(self: _Unpickler) -> None:
+    items = self.pop_mark()
+    _extend(self.stack[-1], items)
+
+
+@_opcode(pickle.SETITEM)
+def _setitem(self: _Unpickler) -> None:
+    value, key = self.stack.pop(), self.stack.pop()
+    _set_pairs(self.stack[-1], [key, value])
+
+
+@_opcode(pickle.SETITEMS)
+def _setitems(self: _Unpickler) -> None:
+    items = self.pop_mark()
+    _set_pairs(self.stack[-1], items)
+
+
+def _extend(target: object, items: list[object]) -> None:
+    if isinstance(target, Call) and target.items is None:
+        target.items = []
+    if isinstance(target, (Call, Set)):
+        target = target.items
+    if not isinstance(target, list):
+        raise FileError("is a damaged pickle: it appends to what is no list")
+    target.extend(items)
+
+
+def _set_pairs(target: object, items: list[object]) -> None:
+    if isinstance(target, Call) and target.pairs is None:
+        target.pairs = []
+    if not isinstance(target, (Dict, Call)) or target.pairs is None or len(items) % 2:
+        raise FileError("is a damaged pickle: it sets items of what is no dict")
+    target.pairs.extend(zip(items[::2], items[1::2], strict=True))
+
+
+@_opcode(pickle.REDUCE, pickle.NEWOBJ)
+def _call(self: _Unpickler) -> None:
+    args, function = self.stack.pop(), self.stack.pop()
+    if type(args) is not tuple:
+        raise FileError("is a damaged pickle: it calls something without a tuple of arguments")
+    self.append(Call(function, args))
+
+
+@_opcode(pickle.NEWOBJ_EX)
+def _call_with_keywords(self: _Unpickler) -> None:
+    keywords, args, function = self.stack.pop(), self.stack.pop(), self.stack.pop()
+    self.append(Call(function, (args, keywords)))
+
+
+@_opcode(pickle.INST)
+def _instance(self: _Unpickler) -> None:
+    module, name = (str(self.cursor.readline()[:-1], "utf-8") for _ in range(2))
+    self.append(Call(self.find_class(module, name), tuple(self.pop_mark())))
+
+
+@_opcode(pickle.OBJ)
+def _object(self: _Unpickler) -> None:
+    function, *args = self.pop_mark()
+    self.append(Call(function, tuple(args)))
+
+
+@_opcode(pickle.BUILD)
+def _build(self: _Unpickler) -> None:
+    state, target = self.stack.pop(), self.stack[-1]
+    if not isinstance(target, Call) or target.state is not None:
+        raise FileError("is a damaged pickle: it sets the state of what has none")
+    target.state = state
+
+
+@_opcode(pickle.PERSID, pickle.BINPERSID)
+def _persistent(self: _Unpickler) -> None:
+    raise FileError(
+        "refers to objects outside of the pickle (torch.save writes such); save the tensors as "
+        "NumPy arrays"
+    )
+
+
+@_opcode(pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
+def _out_of_band(self: _Unpickler) -> None:
+    raise FileError("refers to buffers outside of the pickle; save it without a buffer_callback")
+
+
+@_opcode(pickle.EXT1, pickle.EXT2, pickle.EXT4)
+def _extension(self: _Unpickler) -> None:
+    raise FileError("names objects by copyreg extension codes; save the arrays by numpy.savez")

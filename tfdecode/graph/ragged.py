@@ -1,0 +1,75 @@
+"""Rows that differ in length, as the tensors that users get: dense, padded or ragged."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ..extras import tensorflow as tf
+from ..form import ArrayForm
+from .rows import Rows, failed
+
+
+def agree(rows: Rows, form: ArrayForm, name: str) -> Any:
+    """``[B, *shape]``; fails unless all rows are as long as the longest."""
+    length = longest(rows)
+
+    def fail() -> Any:
+        row = tf.argmin(tf.cast(tf.equal(rows.lengths, length), tf.int32))
+        numbers = (row, tf.gather(rows.lengths, row) // form.stride, length // form.stride)
+        row, got, needed = (tf.strings.as_string(number) for number in numbers)
+        message = [f"{name}: row ", row, " has ", got, " along the None dimension, another "]
+        message += [needed, ": decode_ragged takes rows that differ"]
+        return failed(tf.strings.join(message), rows.data)
+
+    data = tf.cond(tf.reduce_all(tf.equal(rows.lengths, length)), lambda: rows.data, fail)
+    return tf.reshape(data, dense_shape(rows, form, length))
+
+
+def pad(rows: Rows, form: ArrayForm) -> Any:
+    """``[B, *shape]`` as long as the longest row, zeros behind the end of the others."""
+    length = longest(rows)
+    ragged = tf.RaggedTensor.from_row_lengths(rows.data, runs(rows, form), validate=False)
+    before = prod(form.max_shape[: form.unknown_axis])
+    sides = [tf.cast(rows.size, tf.int64) * before, length // before]
+    return tf.reshape(ragged.to_tensor(shape=tf.stack(sides)), dense_shape(rows, form, length))
+
+
+def ragged(rows: Rows, form: ArrayForm) -> Any:
+    """A tf.RaggedTensor ``[B, *shape]``."""
+    axis = form.unknown_axis or 0
+    after = form.max_shape[axis + 1 :]
+    values = tf.reshape(rows.data, [-1, *after])
+    lengths = runs(rows, form) // prod(after)
+    tensor = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+    for side in reversed(form.max_shape[:axis]):
+        tensor = tf.RaggedTensor.from_uniform_row_length(tensor, side)
+    return tensor
+
+
+def longest(rows: Rows) -> Any:
+    """Elements of the longest row; 0 where there is none."""
+    return tf.reduce_max(tf.concat([rows.lengths, [0]], 0))
+
+
+def runs(rows: Rows, form: ArrayForm) -> Any:
+    """The elements along and behind the ``None`` axis, once for each place before it."""
+    before = prod(form.max_shape[: form.unknown_axis])
+    return tf.repeat(rows.lengths // before, tf.fill([rows.size], before))
+
+
+def dense_shape(rows: Rows, form: ArrayForm, length: Any) -> Any:
+    """``[B, *shape]`` for rows of ``length`` elements."""
+    size = tf.cast(rows.size, tf.int64)
+    sides = [length // form.stride if side is None else side for side in form.shape]
+    return tf.stack([size, *sides])
+
+
+def stitched(places: Any, data: Any, lengths: Any) -> tuple[Any, Any]:
+    """Groups of rows, each at its ``places`` in the batch, as the rows of the batch."""
+    rows = tf.RaggedTensor.from_row_lengths(
+        tf.concat(data, 0), tf.concat(lengths, 0), validate=False
+    )
+    order = tf.argsort(tf.concat(places, 0))
+    rows = tf.gather(rows, order)
+    return rows.flat_values, rows.row_lengths()

@@ -1,0 +1,171 @@
+"""What is to be exported: specs, signatures and the functions behind them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ExportError, SpecError
+from ..extras import tensorflow as tf
+from ..graph.rows import same_size
+from ..schema import Schema, bytes_key
+from ..spec import REQUEST_BUDGET, ArraySpec
+from .model import caller, output_tensors
+
+#: The key of the status output under ``on_invalid="mask"``.
+STATUS = "status"
+
+
+class Plan:
+    """What is to be exported: the model, its inputs and outputs, and the functions they make."""
+
+    def __init__(
+        self,
+        model: Any,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, ArraySpec],
+        mask: bool,
+        max_rows: int | None,
+    ) -> None:
+        self.model = model
+        self.mask = mask
+        self.specs = {name: spec for name, spec in inputs.items() if isinstance(spec, ArraySpec)}
+        self.others = {name: spec for name, spec in inputs.items() if name not in self.specs}
+        for name, spec in self.others.items():
+            if not isinstance(spec, tf.TensorSpec):
+                kind = type(spec).__name__
+                raise ExportError(f"input {name} is {kind}, needs an ArraySpec or a tf.TensorSpec")
+        for name, spec in outputs.items():
+            if not isinstance(spec, ArraySpec):
+                raise ExportError(f"output {name} is {type(spec).__name__}, needs an ArraySpec")
+        self.outputs = outputs
+        try:
+            self.schema = Schema(self.specs)
+        except SpecError as error:
+            raise ExportError(str(error)) from None
+        self.keys = self.schema.feature_keys()
+        clash = set(self.keys.values()) & set(self.others)
+        if clash:
+            raise ExportError(f"two inputs would have the signature key {', '.join(sorted(clash))}")
+        if not self.specs:
+            raise ExportError("inputs has no ArraySpec: there is nothing to decode")
+        if mask:
+            self.refuse_unsealed()
+        self.warn_of_twins()
+        row = sum(spec.row_nbytes for spec in self.specs.values())
+        self.max_rows = max_rows or max(1, REQUEST_BUDGET // max(1, row))  # from 1 on if given
+        self.call = caller(model, inputs)
+
+    def refuse_unsealed(self) -> None:
+        """Masks need a seal in front of what throws for the whole batch."""
+        for name, spec in self.specs.items():
+            unsealed = [chain.codecs for chain in spec.chains if not chain.sealed]
+            if any(codec.throws for codecs in unsealed for codec in codecs):
+                raise ExportError(
+                    f"input {name} is compressed without a seal, so a bad row cannot be masked: "
+                    "seal=True adds one"
+                )
+
+    def warn_of_twins(self) -> None:
+        """Sealed inputs with one fingerprint take each other's payloads."""
+        known: dict[str, str] = {}
+        for name, spec in self.specs.items():
+            twin = known.setdefault(spec.fingerprint, name)
+            if spec.seal and twin != name:
+                warnings.warn(
+                    f"inputs {twin} and {name} have the same spec, so a seal cannot notice that "
+                    "their payloads were swapped; give them labels",
+                    stacklevel=4,
+                )
+
+    def bytes_function(self) -> Any:
+        """Payloads in, the model's outputs out."""
+        signature = {
+            **{key: tf.TensorSpec([None], tf.string, name=key) for key in self.keys.values()},
+            **self.passed(),
+        }
+        return concrete(self.serve_bytes, signature)
+
+    def arrays_function(self) -> Any:
+        """Arrays in, the model's outputs out."""
+        signature = {
+            **{
+                name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
+                for name, spec in self.specs.items()
+            },
+            **self.passed(),
+        }
+        return concrete(lambda **arrays: self.results(arrays), signature)
+
+    def schema_function(self) -> Any:
+        """The schema as JSON, once for each row of a dummy: server batching needs a [B] input."""
+        text = self.schema.to_json()
+
+        def schema(batch: Any) -> dict[str, Any]:
+            return {"schema": tf.fill(tf.shape(batch), tf.constant(text))}
+
+        return concrete(schema, {"batch": tf.TensorSpec([None], tf.string, name="batch")})
+
+    def passed(self) -> dict[str, Any]:
+        """The inputs that are no arrays of ours, under their own names."""
+        return {
+            name: tf.TensorSpec(spec.shape, spec.dtype, name=name)
+            for name, spec in self.others.items()
+        }
+
+    def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
+        """The body of the bytes signature."""
+        arrays = {name: payloads[name] for name in self.others}
+        packed = same_size({key: payloads[key] for key in self.keys.values()})
+        statuses = []
+        for name, spec in self.specs.items():
+            key = self.keys[name]
+            if self.mask:
+                arrays[name], status = spec.decode_checked(
+                    packed[key], name=key, max_rows=self.max_rows
+                )
+                statuses.append(status)
+            else:
+                arrays[name] = spec.decode_tensor(packed[key], name=key, max_rows=self.max_rows)
+        results = self.results(arrays)
+        for name, spec in self.outputs.items():
+            tensor = results.pop(name)
+            if bytes_key(name) in results:
+                raise ExportError(f"the model has another output {bytes_key(name)}")
+            results[bytes_key(name)] = spec.encode_tensor(tensor)
+        if self.mask:
+            if STATUS in results:
+                raise ExportError(f"the model has an output {STATUS}, which on_invalid='mask' adds")
+            results[STATUS] = tf.reduce_max(tf.stack(statuses), axis=0)
+        return results
+
+    def results(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """The model on arrays, its outputs by name."""
+        returned = self.call(arrays)
+        results = output_tensors(returned, self.model)
+        if len(results) == len(self.outputs) == 1 and tf.is_tensor(returned):  # without a name
+            results = dict(zip(self.outputs, results.values(), strict=True))
+        for name in self.outputs:
+            if name not in results:
+                known = ", ".join(results)
+                raise ExportError(f"the model has no output {name!r}; it has: {known}")
+        return results
+
+
+def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
+    """One traced function; errors of ours stay as they are, others say that tracing failed."""
+    try:
+        traced = tf.function(function, autograph=False)
+        return traced.get_concrete_function(**signature)
+    except (ExportError, SpecError):
+        raise
+    except Exception as error:
+        plain = re.sub(r"\x1b\[\d+m", "", str(error)).strip()  # Keras prints in bold
+        plain = plain.split("Arguments received by")[0] or type(error).__name__
+        if "in user code:" in plain:  # AutoGraph: frames, then the reason
+            plain = plain.strip().splitlines()[-1]
+        raise ExportError(
+            f"the model could not be traced: {' '.join(plain.split())[:500]}"
+        ) from error
