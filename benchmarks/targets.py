@@ -33,7 +33,7 @@ REQUEST_SPEEDUP = 10
 #: Native files as multiples of the least work on their numbers, batch 32; npy at batch 1 too.
 NATIVE, MAT, NPZ = 2.3, 1.3, 1.1
 NPY = (NATIVE, 1.1)
-COMPRESSORS = {"zlib", "deflate", "zstd"}
+COMPRESSORS = {"zlib", "zlib_bounded", "zstd"}
 #: What makes flat inputs narrow in front of them.
 NARROW = {"onehot", "packbits", "astype"}
 

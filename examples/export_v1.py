@@ -18,7 +18,7 @@ def export(directory: str) -> None:
     with tf.Graph().as_default(), tf.Session() as session:
         payloads = tf.placeholder(tf.string, [None], name="pose_map_bytes")
         # The one new line: a placeholder of floats before, payloads now.
-        pose = spec.decode_tensor(payloads, name="pose_map_bytes")
+        pose = spec.decode_tensor(payloads, input_name="pose_map_bytes")
         weight = tf.get_variable("weight", initializer=2.0)
         score = tf.reduce_mean(pose * weight, axis=[1, 2, 3])
         session.run(tf.global_variables_initializer())

@@ -27,7 +27,7 @@ def traced(decode: Any, name: str) -> Any:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def function(payloads: tf.Tensor) -> Any:
-        return decode(payloads, name=name)
+        return decode(payloads, input_name=name)
 
     return function
 

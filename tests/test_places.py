@@ -49,7 +49,7 @@ def test_in_a_session_with_a_placeholder(spec: tfd.ArraySpec) -> None:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         payloads = tf.compat.v1.placeholder(tf.string, [None])
         scalar = tf.compat.v1.placeholder(tf.string, [])
-        tensor = spec.decode_tensor(payloads, name="x_bytes")
+        tensor = spec.decode_tensor(payloads, input_name="x_bytes")
         one = spec.decode_tensor(scalar)
         checked = spec.decode_checked(payloads)
         assert_same(session.run(tensor, {payloads: [good] * 3}), np.stack([array] * 3))
@@ -84,7 +84,7 @@ tf.compat.v1.disable_v2_behavior()
 spec = tfd.ArraySpec.from_json(sys.argv[1])
 good, bad = (bytes.fromhex(text) for text in sys.argv[2:4])
 payloads = tf.compat.v1.placeholder(tf.string, [None])
-tensor = spec.decode_tensor(payloads, name="x_bytes")
+tensor = spec.decode_tensor(payloads, input_name="x_bytes")
 checked = spec.decode_checked(payloads)
 with tf.compat.v1.Session() as session:
     decoded = session.run(tensor, {payloads: [good] * 2})
@@ -139,7 +139,7 @@ def test_a_serialized_graph_runs_in_a_process_without_tfdecode(tmp_path: Path) -
     with graph.as_default():
         for name, spec in specs.items():
             payloads = tf.compat.v1.placeholder(tf.string, [None], name=f"{name}_bytes")
-            tf.identity(spec.decode_tensor(payloads, name=f"{name}_bytes"), name=name)
+            tf.identity(spec.decode_tensor(payloads, input_name=f"{name}_bytes"), name=name)
             (tmp_path / f"{name}.payload").write_bytes(spec.encode(array_of(spec)))
     definition = graph.as_graph_def()
     assert not PYTHON_OPS & {node.op for _, node in nodes(definition)}

@@ -113,19 +113,19 @@ class ArrayForm:
 
 @dataclass(frozen=True)
 class BytesForm:
-    """Byte strings of ``least`` to ``most`` bytes, one of which ``filler`` makes."""
+    """Byte strings of ``min_nbytes`` to ``max_nbytes`` bytes, one of which ``filler`` makes."""
 
-    least: int
-    most: int
+    min_nbytes: int
+    max_nbytes: int
     filler: Callable[[], bytes]
     #: What a byte string that is none of these holds instead, for the message.
     explain: Callable[[bytes], str] = lambda data: ""
 
     def needs(self) -> str:
         """The lengths in words, for messages."""
-        if self.least == self.most:
-            return f"needs {self.most}"
-        return f"needs {self.least} to {self.most}"
+        if self.min_nbytes == self.max_nbytes:
+            return f"needs {self.max_nbytes}"
+        return f"needs {self.min_nbytes} to {self.max_nbytes}"
 
 
 Form: TypeAlias = ArrayForm | BytesForm

@@ -100,7 +100,7 @@ class Schema(Mapping[str, ArraySpec]):
                 f"{', '.join(clash)} would be replaced by the decoded array of that name"
             )
         decoded = {
-            name: spec.decode_tensor(payloads[keys[name]], name=keys[name])
+            name: spec.decode_tensor(payloads[keys[name]], input_name=keys[name])
             for name, spec in self.items()
         }
         return {**others, **decoded}

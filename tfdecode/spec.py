@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,23 +22,11 @@ from .extras import tensorflow as tf
 from .form import ArrayForm, Shape
 from .graph import ragged
 from .graph import rows as graph
+from .graph.autograph import no_autograph
+from .graph.rows import as_batch
 
 #: Decoded bytes that one request may ask for when nobody says ``max_rows``.
 REQUEST_BUDGET = 2**30
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-def as_written(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """``method`` out of AutoGraph's hands: there is nothing to convert, and it warns in vain."""
-
-    @wraps(method)
-    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        result: Result = tf.autograph.experimental.do_not_convert(method)(*args, **kwargs)
-        return result
-
-    return call
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -192,16 +180,16 @@ class ArraySpec:
 
     # -- graph --------------------------------------------------------------------------------
 
-    @as_written
+    @no_autograph
     def decode_tensor(
-        self, payloads: Any, *, name: str = "payload", max_rows: int | None = None
+        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
     ) -> Any:
         """Decode inside a graph (or eagerly), with stock ops only.
 
         Parameters
         ----------
         payloads : a string tensor, scalar or ``[B]``; B may be 0 or unknown
-        name : what error messages call it
+        input_name : the name of the input in error messages
         max_rows : the largest B; by default as many as decode to 1 GiB
 
         Returns a tensor of this dtype: ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with
@@ -215,13 +203,13 @@ class ArraySpec:
         [[1, 2]]
         """
         with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
-            payloads, scalar = batch(payloads, name)
-            rows = self._decode_rows(payloads, name, max_rows).enforce(name)
-            return self._dense(rows, payloads, scalar, name)
+            payloads, scalar = as_batch(payloads, input_name)
+            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
+            return self._dense(rows, payloads, scalar, input_name)
 
-    @as_written
+    @no_autograph
     def decode_checked(
-        self, payloads: Any, *, name: str = "payload", max_rows: int | None = None
+        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
     ) -> tuple[Any, Any]:
         """Decode without failing on bad rows: ``(tensor, status)``.
 
@@ -231,19 +219,19 @@ class ArraySpec:
         shorter than the longest are zeros behind their end.
 
         A batch of more than ``max_rows`` still fails, and so does a corrupt stream of
-        ``zlib``, ``deflate``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain that was not sealed.
+        ``zlib``, ``zlib_bounded``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain without a seal.
         """
         with tf.device("/cpu:0"):
-            payloads, scalar = batch(payloads, name)
-            rows = self._decode_rows(payloads, name, max_rows).zero_bad()
+            payloads, scalar = as_batch(payloads, input_name)
+            rows = self._decode_rows(payloads, input_name, max_rows).zero_bad()
             status = rows.status()
             status.set_shape(payloads.shape)
-            data = self._dense(rows, payloads, scalar, name, pad=True)
+            data = self._dense(rows, payloads, scalar, input_name, pad=True)
             return data, tf.squeeze(status, 0) if scalar else status
 
-    @as_written
+    @no_autograph
     def decode_ragged(
-        self, payloads: Any, *, name: str = "payload", max_rows: int | None = None
+        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
     ) -> Any:
         """Decode rows whose ``None`` dimension differs, to a tf.RaggedTensor ``[B, *shape]``.
 
@@ -254,13 +242,13 @@ class ArraySpec:
         if form.unknown_axis is None:
             raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
         with tf.device("/cpu:0"):
-            payloads, scalar = batch(payloads, name)
+            payloads, scalar = as_batch(payloads, input_name)
             if scalar:
-                raise SpecError(f"{name} is a scalar, decode_ragged needs a batch [B]")
-            rows = self._decode_rows(payloads, name, max_rows).enforce(name)
+                raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
+            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
             return ragged.ragged(rows, form)
 
-    @as_written
+    @no_autograph
     def encode_tensor(self, tensor: Any) -> Any:
         """Encode inside a graph: ``[B, *shape]`` of this dtype to strings ``[B]``, for outputs.
 
@@ -306,7 +294,7 @@ class ArraySpec:
                 if isinstance(form, ArrayForm) or not chain.sealed:
                     takes.append(codec.inflates(form))
                 elif not isinstance(codec, Seal):  # only a holder of the spec could make it larger
-                    takes.append(form.most)
+                    takes.append(form.max_nbytes)
         return max(takes)
 
     def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
@@ -404,15 +392,3 @@ def checked_sides(shape: Any, what: str) -> Shape:
             raise SpecError(f"{what} {list(shape)} has the size {side!r}, needs 0 to 2147483647")
         sides.append(None if side is None else int(side))
     return tuple(sides)
-
-
-def batch(payloads: Any, name: str) -> tuple[Any, bool]:
-    """The payloads as ``[B]``, and whether they were a scalar."""
-    payloads = tf.convert_to_tensor(payloads, dtype=tf.string)
-    if payloads.shape.rank not in (0, 1):
-        raise SpecError(
-            f"{name} has shape {payloads.shape}, needs a scalar string or a batch [B] "
-            "with its rank known"
-        )
-    scalar = payloads.shape.rank == 0
-    return (tf.expand_dims(payloads, 0) if scalar else payloads), scalar

@@ -18,7 +18,7 @@ const TYPES = { // bytes of an element; who holds it, as bits or in pairs where 
 };
 const CODECS = { // how each packs, and its options
   transpose: [transpose, "order"], astype: [astype, "dtype"], raw: [(form) => littleEndian(form).slice()],
-  png: [png, "layout", "level", "describe"], zlib: [zlib, "level", "max_packed", "store_noise"], seal: [seal],
+  png: [png, "layout", "level", "describe"], zlib: [zlib, "level", "max_packed", "store_incompressible"], seal: [seal],
 };
 const CHAIN = /^((transpose|astype)\|)*(raw|png)(\|zlib)*(\|seal)?$/;
 const KEYS = ["version", "shape", "max_shape", "dtype", "label", "codecs", "one_of", "fingerprint"];

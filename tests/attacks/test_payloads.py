@@ -297,7 +297,7 @@ def test_the_message_names_input_row_expected_and_got(
 ) -> None:
     good = spec.chain.payload.filler()
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
-        spec.decode_tensor([good, good, good, payload, payload[:1]], name="pose_map_bytes")
+        spec.decode_tensor([good, good, good, payload, payload[:1]], input_name="pose_map_bytes")
     assert f"[{message}]" in failure.value.message
 
 

@@ -64,7 +64,7 @@ def test_the_result_is_total_unless_that_is_declined(kind: str) -> None:
             other = RNG.integers(0, 2, array.size).astype(bool)
         other = other.reshape(array.shape)
         assert_same(spec.decode(spec.encode(other)), other)
-    assert len(tfd.infer(array, total=False).alternatives) == 1
+    assert len(tfd.infer(array, fallback=False).alternatives) == 1
 
 
 @given(st.data(), st.sampled_from(PREFER), st.booleans())
@@ -95,13 +95,13 @@ def test_balanced_is_smaller_and_faster_than_zlib_by_the_model(kind: str) -> Non
 
 def test_noise_is_stored_where_there_is_some() -> None:
     floats = RNG.normal(size=(128, 200)).astype("f4")
-    assert tfd.infer(floats).chain.text == "shuffle|raw|zlib:3,store_noise=true|seal"
+    assert tfd.infer(floats).chain.text == "shuffle|raw|zlib:3,store_incompressible=true|seal"
     flat = np.kron(np.arange(12.0).reshape(3, 4), np.ones((64, 64)))
-    assert not any("store_noise" in candidate.chain for candidate in rank(flat))
+    assert not any("store_incompressible" in candidate.chain for candidate in rank(flat))
     # Whatever carries it: what counts is the bytes in front of zlib.
     rows = np.where(np.arange(512) < 256, 7, RNG.integers(0, 250, (512, 512)))
     for dtype in ("uint8", "int64", "float64"):
-        assert any("store_noise" in one.chain for one in rank(rows.astype(dtype)))
+        assert any("store_incompressible" in one.chain for one in rank(rows.astype(dtype)))
 
 
 def test_a_slow_wire_makes_payloads_smaller_and_a_fast_one_chains_shorter() -> None:
@@ -124,7 +124,7 @@ def test_portable_chains_are_those_of_the_javascript_client() -> None:
 
 
 def test_several_samples_have_to_be_carried_all() -> None:
-    spec = tfd.infer([LABELS, LABELS * 100], total=False)
+    spec = tfd.infer([LABELS, LABELS * 100], fallback=False)
     for array in (LABELS, LABELS * 100):
         assert_same(spec.decode(spec.encode(array)), array)
 

@@ -355,9 +355,9 @@ def test_a_spec_tells_what_follows_from_it(capsys) -> None:
     [found] = facts(capsys, "pose.tfd.json")
     payload = SPEC.chain.payload
     assert found["kind"] == "spec" and found["sealed"] is True
-    assert found["payload_bytes"] == [payload.least, payload.most]
+    assert found["payload_bytes"] == [payload.min_nbytes, payload.max_nbytes]
     assert found["domain"] == "integers 0..255 exactly, no -0.0"
-    assert found["inflates_to"] == 1032 * (payload.most - 8)
+    assert found["inflates_to"] == 1032 * (payload.max_nbytes - 8)
     assert found["row_bytes"] == 96 and found["max_rows"] == SPEC.max_rows
     assert found["steps"][0]["array"] == {"dtype": "uint8", "shape": [2, 3, 4]}
 

@@ -326,7 +326,7 @@ def test_the_message_says_what_came_and_what_was_needed() -> None:
     spec = MATRICES["matrix"]
     good = spec.encode(np.zeros((4, 3), "f4"))
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
-        spec.decode_tensor([good, good.replace(b",", b";")], name="pose_bytes")
+        spec.decode_tensor([good, good.replace(b",", b";")], input_name="pose_bytes")
     message = "pose_bytes: row 1 has 24 bytes, not a text of float32 [4, 3] with commas between"
     assert message in failure.value.message
     with pytest.raises(tfd.DecodeError, match="has 3 lines of numbers, not a text of float32"):

@@ -93,7 +93,9 @@ class Base64(Compressor):
     name = "base64"
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        return BytesForm(form.least * 4 // 3, form.most * 4 // 3 + 3, lambda: self.filler(form))
+        return BytesForm(
+            form.min_nbytes * 4 // 3, form.max_nbytes * 4 // 3 + 3, lambda: self.filler(form)
+        )
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         return base64.urlsafe_b64encode(x).rstrip(b"=")

@@ -397,7 +397,7 @@ def test_the_message_says_what_came_and_what_was_needed() -> None:
     spec, array = spec_of("float32", (2, 3)), array_of("float32", (2, 3))
     rows = [spec.encode(array)] * 2 + [saved(True, {"pose": array.astype("f8")})]
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
-        spec.decode_tensor(rows, name="pose_bytes")
+        spec.decode_tensor(rows, input_name="pose_bytes")
     needed = f"pose_bytes: row 2 has {len(rows[2])} bytes, not an .npz with float32 [2, 3] as pose"
     assert needed in failure.value.message
     with pytest.raises(tfd.DecodeError, match=r"as pose: it holds float64 \[2, 3\]"):

@@ -16,7 +16,7 @@ from tfdecode.formats.zlib_stream import (
     LEAST,
     coded,
     compress,
-    compress_sparing,
+    compress_with_stored_blocks,
     longest,
     noise,
 )
@@ -35,7 +35,7 @@ def test_no_bytes_deflate_to_more_than_the_bound(level: int) -> None:
         high = rng.integers(0, 250, count, np.uint8).tobytes()
         twice = (random[: count // 2 + 1] * 2)[:count]
         for data in (random, high, twice):
-            for stream in (compress(data, level), compress_sparing(data, level)):
+            for stream in (compress(data, level), compress_with_stored_blocks(data, level)):
                 assert zlib.decompress(stream) == data
                 assert LEAST <= len(stream) <= longest(count)
 
@@ -76,7 +76,7 @@ def test_sparing_streams_hold_what_was_packed(
     found: list[tuple[str, int]], level: int, seed: int
 ) -> None:
     data = stretches(found, seed)
-    stream = compress_sparing(data, level)
+    stream = compress_with_stored_blocks(data, level)
     assert zlib.decompress(stream) == data
     assert LEAST <= len(stream) <= longest(len(data))
     assert LEAST - 2 <= coded(stream) <= len(stream)
@@ -86,13 +86,13 @@ def test_sparing_streams_hold_what_was_packed(
 def test_noise_is_stored_and_the_rest_is_coded(level: int) -> None:
     count = 40 * CELL * CELLS
     data = stretches([("zeros", count), ("noise", count), ("codes", count)], 1)
-    stream, plain = compress_sparing(data, level), compress(data, level)
+    stream, plain = compress_with_stored_blocks(data, level), compress(data, level)
     assert len(stream) < 1.1 * len(plain)
     # A third of the bytes is noise, of which nothing is left to decode.
     assert coded(stream) < len(stream) - count < count * 0.5
     for kind in ("zeros", "codes", "text"):
         flat = stretches([(kind, count)], 1)
-        assert compress_sparing(flat, level) == compress(flat, level)
+        assert compress_with_stored_blocks(flat, level) == compress(flat, level)
 
 
 def test_noise_is_what_deflate_cannot_shrink() -> None:
@@ -114,13 +114,15 @@ def test_noise_that_does_not_fit_is_deflated_all_the_same() -> None:
     twice = stretches([("noise", 4 * CELL * CELLS)], 5) * 2
     data = np.frombuffer(twice + bytes(8192), np.uint8)
     tight = len(compress(data.tobytes(), 9))
-    spec = tfd.ArraySpec(data.shape, "uint8", f"zlib:9,max_packed={tight},store_noise=true")
-    assert len(spec.encode(data)) - 8 == tight < len(compress_sparing(data.tobytes(), 9))
-    with pytest.raises(tfd.SpecError, match="store_noise is 1, needs true or false"):
-        tfd.ArraySpec((2,), "uint8", "zlib:store_noise=1")
+    spec = tfd.ArraySpec(
+        data.shape, "uint8", f"zlib:9,max_packed={tight},store_incompressible=true"
+    )
+    assert len(spec.encode(data)) - 8 == tight < len(compress_with_stored_blocks(data.tobytes(), 9))
+    with pytest.raises(tfd.SpecError, match="store_incompressible is 1, needs true or false"):
+        tfd.ArraySpec((2,), "uint8", "zlib:store_incompressible=1")
 
 
-def test_store_noise_is_no_part_of_the_fingerprint() -> None:
-    chains = ("zlib", "zlib:3,store_noise=true")
+def test_store_incompressible_is_no_part_of_the_fingerprint() -> None:
+    chains = ("zlib", "zlib:3,store_incompressible=true")
     one, other = (tfd.ArraySpec((2,), "uint8", chain) for chain in chains)
     assert one.fingerprint == other.fingerprint and one.to_json() != other.to_json()

@@ -30,7 +30,7 @@ def saved(specs: Mapping[str, tfd.ArraySpec], directory: Path) -> Path:
     @tf.function(autograph=False)
     def every_case(**payloads: Any) -> Any:
         return {
-            key: spec.decode_tensor(payloads[f"{key}_bytes"], name=f"{key}_bytes")
+            key: spec.decode_tensor(payloads[f"{key}_bytes"], input_name=f"{key}_bytes")
             for key, spec in specs.items()
         }
 

@@ -144,7 +144,7 @@ def probes_of(a: dict[str, np.ndarray]) -> dict[str, tuple[str, list[np.ndarray]
         "raw": ("raw", [a["maps"]]),
         "transpose": ("transpose:2,0,1|raw", [a["maps"]]),
         "astype": ("astype:uint8|raw", [a["maps"]]),
-        "ordered": ("ordered|raw", [a["floats"]]),
+        "sortable": ("sortable|raw", [a["floats"]]),
         "delta": ("delta:0,zigzag=true|raw", [a["depth"]]),
         "shuffle": ("shuffle|raw", [a["floats"]]),
         "bitshuffle": ("bitshuffle|raw", [a["floats"]]),
@@ -154,7 +154,7 @@ def probes_of(a: dict[str, np.ndarray]) -> dict[str, tuple[str, list[np.ndarray]
         "sparse": ("sparse", [a["mask"], a["dots"]]),
         "png": ("png:describe=false", packed),
         "zlib": ("raw|zlib", packed),
-        "deflate": ("raw|deflate", packed),
+        "zlib_bounded": ("raw|zlib_bounded", packed),
         "zstd": ("raw|zstd", packed),
         "seal": ("raw|seal", [a["maps"]]),
     }

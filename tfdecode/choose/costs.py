@@ -35,17 +35,16 @@ COSTS = {
     "raw": Cost(0.14),
     "transpose": Cost(1.2),
     "astype": Cost(0.3),
-    "ordered": Cost(1.2),
+    "sortable": Cost(1.2),
     "delta": Cost(4.0),
     "shuffle": Cost(0.28),
-    "bitshuffle": Cost(2.2),
     "fixed_point": Cost(2.0),
     "onehot": Cost(0.12),
     "packbits": Cost(0.25),
     "sparse": Cost(0.2, 0.8),
     "png": Cost(0.75, 5.1),
     "zlib": Cost(0.5, 1.5),
-    "deflate": Cost(0.6, 5.0),
+    "zlib_bounded": Cost(0.6, 5.0),
     "zstd": Cost(0.3, 0.8),
     "seal": Cost(0.0, 0.6),
 }
@@ -53,24 +52,23 @@ OTHER = Cost(1.0)
 #: Codes in two bytes of deflate, of data that it shrinks to less than two thirds.
 CODES = 3
 #: Filters whose work is that of their bytes.
-BY_BYTE = {"shuffle", "bitshuffle"}
+BY_BYTE = {"shuffle"}
 #: The same to encode in numpy, of compressors at their middle levels. Measured once and not at each
 #: choice: the same array has to get the same chain.
 ENCODE = {
     "raw": Cost(0.05),
     "transpose": Cost(0.8),
     "astype": Cost(0.8),
-    "ordered": Cost(1.5),
+    "sortable": Cost(1.5),
     "delta": Cost(1.5),
     "shuffle": Cost(0.4),
-    "bitshuffle": Cost(1.5),
     "fixed_point": Cost(8.0),
     "onehot": Cost(1.0),
     "packbits": Cost(0.5),
     "sparse": Cost(1.0, 2.0),
     "png": Cost(0.8, 4.0),
     "zlib": Cost(2.0, 10.0),
-    "deflate": Cost(2.2, 10.0),
+    "zlib_bounded": Cost(2.2, 10.0),
     "zstd": Cost(0.6, 6.0),
     "seal": Cost(0.0, 1.0),
 }

@@ -20,8 +20,8 @@ from .propose import names, proposals
 #: Bytes per second of the wire that each preference minds.
 WIRES = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
 #: What every body is tried with, and the best ones of a preference; zstd where TensorFlow knows it.
-SPARING = "zlib:3,store_noise=true"
-PACKED = ("zlib", SPARING, "zstd")
+STORED_BLOCKS = "zlib:3,store_incompressible=true"
+PACKED = ("zlib", STORED_BLOCKS, "zstd")
 EFFORT = {"smallest": ("zlib:12", "zstd:19"), "fastest": ("zlib:2", "zstd:1")}
 ZSTD_FROM = (2, 20)
 #: The share of what a body makes that zlib must leave for noise to be looked for.
@@ -69,7 +69,7 @@ def infer(
     key: str | None = None,
     max_shape: Sequence[int] | None = None,
     label: str = "",
-    total: bool = True,
+    fallback: bool = True,
     as_is: bool = False,
 ) -> ArraySpec:
     """The spec that suits an array, several of a kind, or a file.
@@ -86,8 +86,8 @@ def infer(
     key : which array of a file that has several
     max_shape : needed where the arrays differ in a dimension, which becomes ``None``
     label : of the spec
-    total : whether every array of this dtype and shape has to be carried: by a second chain under
-        ``one_of``, where the best one has a domain
+    fallback : whether to add a second chain under ``one_of`` when the best one cannot carry every
+        array of this dtype and shape
     as_is : of a file: the spec under which all of its bytes are the payload, untouched; only
         ``key`` and ``label`` go with it
 
@@ -127,10 +127,10 @@ def infer(
         label=label,
     )
     best = candidates[0]
-    if not total or not best.domain:
+    if not fallback or not best.domain:
         return best.spec
-    fallback = next(candidate for candidate in candidates if not candidate.domain)
-    return ArraySpec.joined([best.spec, fallback.spec])
+    total = next(candidate for candidate in candidates if not candidate.domain)
+    return ArraySpec.joined([best.spec, total.spec])
 
 
 def rank(
@@ -188,7 +188,7 @@ def attempts(
     """
     whole, noisy = 0.0, False
     for last in ("seal",) if "png" in names(body) else ("", *packed):
-        if last == SPARING and not noisy:
+        if last == STORED_BLOCKS and not noisy:
             continue
         found = tried(f"{body}|{last}" if last else body, samples, fields)
         if not found:

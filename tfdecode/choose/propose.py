@@ -63,8 +63,6 @@ def bodies(samples: Sequence[np.ndarray]) -> Iterator[list[str]]:
             yield from flat_maps(steps, first.shape, flat, carrier)
         elif carrier is carriers[-1][1]:  # a narrower one, where there is one, is never worse
             yield from smooth(steps, first.shape, carrier)
-            if "int" in carrier:
-                yield from in_bits(steps, flat.real.min(), flat.real.max())
     yield from sparse(carriers, first.shape, flat)
     if not integers and "complex" not in dtype and narrow is None:
         # Of each place of a short last axis, as x, y, z and intensity have units of their own.
@@ -104,14 +102,8 @@ def flat_maps(
             yield [*steps, f"delta:{axes},zigzag=true", "raw"]
     else:
         for layout in layouts(rank, shape)[:2]:
-            yield from in_bits([*steps, *layout], values[0], values[-1])
-
-
-def in_bits(steps: list[str], least: float, most: float) -> Iterator[list[str]]:
-    """Of integers that leave bits unused: masks, ids, what a sensor of 12 bits counts."""
-    bits = max(1, int(most).bit_length())
-    if least >= 0 and bits not in (8, 16) and bits < 16:
-        yield [*steps, f"packbits:{bits}" if bits > 1 else "packbits", "raw"]
+            if values[0] >= 0 and values[-1] <= 1:
+                yield [*steps, *layout, "packbits", "raw"]
 
 
 def smooth(steps: list[str], shape: Sequence[int], carrier: str) -> Iterator[list[str]]:
@@ -119,18 +111,16 @@ def smooth(steps: list[str], shape: Sequence[int], carrier: str) -> Iterator[lis
     rank = len(shape)
     complex_numbers = "complex" in carrier
     yield [*steps, "raw"]
-    orderly = [] if "int" in carrier or complex_numbers else ["ordered"]
+    orderly = [] if "int" in carrier or complex_numbers else ["sortable"]
     for at, layout in enumerate(layouts(rank, shape)):
         if not at:  # not in planes: of maps that are mostly zero the noise lies in runs
             yield [*steps, *layout, "raw"]
-        for planes in ("shuffle", "bitshuffle"):
-            yield [*steps, *layout, planes, "raw"]
+        yield [*steps, *layout, "shuffle", "raw"]
         if not complex_numbers:
             moved = [shape[axis] for axis in order_of(layout, rank)]
             for axes in deltas(rank, moved):
-                for planes in ("shuffle", "bitshuffle"):
-                    predictor = f"delta:{axes},zigzag=true"
-                    yield [*steps, *orderly, *layout, predictor, planes, "raw"]
+                predictor = f"delta:{axes},zigzag=true"
+                yield [*steps, *orderly, *layout, predictor, "shuffle", "raw"]
     if rank > 1 and shape[1] >= NARROW_IMAGE:
         yield [*steps, PNG]
 

@@ -110,7 +110,7 @@ def read_payload(path: Path, spec: ArraySpec) -> bytes:
         if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
             raise FileError(f"{path}: is not a regular file")
         form = spec.chain.payload
-        if status.st_size > form.most:
+        if status.st_size > form.max_nbytes:
             raise DecodeError(f"payload has {status.st_size} bytes, {form.needs()}")
         return path.read_bytes()
     except OSError as error:

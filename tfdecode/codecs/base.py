@@ -84,7 +84,7 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
     def inflates(self, form: SourceForm) -> int:
         """The most bytes that the graph makes of one row when it decodes this step."""
         assert isinstance(form, ArrayForm | BytesForm)
-        return form.max_nbytes if isinstance(form, ArrayForm) else form.most
+        return form.max_nbytes
 
     @classmethod
     def options(cls) -> list[Field[Any]]:

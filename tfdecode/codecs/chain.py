@@ -32,9 +32,9 @@ class Chain:
         forms: list[Form] = [self.form]
         for codec in self.codecs:
             form = codec.resolve(forms[-1])
-            if isinstance(form, BytesForm) and form.most > MAX_NBYTES:
+            if isinstance(form, BytesForm) and form.max_nbytes > MAX_NBYTES:
                 raise SpecError(
-                    f"chain {brief(self.text)!r} makes {form.most} bytes of {self.form}, "
+                    f"chain {brief(self.text)!r} makes {form.max_nbytes} bytes of {self.form}, "
                     f"at most {MAX_NBYTES} fit a string tensor"
                 )
             forms.append(form)
@@ -136,15 +136,15 @@ class Chain:
 
 def admit(value: bytes, form: BytesForm, message: str) -> None:
     """DecodeError unless ``value`` has a length that ``form`` allows."""
-    if not form.least <= len(value) <= form.most:
+    if not form.min_nbytes <= len(value) <= form.max_nbytes:
         raise DecodeError(f"{message.format(len(value))}, {form.needs()}{form.explain(value)}")
 
 
 def admit_rows(rows: Rows, form: BytesForm, message: str) -> Rows:
     """Narrow ``rows`` to those with a length that ``form`` allows."""
     length = tf.strings.length(rows.data)
-    if form.least == form.most:
-        fits = tf.equal(length, form.most)
+    if form.min_nbytes == form.max_nbytes:
+        fits = tf.equal(length, form.max_nbytes)
     else:
-        fits = (length >= form.least) & (length <= form.most)
+        fits = (length >= form.min_nbytes) & (length <= form.max_nbytes)
     return rows.check(fits, length, Status.LENGTH, f"{message}, {form.needs()}")

@@ -67,7 +67,7 @@ class OneOf:
     def payload(self) -> BytesForm:
         """What the payloads can be."""
         forms = [chain.payload for chain in self.chains]
-        least, most = min(form.least for form in forms), max(form.most for form in forms)
+        least, most = min(form.min_nbytes for form in forms), max(form.max_nbytes for form in forms)
         return BytesForm(least, most + 1, forms[0].filler)
 
     @property
@@ -79,7 +79,11 @@ class OneOf:
     def lengths(self) -> dict[int, int]:
         """The one length that payloads of a chain have -> the first such chain."""
         forms = [chain.payload for chain in self.chains]
-        return {f.most: i for i, f in reversed([*enumerate(forms)]) if f.least == f.most}
+        return {
+            f.max_nbytes: i
+            for i, f in reversed([*enumerate(forms)])
+            if f.min_nbytes == f.max_nbytes
+        }
 
     @cached_property
     def magics(self) -> dict[bytes, int]:
@@ -219,7 +223,7 @@ class OneOf:
         """
         found = tf.zeros_like(fits)
         for index in set(self.magics.values()):
-            seal, most = self.chains[index].codecs[-1], self.chains[index].payload.most
+            seal, most = self.chains[index].codecs[-1], self.chains[index].payload.max_nbytes
             if isinstance(seal, Seal):
                 asked = fits & tf.equal(begun, index)
 

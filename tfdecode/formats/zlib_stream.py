@@ -57,7 +57,7 @@ def compress(data: bytes | memoryview, level: int) -> bytes:
     return bytes(deflate.zlib_compress(data, level))
 
 
-def compress_sparing(data: bytes, level: int) -> bytes:
+def compress_with_stored_blocks(data: bytes, level: int) -> bytes:
     """A stream as ``compress`` makes it, or one that stores noise and codes the rest.
 
     In the graph a byte that is a code of its own takes 3 to 5 ns to inflate, one in a stored block
@@ -108,7 +108,7 @@ def noise(data: bytes) -> np.ndarray:
 
 
 def coded(stream: bytes) -> int:
-    """Of a stream, how many bytes are not in the stored blocks of ``compress_sparing``.
+    """Of a stream, how many bytes are not in the stored blocks of ``compress_with_stored_blocks``.
 
     Of other streams too many: their stored blocks are found only in front of all codes.
     """

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import SpecError
 from ..extras import tensorflow as tf
 
 
@@ -207,3 +208,15 @@ def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
 
         checked[name] = tf.cond(tf.equal(size, first), lambda n=name: payloads[n], fail)
     return checked
+
+
+def as_batch(payloads: Any, name: str) -> tuple[Any, bool]:
+    """The payloads as ``[B]``, and whether they were a scalar."""
+    payloads = tf.convert_to_tensor(payloads, dtype=tf.string)
+    if payloads.shape.rank not in (0, 1):
+        raise SpecError(
+            f"{name} has shape {payloads.shape}, needs a scalar string or a batch [B] "
+            "with its rank known"
+        )
+    scalar = payloads.shape.rank == 0
+    return (tf.expand_dims(payloads, 0) if scalar else payloads), scalar

@@ -124,11 +124,13 @@ class Plan:
             key = self.keys[name]
             if self.mask:
                 arrays[name], status = spec.decode_checked(
-                    packed[key], name=key, max_rows=self.max_rows
+                    packed[key], input_name=key, max_rows=self.max_rows
                 )
                 statuses.append(status)
             else:
-                arrays[name] = spec.decode_tensor(packed[key], name=key, max_rows=self.max_rows)
+                arrays[name] = spec.decode_tensor(
+                    packed[key], input_name=key, max_rows=self.max_rows
+                )
         results = self.results(arrays)
         for name, spec in self.outputs.items():
             tensor = results.pop(name)

@@ -116,7 +116,7 @@ def facts(
 def failing(chain: Chain, lengths: Sequence[int | None]) -> str | None:
     """The step that could not be undone; None where not even the payload has a fitting length."""
     whole, form = lengths[-1], chain.payload
-    if whole is None or not form.least <= whole <= form.most:
+    if whole is None or not form.min_nbytes <= whole <= form.max_nbytes:
         return None
     undone = sum(length is not None for length in lengths) - 1
     return brief(to_text(chain.codecs[-1 - undone]))

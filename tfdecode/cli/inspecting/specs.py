@@ -28,7 +28,7 @@ def facts(spec: ArraySpec) -> Facts:
         "codecs": spec.chain.text,
         "domain": spec.domain,
         "array_bytes": spec.chain.form.max_nbytes,
-        "payload_bytes": [payload.least, payload.most],
+        "payload_bytes": [payload.min_nbytes, payload.max_nbytes],
         "row_bytes": spec.row_nbytes,
         "inflates_to": max(
             codec.inflates(form) for chain in spec.chains for codec, form in chain.backwards()
@@ -61,7 +61,7 @@ def made(form: Form) -> Facts:
     if isinstance(form, ArrayForm):
         array = {"dtype": form.dtype, "shape": list(form.shape)}
         return {"array": array, "bytes": [form.min_nbytes, form.max_nbytes]}
-    return {"array": None, "bytes": [form.least, form.most]}
+    return {"array": None, "bytes": [form.min_nbytes, form.max_nbytes]}
 
 
 def file_facts(path: Path, found: ArraySpec | Schema) -> Facts:

@@ -37,7 +37,7 @@ class Seal(Compressor):
         return replace(self, key=bytes.fromhex(fingerprint)[:16])
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        return BytesForm(form.least + SIZE, form.most + SIZE, lambda: self.filler(form))
+        return BytesForm(form.min_nbytes + SIZE, form.max_nbytes + SIZE, lambda: self.filler(form))
 
     def tag(self, payload: bytes) -> bytes:
         """The eight bytes for ``payload``."""
@@ -59,7 +59,7 @@ class Seal(Compressor):
         return x
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        payload, matches = self.opened(rows.data, form.most)
+        payload, matches = self.opened(rows.data, form.max_nbytes)
         rows = rows.check(
             matches,
             tf.strings.length(rows.data),
@@ -80,7 +80,7 @@ class Seal(Compressor):
         return payload, tf.equal(tag, self.hash_rows(payload, most))
 
     def encode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        tags = raw_bytes(self.hash_rows(rows.data, form.most), SIZE)
+        tags = raw_bytes(self.hash_rows(rows.data, form.max_nbytes), SIZE)
         return replace(rows, data=tf.strings.join([rows.data, tags]))
 
     def hash_rows(self, payload: Any, most: int) -> Any:

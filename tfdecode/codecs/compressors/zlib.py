@@ -13,7 +13,7 @@ from ...formats.zlib_stream import (
     LEAST,
     checked_level,
     compress,
-    compress_sparing,
+    compress_with_stored_blocks,
     decompress,
     longest,
 )
@@ -46,9 +46,9 @@ class Zlib(Compressor):
     ----------
     level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
     max_packed : the largest number of compressed bytes that is accepted
-    store_noise : whether bytes that deflate hardly shrinks are stored as they are, which inflates
-        faster: floats behind ``shuffle`` in a third to two thirds of the time, at 0.9 to 1.1 times
-        the size. The rest is coded by isa-l; noise that repeats itself is stored, too
+    store_incompressible : whether bytes that deflate hardly shrinks are stored uncompressed, which
+        decodes faster: floats after ``shuffle`` in a third to two thirds of the time, at 0.9 to 1.1
+        times the size. isa-l codes the other bytes
     """
 
     name = "zlib"
@@ -56,21 +56,22 @@ class Zlib(Compressor):
     magics = HEADERS
     level: int = encoder_only(6)
     max_packed: int | None = None
-    store_noise: bool = encoder_only(False)
+    store_incompressible: bool = encoder_only(False)
 
     def __post_init__(self) -> None:
         checked_level(self.name, self.level)
         bound = self.max_packed
         if bound is not None and (not isinstance(bound, int) or bound < LEAST):
             raise SpecError(f"codec zlib: max_packed is {bound!r}, needs a number from {LEAST} on")
-        if not isinstance(self.store_noise, bool):
-            raise SpecError(f"codec zlib: store_noise is {self.store_noise!r}, needs true or false")
+        if not isinstance(self.store_incompressible, bool):
+            value = self.store_incompressible
+            raise SpecError(f"codec zlib: store_incompressible is {value!r}, needs true or false")
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        most = longest(form.most)
+        most = longest(form.max_nbytes)
         if self.max_packed is not None:
             most = min(most, self.max_packed)
-        least = max(LEAST, form.least // EXPANSION)
+        least = max(LEAST, form.min_nbytes // EXPANSION)
         if least > most:
             raise SpecError(
                 f"codec zlib: max_packed is {self.max_packed}, needs {least} even for the best case"
@@ -78,19 +79,22 @@ class Zlib(Compressor):
         return BytesForm(least, most, lambda: self.filler(form))
 
     def domain(self, form: BytesForm) -> str:
-        if self.max_packed is None or self.max_packed >= longest(form.most):
+        if self.max_packed is None or self.max_packed >= longest(form.max_nbytes):
             return ""
         return f"arrays that deflate to at most {self.max_packed:,} bytes"
 
     def inflates(self, form: BytesForm) -> int:
-        return EXPANSION * self.resolve(form).most
+        return EXPANSION * self.resolve(form).max_nbytes
 
     def filler(self, form: BytesForm) -> bytes:
         return compress(form.filler(), 9)  # may be more than max_packed: it is never sent
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
-        most = self.resolve(form).most
-        if self.store_noise and len(y := compress_sparing(x, self.level)) <= most:
+        most = self.resolve(form).max_nbytes
+        if (
+            self.store_incompressible
+            and len(y := compress_with_stored_blocks(x, self.level)) <= most
+        ):
             return y
         y = compress(x, self.level)
         if len(y) > most:
@@ -98,7 +102,7 @@ class Zlib(Compressor):
         return y
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
-        return decompress(y, form.most)
+        return decompress(y, form.max_nbytes)
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         if not rows.verified:
@@ -112,12 +116,12 @@ class Zlib(Compressor):
             rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
         rows = rows.guard(self.filler(form))
         packed = rows.data
-        rows = replace(rows, data=inflate(packed, "ZLIB", form.most))
+        rows = replace(rows, data=inflate(packed, "ZLIB", form.max_nbytes))
         if not rows.verified:
             length = tf.strings.length(packed)
             trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))
             trailer = tf.io.decode_raw(trailer, tf.int32, little_endian=False)
-            same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data, form.most))
+            same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data, form.max_nbytes))
             inflated = tf.strings.length(rows.data)
             message = "inflates to {} bytes that do not match its Adler-32 trailer"
             rows = rows.check(same, inflated, Status.DAMAGED, message)

@@ -52,8 +52,8 @@ class Zstd(Compressor):
             raise SpecError(f"codec zstd: level is {self.level!r}, needs 1 to 22")
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        least = len(head(form.least)) + LEAST
-        return BytesForm(least, longest(form.most), lambda: self.filler(form))
+        least = len(head(form.min_nbytes)) + LEAST
+        return BytesForm(least, longest(form.max_nbytes), lambda: self.filler(form))
 
     def filler(self, form: BytesForm) -> bytes:
         return stored(form.filler())
@@ -73,7 +73,7 @@ class Zstd(Compressor):
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
         size = claimed(y)
-        if size is None or not form.least <= size <= form.most:
+        if size is None or not form.min_nbytes <= size <= form.max_nbytes:
             got = f"of {len(y)} bytes" if size is None else f"whose zstd header claims {size} bytes"
             raise DecodeError(f"payload {got} is no zstd frame of its spec, {form.needs()}")
         # Single segments have the window of their size, which may be more than the default limit.
@@ -92,17 +92,17 @@ class Zstd(Compressor):
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         # Sealed rows too: whoever holds the spec can seal a frame that ends the process.
-        if form.least == form.most:
-            start = head(form.most)
+        if form.min_nbytes == form.max_nbytes:
+            start = head(form.max_nbytes)
             fits = tf.equal(tf.strings.substr(rows.data, 0, len(start)), start)
             got = tf.strings.length(rows.data)
-            message = f"has {{}} bytes without the zstd header of a frame of {form.most}"
+            message = f"has {{}} bytes without the zstd header of a frame of {form.max_nbytes}"
         else:
             fits, got = claims(rows.data)
-            fits &= (got >= form.least) & (got <= form.most)
+            fits &= (got >= form.min_nbytes) & (got <= form.max_nbytes)
             message = f"has a zstd header that claims {{}} bytes, {form.needs()}"
         rows = rows.check(fits, got, Status.HEADER, message).guard(self.filler(form))
-        return replace(rows, data=inflate(rows.data, "ZSTD", form.most))
+        return replace(rows, data=inflate(rows.data, "ZSTD", form.max_nbytes))
 
 
 def longest(nbytes: int) -> int:

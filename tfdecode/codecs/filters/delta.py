@@ -17,7 +17,7 @@ from ...graph.cumsum import running_sum
 from ...graph.rows import Rows
 from ...graph.swar import in_words
 from ..base import Filter
-from .ordered import negative
+from .sortable import negative
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""deflate: a zlib stream that inflates to what its spec says and never to more."""
+"""zlib_bounded: a zlib stream that inflates to what its spec says and never to more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROW = 8192
 
 
 @dataclass(frozen=True)
-class Deflate(Compressor):
+class ZlibBounded(Compressor):
     """Deflate, bounded: the pixel data of a PNG whose header the graph writes.
 
     ``decode_compressed`` has no limit on its output; ``decode_png`` allocates what the header of
@@ -42,7 +42,7 @@ class Deflate(Compressor):
     level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
     """
 
-    name = "deflate"
+    name = "zlib_bounded"
     throws = True
     level: int = encoder_only(6)
 
@@ -50,17 +50,19 @@ class Deflate(Compressor):
         checked_level(self.name, self.level)
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        if form.most > MAX_PIXELS:
-            raise SpecError(f"codec deflate: takes at most {MAX_PIXELS} bytes, not {form.most}")
-        frame = CRC + (0 if form.least == form.most else PREFIX.size)
-        most = longest(image_of(form.most, form.most).data_bytes) + frame
+        if form.max_nbytes > MAX_PIXELS:
+            raise SpecError(
+                f"codec zlib_bounded: takes at most {MAX_PIXELS} bytes, not {form.max_nbytes}"
+            )
+        frame = CRC + (0 if form.min_nbytes == form.max_nbytes else PREFIX.size)
+        most = longest(image_of(form.max_nbytes, form.max_nbytes).data_bytes) + frame
         return BytesForm(LEAST + frame, most, lambda: self.filler(form))
 
     def inflates(self, form: BytesForm) -> int:
-        return image_of(form.most, form.most).data_bytes
+        return image_of(form.max_nbytes, form.max_nbytes).data_bytes
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
-        image = image_of(len(x), form.most)
+        image = image_of(len(x), form.max_nbytes)
         lines = image.blank(image.height)
         whole, rest = divmod(len(x), image.width)
         data = np.frombuffer(x, np.uint8)
@@ -69,16 +71,16 @@ class Deflate(Compressor):
         lines[whole:, 1 : 1 + rest] = data[len(x) - rest :]
         # Without the length and the type, which the graph writes.
         packed = chunk(b"IDAT", compress(lines.data, self.level))[8:]
-        return packed if form.least == form.most else prefix(len(x), image) + packed
+        return packed if form.min_nbytes == form.max_nbytes else prefix(len(x), image) + packed
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
-        count = form.most
-        if form.least != form.most:
+        count = form.max_nbytes
+        if form.min_nbytes != form.max_nbytes:
             count = PREFIX.unpack_from(y)[0]
-            if not form.least <= count <= form.most:
+            if not form.min_nbytes <= count <= form.max_nbytes:
                 raise DecodeError(f"payload is {count} bytes deflated, {form.needs()}")
-        image = image_of(count, form.most)
-        if form.least != form.most:
+        image = image_of(count, form.max_nbytes)
+        if form.min_nbytes != form.max_nbytes:
             if not y.startswith(prefix(count, image)):
                 raise DecodeError(f"payload of {count} bytes deflated has a wrong header CRC")
             y = y[PREFIX.size :]
@@ -86,14 +88,14 @@ class Deflate(Compressor):
         return image.read(image.head + packed + END, b"").tobytes()[:count]
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        image = image_of(form.most, form.most)
-        if form.least == form.most:
+        image = image_of(form.max_nbytes, form.max_nbytes)
+        if form.min_nbytes == form.max_nbytes:
             rows = rows.guard(self.filler(form))
-            head, count, packed = image.head, tf.fill([rows.size], form.most), rows.data
+            head, count, packed = image.head, tf.fill([rows.size], form.max_nbytes), rows.data
         else:
             # As int64, for a claim of more than 2**31 bytes is negative as an int32.
             claimed = tf.cast(counts(rows), tf.int64) % 2**32
-            fits = (claimed >= form.least) & (claimed <= form.most)
+            fits = (claimed >= form.min_nbytes) & (claimed <= form.max_nbytes)
             message = f"is {{}} bytes deflated, {form.needs()}"
             rows = rows.check(fits, claimed, Status.HEADER, message).guard(self.filler(form))
             count, length = counts(rows), tf.strings.length(rows.data)

@@ -1,4 +1,4 @@
-"""ordered: floats as unsigned integers of the same width and in the same order."""
+"""sortable: floats as unsigned integers of the same width and in the same order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
-class Ordered(Filter):
+class Sortable(Filter):
     """The bits of a float such that the order of the numbers is that of the integers.
 
     Floats have a sign and a magnitude: where the sign bit is set all bits are inverted, else that
@@ -29,16 +29,16 @@ class Ordered(Filter):
     makes small differences of them. Every bit pattern has its integer, NaNs beyond the infinities.
 
     >>> import numpy as np, tfdecode
-    >>> tfdecode.ArraySpec((3,), "float16", "ordered").encode(np.float16([-1, 0, 1])).hex(" ", 2)
+    >>> tfdecode.ArraySpec((3,), "float16", "sortable").encode(np.float16([-1, 0, 1])).hex(" ", 2)
     'ff43 0080 00bc'
     """
 
-    name = "ordered"
+    name = "sortable"
 
     def resolve(self, form: ArrayForm) -> ArrayForm:
         if form.dtype not in FLOATS:
             raise SpecError(
-                f"codec ordered: takes {', '.join(FLOATS)}, not {form.dtype}"
+                f"codec sortable: takes {', '.join(FLOATS)}, not {form.dtype}"
                 + ("; integers are in order as they are" if "int" in form.dtype else "")
             )
         return ArrayForm(form.shape, f"uint{8 * ITEM_SIZES[form.dtype]}", form.max_shape)
