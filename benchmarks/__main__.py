@@ -9,17 +9,19 @@ import sys
 import time
 from importlib import import_module
 
-from . import report
+from . import plots, report
 
 BENCHMARKS = {
     "sizes": "payload bytes of each input, beside others and the targets; sizes.png",
     "encode": "MB/s on the client, and png beside cv2.imencode",
     "decode": "time in the graph as a multiple of decode_raw + reshape",
     "native": "files of other programs in the graph, as they are",
-    "request": "four pose maps from arrays to the answer",
+    "request": "four pose maps from arrays to the answer; docs/request.png",
     "overhead": "what checking every row costs",
     "png": "png in the graph beside map_fn(decode_png)",
     "memory": "the peak of memory while decoding",
+    "worst": "the peak of memory for the worst payloads of what infer proposes",
+    "costs": "what each codec costs to decode, beside what infer assumes",
     "start": "imports and a whole pack process",
 }
 
@@ -46,6 +48,8 @@ def main() -> None:
         for table in tables:
             print(table.markdown(), flush=True)
         report.write(name, tables, list(BENCHMARKS))
+        if name == "request":
+            plots.plot_request(report.RESULTS.read_text())
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
