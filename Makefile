@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test pytest coverage lint types build bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -18,11 +19,21 @@ $(VENV)/bench: $(VENV)/installed
 demo: $(VENV)/installed
 	$(RUN) examples/demo.py
 
+test: lint types pytest
+
 # In several processes: TensorFlow never forgets a function, and there are thousands.
-test: lint types
-	$(RUN) -m pytest tests/codecs
-	$(RUN) -m pytest tests/attacks
-	$(RUN) -m pytest --ignore tests/codecs --ignore tests/attacks
+pytest: $(VENV)/installed
+	$(PYTEST) tests/codecs
+	$(PYTEST) tests/attacks
+	$(PYTEST) --ignore tests/codecs --ignore tests/attacks
+
+# The same tests, then the lines that none of them ran.
+coverage:
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(MAKE) pytest PYTEST="$(RUN) -m coverage run -m pytest"
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .
@@ -31,8 +42,17 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(RUN) -m mypy
 
+# What is published, installed without extras as a user without TensorFlow installs it.
+build: $(VENV)/installed
+	rm -rf dist build/empty
+	$(RUN) -m build --outdir dist . > /dev/null
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/empty && bin/python -I ../../.ci/check_wheel.py ../../dist
+	cd build/empty && bin/tfdecode --help > /dev/null
+
 bench: $(VENV)/bench
 	$(RUN) -m benchmarks
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

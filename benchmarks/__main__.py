@@ -1,4 +1,4 @@
-"""Run benchmarks: print their tables, and put them in their places in ``RESULTS.md``."""
+"""Run benchmarks: print their tables, and write them to ``RESULTS.md``."""
 
 from __future__ import annotations
 

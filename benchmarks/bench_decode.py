@@ -45,7 +45,7 @@ class Job:
 
 
 def jobs(arrays: list[np.ndarray], specs: Mapping[str, tfd.ArraySpec]) -> dict[str, Job]:
-    """By name, the floor first; ``decode_png`` stands behind the chain whose payloads it takes."""
+    """By name, the floor first; ``decode_png`` comes after the chain whose payloads it takes."""
     x = arrays[0]
     found = {"bare": Job(graphs.bare(x), [y.tobytes() for y in arrays], arrays)}
     encoders = peers.encoders(x)

@@ -87,7 +87,7 @@ def transposed(x: np.ndarray) -> graphs.Decoder:
 
 
 def inflated(floor: graphs.Decoder) -> graphs.Decoder:
-    """``floor`` behind ``decode_compressed``."""
+    """``floor`` after ``decode_compressed``."""
     return lambda b: floor(tf.io.decode_compressed(b, "ZLIB"))
 
 

@@ -73,7 +73,7 @@ def main() -> list[Table]:
     alike = f"Bytes, the mean of {VARIANTS} variants (a file has one)."
     note = (
         f"{alike} Of tfdecode the smallest chain in `chains.py`, as it is sent: 8 bytes are the "
-        "seal, behind every compressor, and zstd needs TensorFlow 2.20. JSON is "
+        "seal, after every compressor, and zstd needs TensorFlow 2.20. JSON is "
         "`json.dumps(x.tolist())`; Blosc, which no graph decodes, the best of its three shuffles; "
         "cv2 PNG with the channels stacked and small whole numbers cast to bytes."
         f"{peers.absent()}\n\n![Bytes of each input](sizes.png)"

@@ -1,4 +1,4 @@
-"""The C program of the tests, as the place to measure: a process without Python, like a server."""
+"""Measures models in the C program of ``runtime/``: a process without Python, like a server."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for the C program of the tests, and benchmarks
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `runtime` and `benchmarks`
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

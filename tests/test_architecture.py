@@ -23,7 +23,7 @@ FLOORS = (
     {"spec"},
     {"spec_json"},
     {"codecs"},
-    {"formats", "graph"},
+    {"formats", "graph", "statistics"},
     {"casts"},
     {"form"},
     {"dtypes", "extras"},

@@ -12,7 +12,9 @@ stock ops only, bit for bit.
 
 from typing import TYPE_CHECKING, Any
 
+from . import codecs
 from .codecs.chain_text import one_of
+from .codecs.registry import register_codec
 from .errors import (
     DecodeError,
     EncodeError,
@@ -45,11 +47,13 @@ __all__ = [
     "Status",
     "TfdecodeError",
     "check",
+    "codecs",
     "export",
     "infer",
     "load",
     "load_all",
     "one_of",
+    "register_codec",
 ]
 
 # Imported when first used: a client that only packs should not wait 40 ms for them.

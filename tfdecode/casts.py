@@ -1,4 +1,4 @@
-"""Which values survive a change of dtype, and casts that change none."""
+"""Exact casts: which values keep every bit when their dtype changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import EncodeError
 
-#: dtype -> bits of the significand: the whole numbers below two to that power are all exact.
+#: dtype -> bits of the significand: all integers up to two to that power are exact.
 SIGNIFICAND = {
     "float16": 11,
     "bfloat16": 8,
@@ -21,9 +21,9 @@ SIGNIFICAND = {
 
 
 def exact_astype(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """``array`` as ``dtype``: the very values, or EncodeError with the first that would change.
+    """``array`` as ``dtype``, or EncodeError with the first value that would change.
 
-    The result, cast back, equals ``array`` in every bit. It is the domain of ``astype``.
+    The result, cast back, equals ``array`` in every bit. This is the domain of ``astype``.
 
     >>> exact_astype(np.array([1.0, 255.0]), "uint8")
     array([  1, 255], dtype=uint8)
@@ -43,15 +43,14 @@ def exact_astype(array: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def integral(dtype: str) -> bool:
-    """Whether ``dtype`` holds whole numbers (or bool)."""
+    """Whether ``dtype`` is an integer dtype or bool."""
     return dtype == "bool" or "int" in dtype
 
 
 def always_exact(source: str, target: str) -> bool:
-    """Whether every value of ``source`` is the same in ``target``, every bit of it kept on return.
+    """Whether every value of ``source``, cast to ``target`` and back, keeps every bit.
 
-    Between floats only where nothing has to be widened through arithmetic: a signalling NaN of
-    float16 comes out quiet.
+    False between different float dtypes: a signalling NaN of float16 becomes quiet.
     """
     if source == target:
         return True
@@ -60,14 +59,15 @@ def always_exact(source: str, target: str) -> bool:
         if target == "bool":
             return False
         if integral(target):
-            room = 8 * ITEM_SIZES[target] - (not target.startswith("u"))
-            return bits <= room and (source.startswith(("u", "bool")) or not target.startswith("u"))
+            max_bits = 8 * ITEM_SIZES[target] - (not target.startswith("u"))
+            signs = source.startswith(("u", "bool")) or not target.startswith("u")
+            return bits <= max_bits and signs
         return bits <= SIGNIFICAND[target]
     return False
 
 
 def cast(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """``x`` as ``dtype`` without warnings: values that do not fit are found by ``survives``."""
+    """``x`` as ``dtype`` without warnings; ``survives`` finds the values that this changes."""
     with np.errstate(all="ignore"):
         if x.dtype.kind == "c" and dtype.kind != "c":
             x = x.real
@@ -75,26 +75,26 @@ def cast(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Where ``y``, a cast of ``x``, casts back to the same bits."""
+    """bool ``x.shape``: whether each element of ``y``, a cast of ``x``, casts back to its bits."""
     a, b = (bits(z) for z in (x, cast(y, x.dtype)))
     same = np.asarray(a == b)
     if x.dtype.itemsize == 16:  # complex128, in either byte order
         same = np.asarray(same.all(axis=-1))
     for number, other in ((x, y), (y, x)):
         if integral(other.dtype.name) and not integral(number.dtype.name) and at_limit(other):
-            # A float outside an integer dtype casts to anything: to another number on x86, to the
-            # nearest one on ARM, which would then come back the same.
+            # A float out of range casts to another integer on x86, and to the nearest one on ARM,
+            # which would cast back to the same float.
             low, high = limits(other.dtype.name)
-            # float16 and bfloat16 cannot hold the limits; a copy of the others would cost a third.
+            # float16 and bfloat16 cannot hold the limits; to copy the others costs a third more.
             real = number.real if number.dtype.itemsize > 2 else cast(number, np.dtype(np.float64))
             same &= (real >= low) & (real < high)
     for signed, unsigned in ((x, y), (y, x)):
         if signed.dtype.kind == "i" and unsigned.dtype.kind == "u":
-            same &= signed >= 0  # others wrap around, and back
+            same &= signed >= 0  # negative ones wrap around and back
     names = {x.dtype.name, y.dtype.name}
     if len(names) > 1 and not any(integral(name) for name in names):
-        # NaNs that numpy keeps and TensorFlow does not: it makes those of float16 quiet and those
-        # of bfloat16 positive.
+        # TensorFlow changes some NaNs that NumPy keeps: those of float16 become quiet, those of
+        # bfloat16 positive.
         for short in (x, y):
             if short.dtype.name == "float16":
                 same &= ((bits(short) & 0x7E00) != 0x7C00) | ((bits(short) & 0x01FF) == 0)
@@ -104,7 +104,7 @@ def survives(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def bits(x: np.ndarray) -> np.ndarray:
-    """The bits of each element as unsigned integers: two along a last axis for complex128."""
+    """The bits of each element as unsigned integers; complex128 gets a last axis of two."""
     if x.dtype.kind == "V":  # bfloat16
         x = x.view(np.dtype(np.uint16).newbyteorder(x.dtype.byteorder))
     x = np.asarray(x, x.dtype.newbyteorder("="), order="C")
@@ -114,10 +114,10 @@ def bits(x: np.ndarray) -> np.ndarray:
 
 
 def at_limit(x: np.ndarray) -> bool:
-    """Whether any of the integers is the least or the greatest of its dtype.
+    """Whether any of the integers is the smallest or the largest of its dtype.
 
-    What lies outside could have become that; where none is, two comparisons of all the floats are
-    saved, half of the time.
+    If none is, no float was out of range, which saves two comparisons of all floats: half of the
+    time.
     """
     if x.dtype == np.bool_ or not x.size:
         return False
@@ -126,7 +126,7 @@ def at_limit(x: np.ndarray) -> bool:
 
 
 def limits(dtype: str) -> tuple[float, float]:
-    """The least value of an integer dtype and the first above its greatest, exact as float64."""
+    """The range of an integer dtype, end excluded, exact as float64."""
     if dtype == "bool":
         return 0.0, 2.0
     info = np.iinfo(dtype)
@@ -134,17 +134,16 @@ def limits(dtype: str) -> tuple[float, float]:
 
 
 def first_inexact(x: np.ndarray, exact: np.ndarray) -> str:
-    """The first value that is not exact and its index, for a message."""
+    """The first value that is not exact, its index and the number of such values, for messages."""
     index = tuple(int(i) for i in np.argwhere(~exact)[0])
     return f"{x[index]} at index {list(index)} ({np.count_nonzero(~exact)} in all)"
 
 
 def checked_bool(x: np.ndarray) -> np.ndarray:
-    """``x``; EncodeError for a bool array that holds other bytes than 0 and 1."""
+    """``x``; EncodeError if it is a bool array with bytes other than 0 and 1."""
     if x.dtype == np.bool_ and x.size and int(x.view(np.uint8).max()) > 1:
         index = np.argwhere(x.view(np.uint8) > 1)[0].tolist()
         raise EncodeError(
-            f"array is bool with a byte other than 0 and 1 at index {index}; "
-            "make it anew by array != 0"
+            f"array is bool but has a byte other than 0 and 1 at index {index}; pass array != 0"
         )
     return x

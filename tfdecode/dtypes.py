@@ -1,4 +1,4 @@
-"""The dtypes that numpy can make and a TensorFlow tensor can hold, by their common names."""
+"""The dtypes that NumPy and TensorFlow share, by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import SpecError
 
-#: name -> bytes of one element
+#: Name -> bytes of one element.
 ITEM_SIZES = {
     "bool": 1,
     "int8": 1,
@@ -27,24 +27,22 @@ ITEM_SIZES = {
     "complex128": 16,
 }
 
-#: Of what dtype the two numbers of a complex one are.
+#: Complex dtype -> the dtype of its real and imaginary part.
 PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 def dtype_name(dtype: Any) -> str:
-    """The common name of ``dtype``, whatever its byte order.
+    """The name of ``dtype``, in either byte order; SpecError if TensorFlow has no such dtype.
 
     >>> dtype_name(">f4"), dtype_name(np.uint8), dtype_name("bfloat16")
     ('float32', 'uint8', 'bfloat16')
-
-    Raises SpecError for a dtype that no TensorFlow tensor holds.
     """
     if isinstance(dtype, str) and dtype in ITEM_SIZES:
         return dtype
     try:
-        # numpy takes None for float64
+        # NumPy reads None as float64.
         name = "None" if dtype is None else np.dtype(getattr(dtype, "as_numpy_dtype", dtype)).name
-    except (TypeError, ValueError, SyntaxError):  # SyntaxError: of texts like "f4,,"
+    except (TypeError, ValueError, SyntaxError):  # SyntaxError: for "f4,,"
         name = str(dtype)
     if name not in ITEM_SIZES:
         raise SpecError(f"dtype {name!r} is not one of {', '.join(ITEM_SIZES)}")
@@ -52,9 +50,9 @@ def dtype_name(dtype: Any) -> str:
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The native numpy dtype of a common name; bfloat16 comes from ml_dtypes."""
+    """The NumPy dtype of a name, in native byte order; bfloat16 comes from ml_dtypes."""
     if name == "bfloat16":
-        import ml_dtypes  # 15 ms to import: only for those who use it
+        import ml_dtypes  # 15 ms to import
 
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16
@@ -62,14 +60,14 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 def little_endian(x: np.ndarray) -> np.ndarray:
-    """``x`` in C order and little-endian, every bit kept (no copy when it is so already)."""
-    if x.dtype.name == "bfloat16":  # not every numpy swaps its bytes: those of its bits it does
+    """``x`` in C order and little-endian, bit for bit (not copied if it is so already)."""
+    if x.dtype.name == "bfloat16":  # not every NumPy can swap bfloat16
         x = x.view(np.dtype(np.uint16).newbyteorder(x.dtype.byteorder))
     return np.asarray(x, x.dtype.newbyteorder("<"), order="C")
 
 
 def from_little_endian(data: bytes, name: str) -> np.ndarray:
-    """A new native array ``[n]`` of the elements in ``data``; the reverse of ``little_endian``."""
+    """A new array ``[n]`` of the elements in ``data``, in native byte order."""
     native = numpy_dtype(name)
     bits = np.dtype(np.uint16) if name == "bfloat16" else native
     return np.frombuffer(data, bits.newbyteorder("<")).astype(bits).view(native)

@@ -1,44 +1,45 @@
-"""The one family of exceptions: everything that tfdecode itself raises is a ``TfdecodeError``."""
+"""The exceptions of tfdecode; each of them is a ``TfdecodeError``."""
 
 from __future__ import annotations
 
-LONGEST = 4000
+MAX_MESSAGE_LENGTH = 4000
 
-# Advice of several errors: read on the command line and in Python, it names what to do in both.
+# Advice that several errors give, for the command line and for Python.
 RAISE_LIMIT = "raise the limit (--max-bytes, in Python max_bytes) if you trust the file"
-PACK_ARRAY = "pack its array: tfdecode pack FILE, in Python the chain that tfdecode.infer finds"
+PACK_ARRAY = "pack its array: tfdecode pack FILE, in Python the spec of tfdecode.infer(array)"
 PACK_ANEW = (
     "pack its array: tfdecode pack FILE --spec SPEC, in Python spec.encode(tfdecode.load(path))"
 )
 
 
 class TfdecodeError(Exception):
-    """Base of every error that tfdecode raises; its message is one sentence made to be read."""
+    """Base class of all errors that tfdecode raises."""
 
     def __init__(self, message: str) -> None:
-        # It may quote a schema or a file of others, who can make a name of a megabyte.
-        super().__init__(message if len(message) <= LONGEST else f"{message[:LONGEST]}...")
+        # A message can quote a name from an untrusted schema or file, which may have megabytes.
+        cut = len(message) > MAX_MESSAGE_LENGTH
+        super().__init__(f"{message[:MAX_MESSAGE_LENGTH]}..." if cut else message)
 
 
 class SpecError(TfdecodeError, ValueError):
-    """A spec, schema or chain that cannot be: unknown codec, impossible dtype, broken JSON."""
+    """A spec, schema or chain is invalid: an unknown codec, an unsupported dtype, broken JSON."""
 
 
 class EncodeError(TfdecodeError, ValueError):
-    """An array outside the domain of its chain; names the value and its index."""
+    """An array is outside the domain of its chain; the message states the value and its index."""
 
 
 class DecodeError(TfdecodeError, ValueError):
-    """A payload that is not what its spec says; states expected against got."""
+    """A payload does not match its spec; the message states what was expected and what it got."""
 
 
 class FileError(TfdecodeError, ValueError):
-    """A file that cannot be read safely; says what is inside and what to do."""
+    """A file cannot be read safely; the message says what it contains and what to do."""
 
 
 class ExportError(TfdecodeError, RuntimeError):
-    """A model that cannot be exported, or whose export a stock server could not run."""
+    """A model cannot be exported, or stock TensorFlow Serving could not run the result."""
 
 
 class MissingExtraError(TfdecodeError, ImportError):
-    """An optional library is not installed; names the extra that brings it."""
+    """An optional library is not installed; the message names the extra to install."""

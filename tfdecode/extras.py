@@ -1,4 +1,4 @@
-"""Libraries that are imported when used: each is an extra, and its absence names the extra."""
+"""Optional libraries: imported on first use; if one is missing, the error names its extra."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import MissingExtraError
 
 
 class LazyModule(ModuleType):
-    """A stand-in for ``module`` that imports it at the first look at one of its attributes.
+    """A proxy for ``module`` that imports it when one of its attributes is read.
 
     >>> from tfdecode.extras import LazyModule
     >>> LazyModule("json").dumps([1])
@@ -33,14 +33,14 @@ class LazyModule(ModuleType):
 
 
 def missing_extra(module: str, extra: str | None) -> MissingExtraError:
-    """The error that tells which extra of tfdecode brings ``module``."""
+    """The error that names the extra of tfdecode that installs ``module``."""
     package = module if module.startswith("backports.") else module.split(".")[0]
     how = f"tfdecode with its extra {extra!r}: pip install '.[{extra}]' in a checkout"
     return MissingExtraError(f"{package} is not installed; install {how if extra else package}")
 
 
 tensorflow: Any = LazyModule("tensorflow", "tensorflow")
-#: The one of Python 3.14, or its twin for those before.
+#: Python 3.14 has it in its standard library; before, it is a backport.
 zstd: Any = LazyModule(
     "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd"
 )

@@ -6,34 +6,14 @@ import os
 import stat
 from pathlib import Path
 
+from .codecs.registry import CODECS
 from .errors import RAISE_LIMIT, FileError
-from .formats import csv, hdf5, mat, npy, npz, pkl, safetensors
+from .formats import hdf5
 from .formats.contents import MAX_BYTES, Array, Contents, shown
-from .formats.sniff import sniff
+from .formats.sniff import Kind, sniff
 
-_READERS = {
-    "npy": npy.contents,
-    "npz": npz.contents,
-    "mat": mat.contents,
-    "pkl": pkl.contents,
-    "csv": csv.contents,
-    "safetensors": safetensors.contents,
-    "hdf5": hdf5.contents,
-}
-_SUFFIXES = {
-    ".npy": "npy",
-    ".npz": "npz",
-    ".mat": "mat",
-    ".pkl": "pkl",
-    ".pickle": "pkl",
-    ".p": "pkl",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".safetensors": "safetensors",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-}
+#: HDF5 is read here only: there is no codec of it, because stock ops cannot read it.
+_HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def load(
@@ -124,7 +104,7 @@ def opened(
 
 def has_suffix(path: Path) -> bool:
     """Whether the name says that this is an array file."""
-    return path.suffix.lower() in _SUFFIXES
+    return _format_of_suffix(path.suffix.lower()) is not None
 
 
 def _named(path: str | os.PathLike[str], error: FileError) -> FileError:
@@ -138,23 +118,40 @@ def _contents(path: str | os.PathLike[str], max_bytes: int) -> Contents:
 def _opened(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes, Contents]:
     data = _bytes(Path(path), 2 * max(max_bytes, MAX_BYTES))
     found = _format(Path(path).suffix.lower(), data)
-    return found, data, _READERS[found](data, max_bytes=max_bytes)
+    reader = hdf5.contents if found == "hdf5" else CODECS.container(found).contents
+    return found, data, reader(data, max_bytes=max_bytes)
 
 
 def _format(suffix: str, data: bytes) -> str:
-    named, found = _SUFFIXES.get(suffix), sniff(data)
+    named, found = _format_of_suffix(suffix), sniff(data) or _registered(data)
     if not data:
         raise FileError("is empty")
     if named is None:
         if found and found.format:
             return found.format
         holds = f" and holds {found.name}" if found else ""
-        raise FileError(f"has an unknown suffix{holds}; the known ones are {', '.join(_SUFFIXES)}")
+        known = [suffix for codec in CODECS.native() for suffix in codec.suffixes]
+        listed = ", ".join([*known, *_HDF5_SUFFIXES])
+        raise FileError(f"has an unknown suffix{holds}; the known ones are {listed}")
     # Some programs leave out the text by which MATLAB v7.3 differs from HDF5: .mat decides.
     hdf5_mat = named == "mat" and found is not None and found.format == "hdf5"
     if found and found.format != named and not hdf5_mat:
         raise FileError(f"is named {suffix} but holds {found.name}")
     return named
+
+
+def _format_of_suffix(suffix: str) -> str | None:
+    if suffix in _HDF5_SUFFIXES:
+        return "hdf5"
+    codec = CODECS.by_suffix(suffix) if suffix else None
+    return codec.name if codec else None
+
+
+def _registered(data: bytes) -> Kind | None:
+    """The kind of a file of which only a codec from outside knows the first bytes."""
+    found = (c for c in CODECS.native() if c.name not in CODECS.built_in and c.magics)
+    codec = next((codec for codec in found if data.startswith(codec.magics)), None)
+    return Kind(codec.name, f"a file of codec {codec.name}") if codec else None
 
 
 def _bytes(path: Path, limit: int) -> bytes:

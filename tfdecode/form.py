@@ -1,4 +1,4 @@
-"""What is known of an array or of its bytes between two steps of a chain."""
+"""Forms: what the spec says about the data between two steps of a chain."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .errors import SpecError
 
 Shape: TypeAlias = tuple[int | None, ...]
 
-#: Of one array and of its payload: TensorFlow counts the bytes of a string in an int32, in which
-#: sums rounded up to whole blocks must fit too.
+#: Bytes of one array and of its payload: TensorFlow counts the bytes of a string in an int32, and
+#: sums that are rounded up to whole blocks must fit too.
 MAX_NBYTES = 2**31 - 2**10
-#: What every numpy can hold, from 1.24 on.
+#: The limit of NumPy 1.
 MAX_RANK = 32
 
 
 @dataclass(frozen=True)
 class ArrayForm:
-    """Arrays of one dtype and shape; one dimension may be ``None``, at most as in ``max_shape``."""
+    """Arrays of one dtype and shape; one dimension may be ``None``, bounded by ``max_shape``."""
 
     shape: Shape
     dtype: str
@@ -32,18 +32,16 @@ class ArrayForm:
 
     @classmethod
     def of(cls, shape: Shape, dtype: str, max_shape: Shape | None = None) -> ArrayForm:
-        """The form of a spec; SpecError where ``shape`` and ``max_shape`` do not fit."""
+        """The form of a spec; SpecError if ``shape`` and ``max_shape`` do not match."""
         if len(shape) > MAX_RANK:
-            raise SpecError(f"shape has {len(shape)} dimensions, at most {MAX_RANK} can be")
+            raise SpecError(f"shape has {len(shape)} dimensions, at most {MAX_RANK} are supported")
         unknown = [axis for axis, side in enumerate(shape) if side is None]
         if len(unknown) > 1:
             raise SpecError(
-                f"shape {list(shape)} has {len(unknown)} None dimensions, at most 1 can be"
+                f"shape {list(shape)} has {len(unknown)} None dimensions, at most 1 is supported"
             )
         if unknown and max_shape is None:
-            raise SpecError(
-                f"shape {list(shape)} has a None dimension and needs a max_shape that bounds it"
-            )
+            raise SpecError(f"shape {list(shape)} has a None dimension; pass max_shape to bound it")
         bound = shape if max_shape is None else max_shape
         fits = len(bound) == len(shape) and all(
             most is not None and (side is None or side == most)
@@ -51,37 +49,47 @@ class ArrayForm:
         )
         if not fits:
             raise SpecError(
-                f"max_shape {list(bound)} does not bound shape {list(shape)}: same rank, "
-                "same sides, a number for each None"
+                f"max_shape {list(bound)} does not match shape {list(shape)}: it needs a number for "
+                "None and the same sides otherwise"
             )
-        # A side of 0 does not make the others small: numpy multiplies them all the same.
+        # Sides of 0 are left out: NumPy refuses a huge product of the other sides.
         nbytes = prod(side or 1 for side in bound) * ITEM_SIZES[dtype]
         if nbytes > MAX_NBYTES:
             raise SpecError(
-                f"shape {list(bound)} of {dtype} has {nbytes} bytes, at most {MAX_NBYTES} can be"
+                f"shape {list(bound)} of {dtype} has {nbytes} bytes, "
+                f"at most {MAX_NBYTES} are supported"
             )
         form = cls(shape, dtype, tuple(int(side or 0) for side in bound))
         if unknown and form.stride == 0:
             raise SpecError(
-                f"shape {list(shape)} has a 0 beside its None: the None cannot be known"
+                f"shape {list(shape)} has a dimension of 0, so the length of its None dimension is "
+                "not known from a payload"
             )
         return form
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array can have that shape."""
+        """Whether arrays of this form can have that shape."""
         sides = zip(shape, self.shape, self.max_shape, strict=False)
         return len(shape) == len(self.shape) and all(
-            got <= most if side is None else got == side for got, side, most in sides
+            got <= bound if side is None else got == side for got, side, bound in sides
         )
 
     @cached_property
     def unknown_axis(self) -> int | None:
-        """The axis whose side is ``None``."""
+        """The axis of the ``None`` dimension, if there is one."""
         return self.shape.index(None) if None in self.shape else None
+
+    def require_fixed(self, codec: str) -> None:
+        """SpecError if the shape has a ``None`` dimension, which ``codec`` does not support."""
+        if self.unknown_axis is not None:
+            raise SpecError(
+                f"codec {codec}: {self} has a None dimension, which {codec} does not support; "
+                "pack with raw or zlib instead"
+            )
 
     @cached_property
     def stride(self) -> int:
-        """Elements in one step of the ``None`` axis: the product of all other sides."""
+        """Elements of one step of the ``None`` axis: the product of all other sides."""
         return prod(side for side in self.shape if side is not None)
 
     @cached_property
@@ -94,17 +102,12 @@ class ArrayForm:
         """Bytes of the smallest array of this form."""
         return 0 if self.unknown_axis is not None else self.max_nbytes
 
-    @property
-    def least_shape(self) -> tuple[int, ...]:
-        """The shape with 0 for ``None``: what a filler has."""
-        return tuple(0 if side is None else side for side in self.shape)
-
     def zeros(self) -> np.ndarray:
-        """The smallest array of this form, all zeros."""
-        return np.zeros(self.least_shape, numpy_dtype(self.dtype))
+        """The smallest array of this form (0 for ``None``), all zeros."""
+        return np.zeros(self.shape_of(0), numpy_dtype(self.dtype))
 
     def shape_of(self, elements: int) -> tuple[int, ...]:
-        """The whole shape of an array with so many elements."""
+        """The shape of an array of that many elements."""
         return tuple(elements // self.stride if side is None else side for side in self.shape)
 
     def __str__(self) -> str:
@@ -113,16 +116,16 @@ class ArrayForm:
 
 @dataclass(frozen=True)
 class BytesForm:
-    """Byte strings of ``min_nbytes`` to ``max_nbytes`` bytes, one of which ``filler`` makes."""
+    """Byte strings of ``min_nbytes`` to ``max_nbytes`` bytes; ``filler`` returns a valid one."""
 
     min_nbytes: int
     max_nbytes: int
     filler: Callable[[], bytes]
-    #: What a byte string that is none of these holds instead, for the message.
+    #: Describes a byte string of another length, for the message.
     explain: Callable[[bytes], str] = lambda data: ""
 
     def needs(self) -> str:
-        """The lengths in words, for messages."""
+        """The valid lengths, for messages."""
         if self.min_nbytes == self.max_nbytes:
             return f"needs {self.max_nbytes}"
         return f"needs {self.min_nbytes} to {self.max_nbytes}"

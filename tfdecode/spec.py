@@ -246,7 +246,7 @@ class ArraySpec:
             if scalar:
                 raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
             rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
-            return ragged.ragged(rows, form)
+            return ragged.to_ragged(rows, form)
 
     @no_autograph
     def encode_tensor(self, tensor: Any) -> Any:
@@ -281,6 +281,15 @@ class ArraySpec:
         return "" if "" in domains else " or ".join(domains)
 
     @cached_property
+    def bounded(self) -> bool:
+        """Whether the spec bounds the memory that decoding any bytes takes, hostile ones too.
+
+        A batch then takes at most a few times its arrays, and 100 MB.
+        """
+        steps = (step for chain in self.chains for step in chain.backwards())
+        return all(codec.bounded(form) for codec, form in steps)
+
+    @cached_property
     def max_rows(self) -> int:
         """How many rows decode to at most 1 GiB (1 at the least): the default limit of a batch."""
         return max(1, REQUEST_BUDGET // max(1, self.row_nbytes))
@@ -310,7 +319,7 @@ class ArraySpec:
         data = rows.data
         form = self.chain.form
         if rows.lengths is not None:
-            data = ragged.pad(rows, form) if pad else ragged.agree(rows, form, name)
+            data = ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, name)
         data.set_shape([payloads.shape[0], *form.shape])
         return tf.squeeze(data, 0) if scalar else data
 

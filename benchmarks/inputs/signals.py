@@ -47,7 +47,7 @@ def embedding(rng: np.random.Generator) -> np.ndarray:
 
 
 def tokens(rng: np.random.Generator) -> np.ndarray:
-    """Ids of a text's tokens, as often as Zipf's law says, 0 behind its end. int64 [512].
+    """Ids of a text's tokens, as often as Zipf's law says, 0 after its end. int64 [512].
 
     Which id a token has is the tokenizer's affair: the same in all variants.
     """

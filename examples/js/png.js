@@ -22,7 +22,7 @@ async function smallest(pixels, width, height) {
   return tries.reduce((best, packed) => (packed.length < best.length ? packed : best));
 }
 
-/** Each row behind its filter byte: 0 is None, 1 Sub, 2 Up. */
+/** Each row after its filter byte: 0 is None, 1 Sub, 2 Up. */
 function filtered(pixels, width, height, filter) {
   const row = pixels.length / height, back = [0, row / width, row][filter];
   const lines = new Uint8Array(pixels.length + height);

@@ -1,5 +1,5 @@
-// Packs typed arrays for a model that decodes them with tfdecode: the sender's side of docs/wire-format.md,
-// with the codecs transpose, astype, raw, png, zlib and seal, and one_of. Node (18 and later) and browsers run it as it is:
+// Packs typed arrays for a model that decodes them with tfdecode: the client side of docs/wire-format.md.
+// It has one_of and the codecs transpose, astype, raw, png, zlib and seal. Node 18 and browsers run it without a build:
 //
 //     import { requestBody } from "./tfdecode.js";
 //     const schema = await (await fetch("tfdecode.json")).json(); // the model's assets.extra/tfdecode.json
@@ -9,14 +9,14 @@
 import { deflate, pngFile } from "./png.js";
 import { sipHash } from "./siphash.js";
 
-const TYPES = { // bytes of an element; who holds it, as bits or in pairs where JavaScript has no such number
+const TYPES = { // itemsize; the typed arrays that hold it: float16 as bits, a complex number as two floats
   bool: [1, Uint8Array], uint8: [1, Uint8Array, Uint8ClampedArray], int8: [1, Int8Array],
   uint16: [2, Uint16Array], int16: [2, Int16Array], uint32: [4, Uint32Array], int32: [4, Int32Array],
   uint64: [8, BigUint64Array], int64: [8, BigInt64Array], float32: [4, Float32Array], float64: [8, Float64Array],
   float16: [2, Uint16Array, globalThis.Float16Array ?? Uint16Array], bfloat16: [2, Uint16Array],
   complex64: [8, Float32Array], complex128: [16, Float64Array],
 };
-const CODECS = { // how each packs, and its options
+const CODECS = { // the function that encodes, and the names of its options
   transpose: [transpose, "order"], astype: [astype, "dtype"], raw: [(form) => littleEndian(form).slice()],
   png: [png, "layout", "level", "describe"], zlib: [zlib, "level", "max_packed", "store_incompressible"], seal: [seal],
 };
@@ -38,14 +38,14 @@ export async function encode(spec, array) {
   checkSpec(spec);
   const shape = shapeOf(spec, array), bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   const wrong = spec.dtype === "bool" ? bytes.findIndex((byte) => byte > 1) : -1;
-  demand(wrong < 0, () => `${array[wrong]} at ${place(wrong, shape)} is no bool, which is 0 or 1`);
-  let packed = { shape, dtype: spec.dtype, bytes }; // a Uint8Array behind the container
+  demand(wrong < 0, () => `${array[wrong]} at ${place(wrong, shape)} is not a bool (0 or 1)`);
+  let packed = { shape, dtype: spec.dtype, bytes }; // a Uint8Array after the container
   for (const step of spec.codecs) packed = await CODECS[step.name][0](packed, step, spec);
   demand(packed.length <= LONGEST, () => `the payload has ${packed.length} bytes, at most ${LONGEST} can be sent`);
   return packed;
 }
 
-/** The smallest payload of the chains of `one_of` that can carry the array, behind the tag of its chain. */
+/** The smallest payload of the chains of `one_of` that can carry the array, after the tag of its chain. */
 async function smallest({ one_of: chains, ...form }, array) {
   const specs = chains.map((chain) => ({ ...form, ...chain })), fixed = specs.map(onlyLength), refused = [];
   demand(!fixed.some(Number.isNaN), () => "this client cannot tell the chains of one_of apart", SpecError);
@@ -55,7 +55,7 @@ async function smallest({ one_of: chains, ...form }, array) {
       const packed = await encode(spec, array), sent = new Uint8Array(packed.length + 1);
       sent[0] = 0xa0 + place;
       sent.set(packed, 1);
-      // A payload as long as all of a chain is taken for that chain's: it goes without a tag, or not at all.
+      // The graph takes a payload of a chain's fixed length for that chain: it is sent without a tag, or not at all.
       const plain = fixed.indexOf(packed.length) === place, clear = plain || !fixed.includes(sent.length);
       const payload = plain ? packed : sent;
       if (clear && !(best?.length <= payload.length)) best = payload;
@@ -68,11 +68,11 @@ async function smallest({ one_of: chains, ...form }, array) {
   return best;
 }
 
-/** The one length that all payloads of a chain have; -1 where they differ, NaN where that is not known here. */
+/** The one length that all payloads of a chain have; -1 if they differ, NaN if this client does not know. */
 function onlyLength({ shape, dtype, codecs }) {
   const names = codecs.map(({ name }) => name), sealed = names.at(-1) === "seal";
   const cast = codecs.findLast(({ name }) => name === "astype")?.dtype ?? dtype;
-  if (shape.includes(null) || /^(png|zlib|deflate|zstd)$/.test(names.at(sealed ? -2 : -1))) return -1;
+  if (shape.includes(null) || /^(png|zlib|zlib_bounded|zstd)$/.test(names.at(sealed ? -2 : -1))) return -1;
   if (!names.every((name) => CODECS[name])) return NaN;
   return product(shape) * TYPES[cast][0] + (sealed ? 8 : 0);
 }
@@ -96,7 +96,7 @@ function base64(bytes) {
   return parts.join("");
 }
 
-/** What this client could misread; that the spec can be at all is for whoever wrote it. */
+/** Refuses what this client could misread. It does not check that the spec is valid. */
 function checkSpec(spec) {
   const known = (what, names, all) => names.forEach((name) => demand(all.includes(name),
     () => `unknown ${what} '${name}', this client knows: ${all.join(", ")}`, SpecError));
@@ -110,7 +110,7 @@ function checkSpec(spec) {
     known(`option of ${name}`, Object.keys(options), CODECS[name].slice(1));
   }
   const chain = spec.codecs.map(({ name }) => name).join("|");
-  demand(CHAIN.test(chain) && spec.codecs.length <= 16, () => `${chain} is no chain of at most 16 steps`, SpecError);
+  demand(CHAIN.test(chain) && spec.codecs.length <= 16, () => `${chain} is not a chain of at most 16 steps`, SpecError);
 }
 
 function shapeOf({ shape, max_shape, dtype }, array) {
@@ -142,7 +142,7 @@ function astype({ shape, dtype: from, bytes }, { dtype: to }) {
   const packed = cast(values, to), back = new Uint8Array(cast(packed, from).buffer);
   let at = values.findIndex((value, i) => packed[i] != value && value === value); // -1 comes back from 255 the same
   if (at < 0) at = Math.floor(back.findIndex((byte, i) => byte !== bytes[i]) / TYPES[from][0]); // NaN, and -0 from 0
-  demand(at < 0, () => `${Object.is(values[at], -0) ? "-0" : values[at]} at ${place(at, shape)} is no ${to}`);
+  demand(at < 0, () => `${Object.is(values[at], -0) ? "-0" : values[at]} at ${place(at, shape)} is not a ${to}`);
   return { shape, dtype: to, bytes: new Uint8Array(packed.buffer) };
 }
 
@@ -184,7 +184,7 @@ async function zlib(bytes, { max_packed = Infinity }) {
   return packed;
 }
 
-/** The payload and 8 bytes behind it: its hash modulo 2^62 under the first half of the fingerprint. */
+/** The payload and 8 bytes after it: its hash modulo 2^62 under the first half of the fingerprint. */
 function seal(bytes, step, { fingerprint }) {
   demand(/^[0-9a-f]{64}$/.test(fingerprint), () => "a seal needs the fingerprint of the spec", SpecError);
   const key = Uint8Array.from(fingerprint.slice(0, 32).match(/../g), (pair) => parseInt(pair, 16));

@@ -79,7 +79,7 @@ for (const name of ["one_of, the first", "one_of, the last", "one_of, a tag"])
     assert.deepEqual(await encode(GOLDEN[name].spec, arrayOf(GOLDEN[name])), bytesOf(GOLDEN[name].payload));
   });
 
-test("of one_of the smallest payload is taken, behind a tag unless its length tells its chain", async () => {
+test("of one_of the smallest payload is taken, after a tag unless its length says which chain", async () => {
   const spec = oneOf([400], "float32", [{ name: "astype", dtype: "uint8" }, "raw", "zlib"], ["delta", "raw", "zlib"], ["raw"]);
   const flat = await encode(spec, new Float32Array(400)), noise = Float32Array.from({ length: 400 }, Math.random);
   assert.ok(flat[0] === 0xa0 && flat.length < 40);

@@ -284,8 +284,8 @@ def test_only_native_containers_take_a_file_as_it_is(specs: Any) -> None:
     either = tfd.ArraySpec((2, 3), "float32", "zlib or npy")
     sealed = tfd.ArraySpec((2, 3), "float32", "npy|seal")
     for spec, data, why in (
-        (raw, npy(POSE), "it would be taken as packed by raw, not as a file"),
-        (either, zlib.compress(POSE.tobytes()), r"packed by raw\|zlib\|seal, not as a file"),
+        (raw, npy(POSE), "the model would read it as a payload of raw, not as a file"),
+        (either, zlib.compress(POSE.tobytes()), r"a payload of raw\|zlib\|seal, not as a file"),
         (either, b"\xa1" + npy(POSE), "packed by npy, not as a file"),
         (either, pickle.dumps(POSE), "bytes of none of the chains"),
         (specs["plain.npy"], ODD, "not an .npy"),
@@ -320,7 +320,7 @@ def test_several_arrays_need_a_key_as_in_load(tmp_path: Path) -> None:
 def test_numbers_as_text_are_refused_with_advice(protocol: int, tmp_path: Path) -> None:
     for value in (POSE, LARGE):
         said = refusal("text.pkl", pickle.dumps([value, 3], protocol), tmp_path)
-        assert "holds numbers as text; save it by pickle.dump(array, file, protocol=4)" in said
+        assert "stores numbers as text; save it with pickle.dump(array, file, protocol=4)" in said
         assert said.endswith(f"; or {PACK_ARRAY}")
 
 
@@ -329,7 +329,7 @@ def test_axes_in_another_order_are_refused_with_advice(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps([np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2)], 5))
     if tfd.load(path).flags.c_contiguous:
         pytest.skip("this NumPy pickles it in C order")
-    with pytest.raises(FileError, match=r"another order; save np\.ascontiguousarray"):
+    with pytest.raises(FileError, match=r"neither C- nor Fortran-contiguous; save np\.ascontiguousarray"):
         tfd.infer(path, as_is=True)
 
 
@@ -337,7 +337,7 @@ def test_hdf5_is_refused_with_advice(tmp_path: Path) -> None:
     file = io.BytesIO()
     with h5py.File(file, "w") as group:
         group["x"] = POSE
-    assert "save it by numpy.save" in refusal("x.h5", file.getvalue(), tmp_path)
+    assert "save the array with numpy.save" in refusal("x.h5", file.getvalue(), tmp_path)
 
 
 def test_other_mat_files_are_refused_with_advice(tmp_path: Path) -> None:
@@ -363,9 +363,9 @@ def test_what_is_no_numeric_array_is_refused(tmp_path: Path) -> None:
 
 
 def test_arrays_and_shapes_do_not_go_with_it(tmp_path: Path) -> None:
-    with pytest.raises(tfd.SpecError, match=r"needs one pathlib.Path"):
+    with pytest.raises(tfd.SpecError, match=r"needs a single pathlib.Path"):
         tfd.infer(POSE, as_is=True)
-    with pytest.raises(tfd.SpecError, match="max_shape with as_is"):
+    with pytest.raises(tfd.SpecError, match="max_shape= has no effect with as_is"):
         tfd.infer(tmp_path, as_is=True, max_shape=(3, 3))
     with pytest.raises(tfd.SpecError, match="of chains, which as_is does not choose"):
         tfd.infer(tmp_path, as_is=True, prefer="smallest")

@@ -1,39 +1,36 @@
-"""The cost model: what is counted, of calibration and of choices alike."""
+"""The cost model: what is counted of each codec."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from tfdecode.choose.calibrate import Decoder
-from tfdecode.choose.costs import size_of, taken_by
+from tfdecode.choose.costs import trial
+from tfdecode.codecs import Zlib
 from tfdecode.codecs.registry import CODECS
 from tfdecode.formats.zlib_stream import compress, compress_with_stored_blocks
+from tfdecode.spec import ArraySpec
 
 
-@pytest.mark.parametrize(
-    ("chain", "sizes"),
-    [
-        ("raw", (48, 48, 0)),
-        ("sortable|raw", (12, 0, 48)),
-        ("shuffle|raw", (48, 0, 48)),
-        ("delta:0|raw", None),
-    ],
-)
-def test_calibration_counts_as_choices_do(chain: str, sizes: tuple[int, int, int] | None) -> None:
-    array = np.zeros((3, 4), "i4" if "delta" in chain else "f4")
-    made, taken, raw = Decoder(chain, array).sizes
-    assert made == size_of(array, CODECS[chain.partition("|")[0].partition(":")[0]])
-    assert sizes is None or (made, taken, raw) == sizes
+def test_filters_cost_by_element_and_others_by_byte() -> None:
+    x = np.ones((64, 64), "f4")
+
+    def seconds(chain: str) -> float:
+        return trial(ArraySpec(x.shape, "float32", chain).chains[0], x)[2]
+
+    step = seconds("raw") - 1e-9 * CODECS["raw"].decode_cost.per_output * x.nbytes
+    sortable = seconds("sortable|raw") - seconds("raw") - step
+    shuffle = seconds("shuffle|raw") - seconds("raw") - step
+    assert np.isclose(sortable, 1e-9 * CODECS["sortable"].decode_cost.per_output * x.size)
+    assert np.isclose(shuffle, 1e-9 * CODECS["shuffle"].decode_cost.per_output * x.nbytes)
 
 
 def test_bytes_that_are_stored_are_not_counted_as_codes() -> None:
     noise = np.random.default_rng(0).bytes(2**16)
     data = noise + bytes(2**16)
-    assert taken_by("zlib", compress_with_stored_blocks(data, 3), len(data)) < 1000
+    assert Zlib.packed_nbytes(compress_with_stored_blocks(data, 3), len(data)) < 1000
     # Of noise as many as there are bytes, of what shrinks well in proportion to the payload.
     codes = bytes(byte & 127 for byte in noise)
-    assert taken_by("zlib", compress(codes, 1), len(codes)) == len(codes)
+    assert Zlib.packed_nbytes(compress(codes, 1), len(codes)) == len(codes)
     few = compress(bytes(2**16), 6)
-    assert taken_by("zlib", few, 2**16) == len(few) * 3 // 2
-    assert taken_by("png", few, 2**16) == len(few)
+    assert Zlib.packed_nbytes(few, 2**16) == len(few) * 3 // 2
+    assert CODECS["png"].packed_nbytes(few, 2**16) == len(few)

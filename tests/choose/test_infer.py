@@ -15,8 +15,9 @@ from tests import strategies
 from tests.common import assert_same
 from tfdecode.choose import PREFER, rank
 from tfdecode.choose.infer import FASTER, MAP_FN
-from tfdecode.choose.propose import PORTABLE, names, proposals
-from tfdecode.choose.values import narrowest, one_hot, scales_of
+from tfdecode.choose.propose import proposals
+from tfdecode.codecs.registry import CODECS
+from tfdecode.statistics import narrowest, one_hot, scales_of
 
 RNG = np.random.default_rng(3)
 Y, X = np.mgrid[:64, :48]
@@ -87,7 +88,7 @@ def test_the_best_candidate_comes_first_and_says_what_it_can_carry() -> None:
 @pytest.mark.parametrize("kind", ["labels", "discs", "depth", "tokens"])
 def test_balanced_is_smaller_and_faster_than_zlib_by_the_model(kind: str) -> None:
     array, _ = KINDS[kind]
-    best, *others = rank(array)
+    best, *others = rank(array, trusted=True)
     plain = next(one for one in [best, *others] if one.chain == "raw|zlib|seal")
     assert best.payload_bytes < plain.payload_bytes
     assert best.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)
@@ -95,7 +96,9 @@ def test_balanced_is_smaller_and_faster_than_zlib_by_the_model(kind: str) -> Non
 
 def test_noise_is_stored_where_there_is_some() -> None:
     floats = RNG.normal(size=(128, 200)).astype("f4")
-    assert tfd.infer(floats).chain.text == "shuffle|raw|zlib:3,store_incompressible=true|seal"
+    packed = "shuffle|raw|zlib_bounded:3,store_incompressible=true|seal"
+    assert tfd.infer(floats).chain.text == packed
+    assert tfd.infer(floats, trusted=True).chain.text == packed.replace("_bounded", "")
     flat = np.kron(np.arange(12.0).reshape(3, 4), np.ones((64, 64)))
     assert not any("store_incompressible" in candidate.chain for candidate in rank(flat))
     # Whatever carries it: what counts is the bytes in front of zlib.
@@ -120,7 +123,7 @@ def test_zstd_is_for_those_who_have_it(version: str, zstd: bool) -> None:
 def test_portable_chains_are_those_of_the_javascript_client() -> None:
     for array, _ in KINDS.values():
         for candidate in rank(array, portable=True, min_tensorflow="2.21"):
-            assert names(candidate.chain) <= PORTABLE
+            assert all(codec.portable for codec in candidate.spec.chains[0].codecs)
 
 
 def test_several_samples_have_to_be_carried_all() -> None:
@@ -152,7 +155,7 @@ ERRORS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "other ranks": ([DEPTH, DEPTH[0]], {}, "differ in more than a dimension"),
     "two dimensions": ([DEPTH, DEPTH[1:, 1:]], {"max_shape": (99, 99)}, "2 None dimensions"),
     "no bound": ([DEPTH, DEPTH[1:]], {}, "max_shape= says how long"),
-    "a key of no file": (DEPTH, {"key": "x"}, "no pathlib.Path was given"),
+    "a key of no file": (DEPTH, {"key": "x"}, "key= needs a pathlib.Path"),
     "prefer": (DEPTH, {"prefer": "best"}, "known: smallest, balanced, fastest"),
     "bandwidth": (DEPTH, {"bandwidth": 0}, "needs bytes per second"),
     "bandwidth in words": (DEPTH, {"bandwidth": "fast"}, "needs bytes per second"),
@@ -181,6 +184,42 @@ def test_what_is_peculiar_of_the_values() -> None:
     assert scales_of(KINDS["embedding"][0].reshape(-1, 1)) is None
 
 
+@pytest.mark.parametrize("prefer", PREFER)
+@pytest.mark.parametrize("portable", [False, True])
+def test_what_is_proposed_is_bounded_unless_all_clients_are_trusted(
+    prefer: str, portable: bool
+) -> None:
+    large = np.kron(LABELS, np.ones((8, 8)))
+    for array in (LABELS, large, DEPTH, RNG.normal(size=(200, 300)).astype("f4")):
+        for candidate in rank(array, prefer=prefer, portable=portable, min_tensorflow="2.20"):
+            assert candidate.spec.bounded, candidate.chain
+    unbounded = [one for one in rank(large, prefer=prefer, trusted=True) if not one.spec.bounded]
+    assert all("zlib" in one.chain and "zlib_bounded" not in one.chain for one in unbounded)
+    assert unbounded and tfd.infer(large).bounded
+
+
+def test_nothing_outside_of_the_arguments_changes_a_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = [tfd.infer(array) for array, _ in KINDS.values()]
+    costs = tmp_path / ".cache" / "tfdecode" / "costs-2.json"
+    costs.parent.mkdir(parents=True)
+    costs.write_text('{"zlib": [99, 99], "raw": [99, 99], "png": [0, 0]}')
+    for variable in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path if variable == "HOME" else tmp_path / ".cache"))
+    monkeypatch.chdir(tmp_path)
+    assert [tfd.infer(array) for array, _ in KINDS.values()] == expected
+
+
+def test_every_codec_that_infer_can_propose_is_proposed_for_something() -> None:
+    arrays = [array for array, _ in KINDS.values()]
+    arrays.append(np.where(RNG.random((60, 60)) < 0.01, 3.5, 0))
+    bodies = "|".join(text for array in arrays for text in proposals([array], [array]))
+    named = {name for name, codec in CODECS.items() if codec.kind != "compressor"}
+    files = {name for name in named if getattr(CODECS[name], "suffixes", ())}
+    assert {step.partition(":")[0] for step in bodies.split("|")} == named - files
+
+
 @given(st.data())
 def test_a_proposal_is_a_chain_of_that_form_even_where_it_cannot_carry_the_array(
     data: st.DataObject,
@@ -188,7 +227,7 @@ def test_a_proposal_is_a_chain_of_that_form_even_where_it_cannot_carry_the_array
     dtype, shape = data.draw(strategies.dtypes), data.draw(strategies.shapes)
     array = data.draw(strategies.arrays(dtype, shape))
     made = 0
-    for text in proposals([array]):
+    for text in proposals([array], [array]):
         try:
             tfd.ArraySpec(shape, dtype, text)
             made += 1

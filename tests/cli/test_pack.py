@@ -498,7 +498,7 @@ def test_a_file_that_no_graph_reads_is_a_reason(folder: Path, capsys) -> None:
     before = names(folder)
     pack("text.pkl", "--as-is", status=1)
     said = failure(capsys)
-    assert "holds numbers as text; save it by pickle.dump(array" in said
+    assert "stores numbers as text; save it with pickle.dump(array" in said
     assert "; or pack its array: tfdecode pack FILE, in Python" in said
     assert names(folder) == before
 

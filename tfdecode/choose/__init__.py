@@ -1,8 +1,8 @@
 """infer: the chain that suits given arrays, and why."""
 
-from .infer import WIRES, Candidate, infer, rank
+from .infer import BANDWIDTHS, Candidate, infer, rank
 
 #: What a chain can be chosen for.
-PREFER = tuple(WIRES)
+PREFER = tuple(BANDWIDTHS)
 
-__all__ = ["PREFER", "WIRES", "Candidate", "infer", "rank"]
+__all__ = ["BANDWIDTHS", "PREFER", "Candidate", "infer", "rank"]

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..codecs.base import Container
 from ..codecs.chain_text import brief
 from ..codecs.native.sampled import MOST, SampledFile, encoded, place_of
-from ..codecs.registry import CODECS, NATIVE
+from ..codecs.registry import CODECS
 from ..dtypes import dtype_name, little_endian
 from ..errors import PACK_ARRAY, DecodeError, FileError, SpecError
 from ..files import opened
 from ..formats.contents import MAX_BYTES, Array, beyond, shown
 from ..spec import ArraySpec
 
-#: How lines of text may be cut into cells, and how many may stand before the numbers.
-SEPARATORS, HEADERS = (",", ";", "\t", " "), (0, 1)
-
-#: Why the numbers cannot be found in files of a format, and what to do.
-ADVICE = {
-    "pkl": "a pickle of protocol 0, 1 or 2 by Python 3 holds numbers as text; save it by "
-    "pickle.dump(array, file, protocol=4)",
-    "csv": "no graph reads quotes, a byte order mark or cells of more than 31 characters; save it "
-    "by numpy.savetxt(path, array, '%.17g', ',')",
-    "hdf5": "no graph reads HDF5, which .mat of version 7.3 is too; save it by numpy.save, or in "
-    "MATLAB with -v7",
-}
+#: Why no graph reads HDF5, for which there is no codec.
+HDF5_ADVICE = (
+    "stock ops cannot read HDF5, which a .mat of version 7.3 is too; save the array with "
+    "numpy.save, or in MATLAB with -v7"
+)
 
 
 def spec_of_file(
@@ -63,45 +56,39 @@ def spec_of_array(
         dtype = dtype_name(array.dtype)
     except SpecError as error:
         raise FileError(str(error)) from None
+    codec = CODECS.get(found)
+    if codec is None or not issubclass(codec, Container):
+        raise FileError(f"cannot be decoded in a graph: {HDF5_ADVICE}")
     reasons = []
-    for codec in configurations(found, name):
+    for configuration in codec.file_configurations(name):
         try:
-            spec = ArraySpec(array.shape, dtype, [codec], label=label)
+            spec = ArraySpec(array.shape, dtype, [configuration], label=label)
             if same(spec.decode(data), array):
                 return spec
         except (SpecError, DecodeError, FileError) as error:
             reasons.append(str(error))
-    if found in CODECS and issubclass(CODECS[found], SampledFile):
-        return sampled(found, data, array, name, label)
-    reason = ADVICE.get(found) or (reasons or ["no container is for its format"])[0]
-    raise FileError(f"is not read in a graph: {reason}")
+    if issubclass(codec, SampledFile):
+        return sampled(codec, data, array, name, label)
+    reason = codec.as_is_advice or (reasons or ["its array has no name"])[0]
+    raise FileError(f"cannot be decoded in a graph: {reason}")
 
 
-def configurations(found: str, name: str) -> list[dict[str, Any]]:
-    """The container of a format as it may be of this array, the likeliest first."""
-    if found not in NATIVE:
-        return []
-    if found == "csv":
-        ways = [(separator, header) for header in HEADERS for separator in SEPARATORS]
-        return [{"name": found, "separator": sep, "header": header} for sep, header in ways]
-    bare = [{"name": found}] if found in ("npy", "pkl") else []
-    return bare + ([{"name": found, "key": name}] if found != "npy" and name else [])
-
-
-def sampled(found: str, data: bytes, array: Array, name: str, label: str) -> ArraySpec:
+def sampled(
+    container: type[SampledFile], data: bytes, array: Array, name: str, label: str
+) -> ArraySpec:
     """The spec of files that are like this one around their numbers."""
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
-        raise FileError("has its axes in another order; save np.ascontiguousarray(...) of it")
+        raise FileError("is neither C- nor Fortran-contiguous; save np.ascontiguousarray(array)")
     start = place_of(array, data)
     if start is None:
-        raise FileError(f"does not hold its numbers as they are: {ADVICE[found]}")
+        raise FileError(f"does not hold the array's own bytes: {container.as_is_advice}")
     head, tail = data[:start], data[start + array.nbytes :]
     if len(head) + len(tail) > MOST:
         raise FileError(
             f"has {len(head) + len(tail)} bytes beside this array, and only {MOST} can be part of "
             "a spec; save the array in a file of its own"
         )
-    codec = {"name": found, "head": encoded(head), "tail": encoded(tail)}
+    codec = {"name": container.name, "head": encoded(head), "tail": encoded(tail)}
     if name:
         codec["key"] = name
     try:
@@ -111,7 +98,7 @@ def sampled(found: str, data: bytes, array: Array, name: str, label: str) -> Arr
         reason = "its numbers are not those of the file"
     except (SpecError, DecodeError) as error:
         reason = str(error)
-    raise FileError(f"is not read in a graph: {reason}")
+    raise FileError(f"cannot be decoded in a graph: {reason}")
 
 
 def untouched(spec: ArraySpec, data: bytes, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
@@ -122,7 +109,9 @@ def untouched(spec: ArraySpec, data: bytes, *, max_bytes: int = MAX_BYTES) -> np
     """
     chain, plain = spec.chain.chosen(data)
     if plain != data or not chain.native:
-        raise DecodeError(f"it would be taken as packed by {brief(chain.text)}, not as a file")
+        raise DecodeError(
+            f"the model would read it as a payload of {brief(chain.text)}, not as a file"
+        )
     try:
         array = spec.decode(data)
     except FileError as error:

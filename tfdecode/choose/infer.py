@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..codecs.chain_text import to_text
+from ..codecs.base import Compressor
+from ..codecs.chain_text import chain_text
+from ..codecs.registry import CODECS
 from ..dtypes import dtype_name
 from ..errors import EncodeError, MissingExtraError, SpecError
+from ..files import load
 from ..spec import ArraySpec
 from .as_is import spec_of_file
 from .costs import trial
-from .propose import names, proposals
+from .propose import proposals
 
-#: Bytes per second of the wire that each preference minds.
-WIRES = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
-#: What every body is tried with, and the best ones of a preference; zstd where TensorFlow knows it.
-STORED_BLOCKS = "zlib:3,store_incompressible=true"
-PACKED = ("zlib", STORED_BLOCKS, "zstd")
-EFFORT = {"smallest": ("zlib:12", "zstd:19"), "fastest": ("zlib:2", "zstd:1")}
-ZSTD_FROM = (2, 20)
+#: Bytes per second of the network that each preference assumes.
+BANDWIDTHS = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
 #: The share of what a body makes that zlib must leave for noise to be looked for.
 NOISY = 1 / 16
 #: Bytes of each sample that all bodies are tried on; how many of them on whole arrays, and how many
@@ -70,29 +69,58 @@ def infer(
     max_shape: Sequence[int] | None = None,
     label: str = "",
     fallback: bool = True,
+    trusted: bool = False,
     as_is: bool = False,
 ) -> ArraySpec:
-    """The spec that suits an array, several of a kind, or a file.
+    """Choose the spec that suits an array, several arrays of a kind, or a file.
+
+    The result follows from the arguments alone: no cache and no property of the machine changes it.
 
     Parameters
     ----------
-    arrays : an array, a list of arrays that differ in at most one dimension, or a `pathlib.Path`
-    prefer : "smallest" payloads; "fastest" to encode and decode; or "balanced", which is smaller
-        than zlib and decodes faster where a chain is both
-    min_tensorflow : the oldest version that the model has to run in; from "2.20" on there is zstd
-    portable : only chains that the JavaScript client packs too
-    bandwidth : bytes per second of the wire, in place of what ``prefer`` takes it for: what is
-        minimised is the time to encode, send and decode
-    key : which array of a file that has several
-    max_shape : needed where the arrays differ in a dimension, which becomes ``None``
-    label : of the spec
-    fallback : whether to add a second chain under ``one_of`` when the best one cannot carry every
-        array of this dtype and shape
-    as_is : of a file: the spec under which all of its bytes are the payload, untouched; only
-        ``key`` and ``label`` go with it
+    arrays : numpy.ndarray, sequence of numpy.ndarray, or os.PathLike
+        Samples. Several may differ in one dimension, which becomes ``None``. A file is a
+        `pathlib.Path`, never a ``str``.
+    prefer : {"balanced", "smallest", "fastest"}
+        The goal. "balanced" is smaller than zlib and decodes faster, if a chain is both.
+    min_tensorflow : str, default "2.12"
+        The oldest TensorFlow version that must run the model. ``zstd`` needs "2.20".
+    portable : bool, default False
+        Use only codecs that the JavaScript client supports.
+    bandwidth : float, optional
+        Bytes per second of the network, in place of what ``prefer`` assumes: the time to encode,
+        send and decode is minimised.
+    key : str, optional
+        Which array of a file that has several.
+    max_shape : sequence of int, optional
+        Needed if the samples differ in a dimension: the largest shape, which bounds a row's memory.
+    label : str, default ""
+        The label of the spec.
+    fallback : bool, default True
+        If the best chain cannot encode every array of this dtype and shape, add a second one that
+        can (`one_of`).
+    trusted : bool, default False
+        Whether you trust all clients. If so, chains are proposed as well in which a hostile payload
+        can take more memory than the spec says (`ArraySpec.bounded`): ``zlib`` on rows of more than
+        32 KiB, where the default is ``zlib_bounded``.
+    as_is : bool, default False
+        Find the spec under which all bytes of a file are the payload, untouched. Only ``key`` and
+        ``label`` go with it.
 
-    Raises SpecError for arrays that one spec cannot be of, FileError for a file.
+    Returns
+    -------
+    ArraySpec
+        Bounded unless ``trusted`` or ``as_is``.
 
+    Raises
+    ------
+    SpecError
+        If one spec cannot describe all arrays.
+    FileError
+        If the file cannot be read.
+
+    Examples
+    --------
     >>> labels = np.kron(np.arange(6.0).reshape(2, 3), np.ones((32, 32)))
     >>> len(infer(labels).encode(labels)) < labels.nbytes / 50
     True
@@ -106,16 +134,15 @@ def infer(
     (ArraySpec((64, 96), 'float64', codecs='npy'), True)
     """
     if as_is:
-        if not isinstance(arrays, Path):
-            raise SpecError("as_is is of one file: arrays needs one pathlib.Path")
+        if not isinstance(arrays, PathLike):
+            raise SpecError("as_is=True needs a single pathlib.Path")
         if max_shape is not None:
-            raise SpecError("max_shape with as_is: a file is known by its whole shape")
+            raise SpecError("max_shape= has no effect with as_is=True: a file has one shape")
         if (prefer, min_tensorflow, portable, bandwidth) != ("balanced", "2.12", False, None):
             raise SpecError(
-                "prefer, min_tensorflow, portable and bandwidth are of chains, which as_is does "
-                "not choose"
+                "prefer, min_tensorflow, portable and bandwidth have no effect with as_is=True"
             )
-        return spec_of_file(arrays, key, label=label)[0]
+        return spec_of_file(Path(arrays), key, label=label)[0]
     candidates = rank(
         arrays,
         prefer=prefer,
@@ -125,6 +152,7 @@ def infer(
         key=key,
         max_shape=max_shape,
         label=label,
+        trusted=trusted,
     )
     best = candidates[0]
     if not fallback or not best.domain:
@@ -143,68 +171,101 @@ def rank(
     key: str | None = None,
     max_shape: Sequence[int] | None = None,
     label: str = "",
+    trusted: bool = False,
 ) -> list[Candidate]:
     """The chains that were tried on whole arrays, the best one first: see `infer`.
 
     At least one of them carries every array.
     """
-    if prefer not in WIRES:
-        raise SpecError(f"prefer is {prefer!r}, known: {', '.join(WIRES)}")
+    if prefer not in BANDWIDTHS:
+        raise SpecError(f"prefer is {prefer!r}, known: {', '.join(BANDWIDTHS)}")
     if bandwidth is not None and not (isinstance(bandwidth, int | float) and bandwidth > 0):
         raise SpecError(f"bandwidth is {bandwidth!r}, needs bytes per second")
     samples = samples_of(arrays, key)
     fields = {**form_of(samples, max_shape), "label": label}
     ArraySpec(**fields)  # a SpecError that is of the arrays and of no chain
-    zstd = version(min_tensorflow) >= ZSTD_FROM and not portable
-    packed, effort = (
-        [one for one in found if zstd or not one.startswith("zstd")]
-        for found in (PACKED, EFFORT.get(prefer, ()))
-    )
-    wire = WIRES[prefer] if bandwidth is None else bandwidth
-    parts = [middle(sample) for sample in samples[:4]]
-    bodies = proposals(samples, portable=portable)
-    rough = [found for body in bodies for found in attempts(body, packed, parts, {})]
+    release = version(min_tensorflow)
+    compressors = [
+        codec
+        for codec in CODECS.values()
+        if issubclass(codec, Compressor)
+        and codec.min_tensorflow <= release
+        and (codec.portable or not portable)
+    ]
+    trial = Trial(compressors, trusted)
+    speed = BANDWIDTHS[prefer] if bandwidth is None else bandwidth
     balanced = prefer == "balanced" and bandwidth is None
-    rough = by_cost(rough, wire, balanced=balanced)
-    bodies = unique(rough)
+    parts = [middle(sample) for sample in samples[:4]]
+    bodies = proposals(samples, parts, portable=portable)
+    rough = [found for body in bodies for found in trial.attempts(body, parts, {})]
+    rough = by_cost(rough, speed, plain_zlib(parts, {}) if balanced else None)
     totals = unique(candidate for candidate in rough if not candidate.domain)
-    chosen = dict.fromkeys(["raw", *bodies[:BEST], *totals[:2]])
-    whole = [found for body in chosen for found in attempts(body, packed, samples, fields)]
+    chosen = dict.fromkeys(["raw", *unique(rough)[:BEST], *totals[:2]])
+    whole = [found for body in chosen for found in trial.attempts(body, samples, fields)]
     if prefer != "balanced":
         # Great effort takes a second for some megabytes, so only the best bodies get it.
-        whole.sort(key=lambda candidate: candidate.cost(wire))
-        bodies = unique(whole)[:FINAL]
-        whole += [found for body in bodies for found in attempts(body, effort, samples, fields)]
+        whole.sort(key=lambda candidate: candidate.cost(speed))
+        for body in unique(whole)[:FINAL]:
+            whole += trial.efforts(body, prefer, samples, fields)
     once = list({candidate.chain: candidate for candidate in whole}.values())
-    return by_cost(once, wire, balanced=balanced)
+    return by_cost(once, speed, plain_zlib(samples, fields) if balanced else None)
 
 
-def attempts(
-    body: str, packed: Sequence[str], samples: Sequence[np.ndarray], fields: dict[str, Any]
-) -> Iterator[Candidate]:
-    """What a body makes of the samples by itself and before each compressor, where it can.
+@dataclass(frozen=True)
+class Trial:
+    """The compressors to try after a body, a chain of filters and a container."""
 
-    A PNG is deflated as it is, and sealed as all that is inflated.
-    """
-    whole, noisy = 0.0, False
-    for last in ("seal",) if "png" in names(body) else ("", *packed):
-        if last == STORED_BLOCKS and not noisy:
-            continue
-        found = tried(f"{body}|{last}" if last else body, samples, fields)
-        if not found:
+    compressors: Sequence[type[Compressor]]
+    trusted: bool
+
+    def attempts(
+        self, body: str, samples: Sequence[np.ndarray], fields: dict[str, Any]
+    ) -> Iterator[Candidate]:
+        """What a body makes of the samples by itself and before each compressor, if it can."""
+        bare = tried(body, samples, fields)
+        if bare is None:
             return
-        if not last:
-            whole = found.payload_bytes
-        elif last == "zlib":
-            noisy = found.payload_bytes > NOISY * whole
-        yield found
+        if bare.spec.chains[0].container.compresses:  # so it is sealed as compressed data is
+            found = tried(f"{body}|seal", samples, fields)
+            yield from [found] if found else []
+            return
+        yield bare
+        for codec in self.compressors:
+            least = bare.payload_bytes
+            for text in codec.trials:
+                if found := self.bounded(f"{body}|{text}", samples, fields):
+                    least = min(least, found.payload_bytes)
+                    yield found
+            incompressible = NOISY * bare.payload_bytes < least < bare.payload_bytes
+            for text in codec.trials_incompressible if incompressible else ():
+                yield from filter(None, [self.bounded(f"{body}|{text}", samples, fields)])
+
+    def efforts(
+        self, body: str, prefer: str, samples: Sequence[np.ndarray], fields: dict[str, Any]
+    ) -> Iterator[Candidate]:
+        """What a body makes before the compressors as this preference sets them."""
+        for codec in self.compressors:
+            for text in codec.efforts.get(prefer, ()):
+                yield from filter(None, [self.bounded(f"{body}|{text}", samples, fields)])
+
+    def bounded(
+        self, chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]
+    ) -> Candidate | None:
+        """The candidate of a chain; None if it cannot carry all samples or is not bounded."""
+        return tried(chain, samples, fields, bounded=not self.trusted)
 
 
-def by_cost(candidates: list[Candidate], wire: float, *, balanced: bool) -> list[Candidate]:
-    """The cheapest first; ``balanced`` puts those before all others that beat zlib both ways."""
-    candidates = sorted(candidates, key=lambda candidate: candidate.cost(wire))
-    plain = next((one for one in candidates if one.chain == "raw|zlib|seal"), None)
-    if not balanced or plain is None:
+def plain_zlib(samples: Sequence[np.ndarray], fields: dict[str, Any]) -> Candidate | None:
+    """What ``zlib`` alone makes, which a "balanced" chain beats; proposed or not."""
+    return tried("raw|zlib", samples, fields)
+
+
+def by_cost(
+    candidates: list[Candidate], bandwidth: float, plain: Candidate | None
+) -> list[Candidate]:
+    """The cheapest first; those that are smaller and faster than ``plain`` before all others."""
+    candidates = sorted(candidates, key=lambda candidate: candidate.cost(bandwidth))
+    if plain is None:
         return candidates
     return sorted(candidates, key=lambda one: not better(one, plain))
 
@@ -215,14 +276,18 @@ def better(one: Candidate, plain: Candidate) -> bool:
     return smaller and one.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)
 
 
-def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> Candidate | None:
-    """What a chain makes of the samples; None where it cannot carry them all."""
+def tried(
+    chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any], *, bounded: bool = False
+) -> Candidate | None:
+    """What a chain makes of the samples; None if it cannot carry them all."""
     sizes, encode, decode = [], [], []
     try:
         for sample in samples:
             spec = ArraySpec(
                 **{"shape": sample.shape, "dtype": sample.dtype.name, **fields}, codecs=chain
             )
+            if bounded and not spec.bounded:
+                return None
             payload, packing, unpacking = trial(spec.chains[0], sample)
             sizes.append(len(payload))
             encode.append(packing)
@@ -233,23 +298,20 @@ def tried(chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]) -> 
 
 
 def unique(candidates: Iterable[Candidate]) -> list[str]:
-    """The bodies of candidates, in their order."""
-    return list(dict.fromkeys(body_of(candidate) for candidate in candidates))
-
-
-def body_of(candidate: Candidate) -> str:
-    """A candidate's chain without its compressor and seal."""
-    return "|".join(to_text(c) for c in candidate.spec.chains[0].codecs if c.kind != "compressor")
+    """The filters and containers of candidates as chain text, in their order, each once."""
+    steps = (
+        [codec for codec in candidate.spec.chains[0].codecs if codec.kind != "compressor"]
+        for candidate in candidates
+    )
+    return list(dict.fromkeys(map(chain_text, steps)))
 
 
 def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
     """The arrays as they are encoded: native, at least one."""
-    if isinstance(arrays, Path):
-        from ..files import load
-
+    if isinstance(arrays, PathLike):
         arrays = load(arrays, key)
     elif key is not None:
-        raise SpecError("key is of files, and no pathlib.Path was given")
+        raise SpecError("key= needs a pathlib.Path")
     if isinstance(arrays, str | bytes):
         raise SpecError("arrays is text, needs arrays or a pathlib.Path")
     found = list(arrays) if isinstance(arrays, list | tuple) else [arrays]

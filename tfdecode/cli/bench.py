@@ -1,8 +1,7 @@
-"""Measure on this machine: what chains make of array files, or what each codec costs to decode.
+"""Measure on this machine what chains make of array files, and how fast TensorFlow decodes them.
 
-For each file the chains that could suit are tried as ``pack --explain`` tries them, and decoded in
-TensorFlow beside a bare ``tf.io.decode_raw``. ``--calibrate`` measures each codec, for `infer` and
-``pack`` to choose by from then on. Needs the extra ``tensorflow``.
+For each file, measure the chains that "pack --explain" lists, and compare decoding with a plain
+tf.io.decode_raw. Needs the extra "tensorflow".
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import argparse
 import json
 from pathlib import Path
 
-from ..choose import PREFER, calibrate, costs, rank
+from ..choose import PREFER, rank
 from ..files import load
 from ..formats.contents import MAX_BYTES
+from . import measure
 from .batch import Facts
-from .failure import UsageError
 from .quiet_import import import_quietly
 from .show import dimensions, progress, ratio, say, table
 from .source import array_file, byte_count, keyed
@@ -24,30 +23,29 @@ EXAMPLES = """\
 examples:
   tfdecode bench pose.pkl                        bytes, encoding and decoding of each chain
   tfdecode bench depth.npy --prefer smallest --min-tensorflow 2.20
-  tfdecode bench --calibrate                     measure the codecs here, for pack and infer
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bench``."""
     add = parser.add_argument
-    add("files", nargs="*", type=array_file, metavar="FILE[#KEY]", help="array file")
+    add("files", nargs="+", type=array_file, metavar="FILE[#KEY]", help="array file")
     add("--key", help="which array of a file that holds several")
-    add("--prefer", choices=PREFER, default="balanced", help="as of pack (default: balanced)")
-    add("--min-tensorflow", metavar="VERSION", default="2.12", help="as of pack (default: 2.12)")
-    add("--calibrate", action="store_true", help="measure what each codec costs, and keep it")
-    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help="as of pack")
+    add("--prefer", choices=PREFER, default="balanced", help="same as in pack")
+    add(
+        "--min-tensorflow",
+        metavar="VERSION",
+        default="2.12",
+        help="same as in pack (default: 2.12)",
+    )
+    add("--trusted", action="store_true", help="same as in pack")
+    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help="same as in pack")
     add("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure the files, or the codecs."""
-    if bool(arguments.files) == arguments.calibrate:
-        raise UsageError("either FILE or --calibrate is needed")
+    """Measure the files."""
     import_quietly()
-    if arguments.calibrate:
-        show_costs(arguments.json)
-        return 0
     places = keyed(arguments.files, arguments.key, "FILE")
     found = [measured(path, key, arguments) for path, key in places]
     if arguments.json:
@@ -58,37 +56,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_costs(as_json: bool) -> None:
-    """Measure the codecs, keep what they cost, and tell it."""
-    names = calibrate.calibrated(lambda codecs: progress(codecs, "tfdecode bench"))
-    file = costs.save(names)
-    if as_json:
-        say(json.dumps({name: [cost.made, cost.taken] for name, cost in names.items()}, indent=2))
-        return
-    rows = [[name, f"{cost.made:.3f}", f"{cost.taken:.3f}"] for name, cost in names.items()]
-    table(
-        ("codec", "ns a byte made", "ns a byte taken"),
-        rows,
-        right=("ns a byte made", "ns a byte taken"),
-    )
-    say(f"kept in {file}")
-
-
 def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Facts:
     """What the chains make of one file."""
     array = load(path, key, max_bytes=arguments.max_bytes)
-    options = {"prefer": arguments.prefer, "min_tensorflow": arguments.min_tensorflow}
-    tried = rank(array, **options)
+    options = ("prefer", "min_tensorflow", "trusted")
+    tried = rank(array, **{name: getattr(arguments, name) for name in options})
     chains = [one.chain for one in tried]
-    decoders = [calibrate.Decoder(chain, array) for chain in progress(chains, "tfdecode bench")]
-    bare, *times = calibrate.medians([calibrate.Bare(array), *decoders])
+    decoders = [measure.Decoder(chain, array) for chain in progress(chains, "tfdecode bench")]
+    bare, *times = measure.medians([measure.Bare(array), *decoders])
     return {
         "file": str(path),
         "key": key,
         "dtype": array.dtype.name,
         "shape": list(array.shape),
         "array_bytes": array.nbytes,
-        "rows": calibrate.ROWS,
+        "rows": measure.ROWS,
         "bare_ms": bare / 1e6,
         "chains": [
             {

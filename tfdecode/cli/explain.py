@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..choose import WIRES, Candidate
+from ..choose import BANDWIDTHS, Candidate
 from .batch import Facts
 from .show import ratio, say, table
 
@@ -26,10 +26,10 @@ def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Facts]:
 
 def show(source: str, candidates: Sequence[Facts], prefer: str) -> None:
     """A table of the candidates."""
-    first = ", but first those smaller and faster than zlib" if prefer == "balanced" else ""
+    first = "; chains smaller and faster to decode than zlib come first"
     say(
-        f"{source}: tried, the best one first: by the time to encode, send at "
-        f"{WIRES[prefer] / 1e6:g} MB/s and decode{first}"
+        f"{source}: chains tried, best first: by the time to encode, send at "
+        f"{BANDWIDTHS[prefer] / 1e6:g} MB/s and decode{first if prefer == 'balanced' else ''}"
     )
     rows = [
         [

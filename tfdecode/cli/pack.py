@@ -52,7 +52,7 @@ examples:
 """
 
 #: Options of the choice of a chain, and all for which ``--as-is`` leaves no room.
-CHOICE = ("prefer", "min_tensorflow", "portable", "explain")
+CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
 NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE)
 
 COLUMNS = {
@@ -93,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the oldest that the model has to run in (default: 2.12; zstd needs 2.20)",
     )
     add("--portable", action="store_true", help="choose among what the JavaScript client packs")
+    add(
+        "--trusted",
+        action="store_true",
+        help="allow zlib on large rows, where a hostile payload can take 1032 times its length in "
+        "memory (default: only chains that the spec bounds)",
+    )
     add("--explain", action="store_true", help="show the chains that were tried")
     add(
         "--as-is",

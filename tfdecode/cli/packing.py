@@ -49,6 +49,7 @@ def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
         "prefer": arguments.prefer or "balanced",
         "min_tensorflow": arguments.min_tensorflow or "2.12",
         "portable": arguments.portable,
+        "trusted": arguments.trusted,
     }
 
 

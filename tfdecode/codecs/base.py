@@ -12,6 +12,7 @@ strings are checked by the chain, between the steps, against the forms.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -19,7 +20,9 @@ import numpy as np
 
 from ..errors import SpecError
 from ..form import ArrayForm, BytesForm
+from ..formats.contents import Contents
 from ..graph.rows import Rows
+from ..statistics import Statistics
 
 
 def encoder_only(default: Any) -> Any:
@@ -30,6 +33,19 @@ def encoder_only(default: Any) -> Any:
 def bound_by_spec(default: Any) -> Any:
     """A field that ``bind`` fills: no part of the configuration, of ``repr`` or of equality."""
     return field(default=default, repr=False, compare=False, metadata={"bound_by_spec": True})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one step costs: nanoseconds per byte of its array side, and of its packed side.
+
+    A filter's are per element of the array, unless it moves bytes (``counts_bytes``). The figures
+    are chosen near those that fit the decode table of ``benchmarks/RESULTS.md`` best (2 cores,
+    TensorFlow 2.21, batch 32); ``python -m benchmarks costs`` measures each codec by itself.
+    """
+
+    per_output: float
+    per_input: float = 0.0
 
 
 Source = TypeVar("Source")
@@ -46,10 +62,19 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
     #: Steps up when the payloads of a codec change their meaning.
     version: ClassVar[int] = 1
     kind: ClassVar[str]
-    #: What all payloads begin with, one of these, where that is known: `one_of` goes by it.
+    #: What all payloads begin with, one of these; empty if not known. `one_of` goes by it.
     magics: ClassVar[tuple[bytes, ...]] = ()
     #: Whether its op fails the whole batch on a damaged row that no seal has held back.
     throws: ClassVar[bool] = False
+
+    # What `infer` asks: see also ``proposals`` of each kind.
+    #: Of decoding in the graph, and of encoding with numpy.
+    decode_cost: ClassVar[Cost] = Cost(1.0)
+    encode_cost: ClassVar[Cost] = Cost(1.0)
+    #: Whether the JavaScript client of ``examples/js`` packs it too.
+    portable: ClassVar[bool] = False
+    #: The first TensorFlow release that decodes it.
+    min_tensorflow: ClassVar[tuple[int, int]] = (2, 12)
 
     @abstractmethod
     def resolve(self, form: SourceForm) -> TargetForm:
@@ -85,6 +110,15 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         """The most bytes that the graph makes of one row when it decodes this step."""
         assert isinstance(form, ArrayForm | BytesForm)
         return form.max_nbytes
+
+    def bounded(self, form: SourceForm) -> bool:
+        """Whether ``form`` bounds the memory that decoding any bytes takes, the worst included."""
+        return True
+
+    @classmethod
+    def packed_nbytes(cls, payload: bytes, nbytes: int) -> int:
+        """The bytes of ``payload`` that ``Cost.per_input`` counts; it decodes to ``nbytes``."""
+        return len(payload)
 
     @classmethod
     def options(cls) -> list[Field[Any]]:
@@ -131,17 +165,55 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
 
 AnyCodec: TypeAlias = Codec[Any, Any, Any, Any]
 
+#: The filters of a chain that `infer` proposes, at most one of each stage, in this order: what the
+#: values are, the order of the axes, differences to neighbours, the layout of bytes and bits.
+STAGES = ("values", "axes", "difference", "bytes")
+
 
 class Filter(Codec[np.ndarray, np.ndarray, ArrayForm, ArrayForm]):
     """Array to array."""
 
     kind = "filter"
+    #: Which step of a chain it is when `infer` proposes it: one of `STAGES`.
+    stage: ClassVar[str] = "values"
+    #: Whether `infer` need not look at chains without it, once it is proposed.
+    supersedes: ClassVar[bool] = False
+    #: Whether its cost is that of bytes, not of elements.
+    counts_bytes: ClassVar[bool] = False
+
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        """Chain texts of this filter that are worth trying on such arrays, options included.
+
+        Nothing here has to be right: `infer` tries each, and drops one that cannot carry the array.
+        """
+        return ()
 
 
 class Container(Codec[np.ndarray, bytes, ArrayForm, BytesForm]):
     """Array to bytes."""
 
     kind = "container"
+    #: Whether it compresses by itself: `infer` puts no compressor after it.
+    compresses: ClassVar[bool] = False
+    #: Of files of other programs that are payloads as they are, the suffixes (``".npy"``).
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    #: Reads such a file: bytes and ``max_bytes`` to what is in it, or a FileError.
+    contents: ClassVar[Callable[..., Contents]]
+    #: What to do with a file whose array no graph can read, for the message.
+    as_is_advice: ClassVar[str] = ""
+
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        """Chain texts of this container that are worth trying on such arrays."""
+        return ()
+
+    @classmethod
+    def file_configurations(cls, key: str) -> Iterable[dict[str, Any]]:
+        """Configurations under which a whole file may be the payload of its array ``key``."""
+        if any(option.name == "key" and option.default is MISSING for option in cls.options()):
+            return [{"name": cls.name, "key": key}] if key else []
+        return [{"name": cls.name}]
 
     def filler(self, form: ArrayForm) -> bytes:
         """A constant good payload."""
@@ -152,6 +224,11 @@ class Compressor(Codec[bytes, bytes, BytesForm, BytesForm]):
     """Bytes to bytes."""
 
     kind = "compressor"
+    #: Chain texts that `infer` tries after every container that does not compress; those that it
+    #: tries too if the first leaves more than 1/16 of the bytes; and per preference, on the best.
+    trials: ClassVar[tuple[str, ...]] = ()
+    trials_incompressible: ClassVar[tuple[str, ...]] = ()
+    efforts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def filler(self, form: BytesForm) -> bytes:
         """A constant good payload."""

@@ -13,10 +13,9 @@ from ..errors import DecodeError, SpecError
 from ..extras import tensorflow as tf
 from ..form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from ..graph.rows import Rows, Status
-from .base import AnyCodec
+from .base import AnyCodec, Container
 from .chain_text import brief, chain_text
 from .compressors.seal import SIZE, Seal
-from .registry import NATIVE
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,13 @@ class Chain:
     @property
     def native(self) -> bool:
         """Whether the payloads are files of other programs, as they wrote them."""
-        return self.codecs[-1].name in NATIVE
+        codec = self.codecs[-1]
+        return isinstance(codec, Container) and bool(codec.suffixes)
+
+    @property
+    def container(self) -> Container:
+        """The step that makes bytes of an array."""
+        return next(codec for codec in self.codecs if isinstance(codec, Container))
 
     @property
     def packs(self) -> bool:

@@ -88,7 +88,10 @@ def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
     name = config.get("name")
     if not isinstance(name, str) or name not in CODECS:
         known = ", ".join(CODECS)
-        raise SpecError(f"unknown codec {name!r}; known: {known}")
+        raise SpecError(
+            f"unknown codec {name!r}; known: {known}; a codec of your own is known after "
+            "tfdecode.register_codec"
+        )
     return CODECS[name].from_dict(config)
 
 

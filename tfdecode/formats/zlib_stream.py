@@ -43,6 +43,12 @@ def checked_level(codec: str, level: object) -> None:
         raise SpecError(f"codec {codec}: level is {level!r}, needs 0 to 12")
 
 
+def checked_store(codec: str, value: object) -> None:
+    """SpecError unless ``store_incompressible`` is a bool."""
+    if not isinstance(value, bool):
+        raise SpecError(f"codec {codec}: store_incompressible is {value!r}, needs true or false")
+
+
 def compress(data: bytes | memoryview, level: int) -> bytes:
     """A stream, by zlib at level 0, by isa-l at 1 to 3 and by libdeflate at 4 to 12.
 
@@ -139,3 +145,17 @@ def decompress(stream: bytes, most: int, what: str = "payload") -> bytes:
         count = len(inflater.unused_data)
         raise DecodeError(f"{what} has {count} bytes behind its zlib stream, needs 0")
     return data
+
+
+#: Codes in two bytes of deflate, of data that it shrinks to less than two thirds.
+CODES = 3
+
+
+def codes(stream: bytes, nbytes: int) -> int:
+    """An estimate of the codes in a stream that inflates to ``nbytes``.
+
+    They take inflating as long whether they have five bits or nine, and bytes in stored blocks have
+    none. Of incompressible data, each byte is a code.
+    """
+    own = coded(stream)
+    return max(0, min(CODES * own // 2, nbytes - (len(stream) - own)))

@@ -1,1 +1,1 @@
-"""What the graph sides of codecs share."""
+"""TensorFlow functions that the graph sides of codecs share; no file format."""

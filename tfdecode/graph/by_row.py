@@ -1,4 +1,4 @@
-"""A dense function for rows in whatever form they lie: on all cores, at once, or one by one."""
+"""Apply a dense function to rows: the batch at once, each row on all cores, or row by row."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..form import ArrayForm
 from .map_rows import LARGE, map_rows
 from .rows import Rows
 
-#: A filter writes its graph side once: ``[B, *after.shape]`` -> ``[B, *before.shape]``, where B and
-#: the ``None`` axis are known at run time only.
+#: The graph side of a filter: ``[B, *after.shape]`` -> ``[B, *before.shape]``. B and the ``None``
+#: axis are known at run time only.
 Dense = Callable[[Any], Any]
 
 
 def by_element(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
-    """As ``by_row``, of a function that takes each element for itself."""
+    """As ``by_row``, for a function that treats each element separately."""
     if rows.lengths is not None:
-        whole_steps = tf.reshape(rows.data, [-1, after.stride])
-        return replace(rows, data=tf.reshape(function(whole_steps), [-1]))
+        data = function(tf.reshape(rows.data, [-1, after.stride]))
+        return replace(rows, data=tf.reshape(data, [-1]))
     return by_row(rows, after, before, function)
 
 
 def by_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
-    """``rows`` of the form ``after`` a step made those of the form ``before`` it."""
+    """Undo a filter: ``rows`` of the form after it to rows of the form before it."""
     if rows.lengths is not None:
         return each_row(rows, after, before, function)
     if after.max_nbytes < LARGE or tf.executing_eagerly():
@@ -41,25 +41,25 @@ def by_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> 
 
 
 def each_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
-    """Rows of different length, one after the other, each as a batch of one.
+    """Undo a filter on rows of different lengths, each as a batch of one.
 
-    A gather over the whole batch, which a transpose would be, needs six int64 for each element: 50
+    One gather over the whole batch, as a transpose needs, takes six int64 for each element: 50
     times the memory of uint8 rows.
     """
     ends = tf.cumsum(rows.lengths)
-    pieces = tf.TensorArray(before.dtype, rows.size, infer_shape=False, element_shape=[None])
+    results = tf.TensorArray(before.dtype, rows.size, infer_shape=False, element_shape=[None])
 
-    def made(row: Any, pieces: Any) -> Any:
+    def step(row: Any, results: Any) -> Any:
         length = rows.lengths[row]
         sides = [length // after.stride if side is None else side for side in after.shape]
-        piece = tf.reshape(rows.data[ends[row] - length : ends[row]], tf.stack([1, *sides]))
-        piece.set_shape([1, *after.shape])
-        return row + 1, pieces.write(row, tf.reshape(function(piece), [-1]))
+        y = tf.reshape(rows.data[ends[row] - length : ends[row]], tf.stack([1, *sides]))
+        y.set_shape([1, *after.shape])
+        return row + 1, results.write(row, tf.reshape(function(y), [-1]))
 
     def loop() -> Any:
-        return tf.while_loop(lambda row, _: row < rows.size, made, (0, pieces))[1].concat()
+        return tf.while_loop(lambda row, _: row < rows.size, step, (0, results))[1].concat()
 
     # A TensorArray without rows cannot be concatenated.
     data = tf.cond(rows.size > 0, loop, lambda: tf.zeros([0], before.dtype))
-    # Of each step along the None axis there are as many elements as the other sides have.
+    # Elements per step of the None axis differ before and after the filter.
     return replace(rows, data=data, lengths=rows.lengths // after.stride * before.stride)

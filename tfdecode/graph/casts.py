@@ -10,17 +10,17 @@ from ..dtypes import PARTS
 from ..extras import tensorflow as tf
 from .rows import Rows, Status
 
-# dtype -> what decode_raw reads in its place: it has no uint32 and uint64, bfloat16 only from
-# TF 2.6 on, and passes any byte but 0 as True.
+#: dtype -> what ``decode_raw`` reads instead: it does not support uint32 and uint64, bfloat16 only
+#: from TF 2.6 on, and reads every byte other than 0 as True.
 READ_AS = {"uint32": "int32", "uint64": "int64", "bfloat16": "uint16", "bool": "uint8"}
-#: What kernels read in place of dtypes that not every release has: the bits are the same.
+#: dtypes that not every release supports in every kernel -> a dtype with the same bits.
 SAME_BITS = {"uint32": "int32", "uint64": "int64"}
-#: The least power of two that is a normal float32, and the least of all.
+#: The smallest normal float32 and the smallest subnormal one.
 NORMAL, TINY = 2.0**-126, 2.0**-149
 
 
 def cast_tensor(x: Any, dtype: str) -> Any:
-    """``x`` as ``dtype``; values that do not fit are found by ``tensor_survives``."""
+    """``x`` as ``dtype``; ``tensor_survives`` finds the values that this changes."""
     source = x.dtype.name
     if source == dtype:
         return x
@@ -32,44 +32,44 @@ def cast_tensor(x: Any, dtype: str) -> Any:
         imag = cast_tensor(tf.math.imag(x), part) if x.dtype.is_complex else tf.zeros_like(real)
         return tf.complex(real, imag)
     if "float64" in (source, dtype) and {source, dtype} & {"float32", "bfloat16"}:
-        return widened(x) if dtype == "float64" else narrowed(x, dtype)
+        return widen(x) if dtype == "float64" else narrow(x, dtype)
     return tf.cast(x, dtype)
 
 
-def widened(x: Any) -> Any:
+def widen(x: Any) -> Any:
     """float32 or bfloat16 as float64, subnormal numbers too.
 
-    TensorFlow's threads flush subnormal float32 numbers to zero in every conversion: those are
-    made from their bits.
+    TensorFlow's threads flush subnormal float32 numbers to zero in every conversion, so these are
+    computed from their bits.
     """
     x = tf.cast(x, tf.float32)
     bits = tf.bitcast(x, tf.int32)
-    size = tf.bitwise.bitwise_and(bits, 2**31 - 1)
-    tiny = (size > 0) & (size < 2**23)
+    magnitude = tf.bitwise.bitwise_and(bits, 2**31 - 1)
+    subnormal = (magnitude > 0) & (magnitude < 2**23)
     wide = tf.cast(x, tf.float64)
 
     def exact() -> Any:
-        value = tf.cast(size, tf.float64) * TINY
-        return tf.where(tiny, tf.where(bits < 0, -value, value), wide)
+        value = tf.cast(magnitude, tf.float64) * TINY
+        return tf.where(subnormal, tf.where(bits < 0, -value, value), wide)
 
-    return tf.cond(tf.reduce_any(tiny), exact, lambda: wide)
+    return tf.cond(tf.reduce_any(subnormal), exact, lambda: wide)
 
 
-def narrowed(x: Any, dtype: str) -> Any:
-    """float64 as float32 or bfloat16, subnormal numbers too: the reverse of ``widened``."""
-    tiny = (tf.abs(x) < NORMAL) & tf.not_equal(x, 0)
-    narrow = tf.cast(x, tf.float32)
+def narrow(x: Any, dtype: str) -> Any:
+    """float64 as float32 or bfloat16, subnormal numbers too: the reverse of ``widen``."""
+    subnormal = (tf.abs(x) < NORMAL) & tf.not_equal(x, 0)
+    single = tf.cast(x, tf.float32)
 
     def exact() -> Any:
-        size = tf.cast(tf.where(tiny, tf.abs(x), 0) / TINY, tf.int32)
-        bits = tf.where(x < 0, size - 2**31, size)
-        return tf.where(tiny, tf.bitcast(bits, tf.float32), narrow)
+        magnitude = tf.cast(tf.where(subnormal, tf.abs(x), 0) / TINY, tf.int32)
+        bits = tf.where(x < 0, magnitude - 2**31, magnitude)
+        return tf.where(subnormal, tf.bitcast(bits, tf.float32), single)
 
-    return tf.cast(tf.cond(tf.reduce_any(tiny), exact, lambda: narrow), dtype)
+    return tf.cast(tf.cond(tf.reduce_any(subnormal), exact, lambda: single), dtype)
 
 
 def tensor_survives(x: Any, y: Any) -> Any:
-    """Where ``y``, a cast of ``x``, casts back to the same bits: ``survives`` in the graph."""
+    """bool ``x.shape``: whether each element of ``y``, a cast of ``x``, casts back to its bits."""
     a, b = (tensor_bits(z) for z in (x, cast_tensor(y, x.dtype.name)))
     same = tf.equal(a, b)
     if x.dtype == tf.complex128:
@@ -82,12 +82,12 @@ def tensor_survives(x: Any, y: Any) -> Any:
             same &= (real >= low) & (real < high)
     for signed, unsigned in ((x, y), (y, x)):
         if signed.dtype.name.startswith("int") and unsigned.dtype.name.startswith("uint"):
-            same &= signed >= 0  # others wrap around, and back
+            same &= signed >= 0  # negative ones wrap around and back
     return same
 
 
 def tensor_bits(x: Any) -> Any:
-    """The bits of each element as signed integers, which every release compares."""
+    """The bits of each element as signed integers, which every release can compare."""
     if x.dtype == tf.bool:
         return x
     if x.dtype == tf.complex128:  # two numbers along a last axis
@@ -96,7 +96,7 @@ def tensor_bits(x: Any) -> Any:
 
 
 def as_dtype(rows: Rows, dtype: str) -> Rows:
-    """What was read as ``READ_AS`` says, as ``dtype``."""
+    """Rows that were read as ``READ_AS[dtype]``, as ``dtype``."""
     if dtype == "bool":
         return bool_rows(rows)
     if dtype in READ_AS:
@@ -113,7 +113,7 @@ def bool_rows(rows: Rows) -> Rows:
         def count(row: Any) -> Any:
             return tf.math.count_nonzero(tf.gather(matrix, row) > 1)
 
-        # To look for a comparison that holds took 1.4 times as long in all.
+        # reduce_any of a comparison took 1.4 times as long in all.
         fits = tf.reduce_max(matrix, axis=1) <= 1
         rows = rows.check(fits, count, Status.VALUE, message)
     elif not rows.verified:

@@ -1,4 +1,4 @@
-"""One function for each row of a batch, on all cores."""
+"""Apply a function to each row of a batch, on all cores."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 
-#: Bytes of a row from which on MapDefun pays off: it starts a row in 2 to 3 us (map_fn in 6 to 8),
-#: all cores work, and what is between the ops of a row stays in the cache.
+#: MapDefun pays off for rows of at least so many bytes: it starts a row in 2 to 3 us (map_fn in 6
+#: to 8), all cores work, and intermediate tensors stay in the cache.
 LARGE = 2**15
 
 
 def map_rows(function: Callable[..., Any], *data: Any, row: Any = None) -> Any:
-    """``[B, ...]`` -> ``[B, *row]``: ``function`` takes a row of each of ``data`` and gives one of
-    TensorSpec ``row`` (by default a string).
+    """``[B, ...]`` -> ``[B, *row]``: ``function`` maps one row of each ``data`` to one ``row``.
 
-    On rows of less than ``LARGE`` ops that take a whole batch are faster.
+    ``row`` is a TensorSpec, by default of a string. For rows of less than ``LARGE`` bytes ops that
+    take a whole batch are faster.
     """
     row = tf.TensorSpec([], tf.string) if row is None else row
-    if tf.executing_eagerly():  # where MapDefun would be traced anew at each call
+    if tf.executing_eagerly():  # which would trace MapDefun again at each call
         return tf.map_fn(lambda rows: function(*rows), data, fn_output_signature=row)
     signature = [tf.TensorSpec(column.shape[1:], column.dtype) for column in data]
     traced = tf.function(function, input_signature=signature, autograph=False)

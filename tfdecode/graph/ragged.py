@@ -1,4 +1,4 @@
-"""Rows that differ in length, as the tensors that users get: dense, padded or ragged."""
+"""Flat rows of different lengths to dense, padded or ragged tensors."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
-from .rows import Rows, failed
+from .rows import Rows, fail_with
 
 
-def agree(rows: Rows, form: ArrayForm, name: str) -> Any:
-    """``[B, *shape]``; fails unless all rows are as long as the longest."""
-    length = longest(rows)
+def to_dense(rows: Rows, form: ArrayForm, name: str) -> Any:
+    """``[B, *shape]``; fails unless all rows have the same length."""
+    length = max_length(rows)
 
     def fail() -> Any:
         row = tf.argmin(tf.cast(tf.equal(rows.lengths, length), tf.int32))
@@ -20,40 +20,40 @@ def agree(rows: Rows, form: ArrayForm, name: str) -> Any:
         row, got, needed = (tf.strings.as_string(number) for number in numbers)
         message = [f"{name}: row ", row, " has ", got, " along the None dimension, another "]
         message += [needed, ": decode_ragged takes rows that differ"]
-        return failed(tf.strings.join(message), rows.data)
+        return fail_with(tf.strings.join(message), rows.data)
 
     data = tf.cond(tf.reduce_all(tf.equal(rows.lengths, length)), lambda: rows.data, fail)
     return tf.reshape(data, dense_shape(rows, form, length))
 
 
-def pad(rows: Rows, form: ArrayForm) -> Any:
-    """``[B, *shape]`` as long as the longest row, zeros behind the end of the others."""
-    length = longest(rows)
-    ragged = tf.RaggedTensor.from_row_lengths(rows.data, runs(rows, form), validate=False)
+def to_padded(rows: Rows, form: ArrayForm) -> Any:
+    """``[B, *shape]``, shorter rows padded with zeros to the length of the longest."""
+    length = max_length(rows)
+    ragged = tf.RaggedTensor.from_row_lengths(rows.data, run_lengths(rows, form), validate=False)
     before = prod(form.max_shape[: form.unknown_axis])
     sides = [tf.cast(rows.size, tf.int64) * before, length // before]
     return tf.reshape(ragged.to_tensor(shape=tf.stack(sides)), dense_shape(rows, form, length))
 
 
-def ragged(rows: Rows, form: ArrayForm) -> Any:
+def to_ragged(rows: Rows, form: ArrayForm) -> Any:
     """A tf.RaggedTensor ``[B, *shape]``."""
     axis = form.unknown_axis or 0
     after = form.max_shape[axis + 1 :]
     values = tf.reshape(rows.data, [-1, *after])
-    lengths = runs(rows, form) // prod(after)
+    lengths = run_lengths(rows, form) // prod(after)
     tensor = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
     for side in reversed(form.max_shape[:axis]):
         tensor = tf.RaggedTensor.from_uniform_row_length(tensor, side)
     return tensor
 
 
-def longest(rows: Rows) -> Any:
-    """Elements of the longest row; 0 where there is none."""
+def max_length(rows: Rows) -> Any:
+    """The number of elements of the longest row; 0 for an empty batch."""
     return tf.reduce_max(tf.concat([rows.lengths, [0]], 0))
 
 
-def runs(rows: Rows, form: ArrayForm) -> Any:
-    """The elements along and behind the ``None`` axis, once for each place before it."""
+def run_lengths(rows: Rows, form: ArrayForm) -> Any:
+    """Elements along the ``None`` and later axes, for each index of the axes before it."""
     before = prod(form.max_shape[: form.unknown_axis])
     return tf.repeat(rows.lengths // before, tf.fill([rows.size], before))
 
@@ -65,11 +65,11 @@ def dense_shape(rows: Rows, form: ArrayForm, length: Any) -> Any:
     return tf.stack([size, *sides])
 
 
-def stitched(places: Any, data: Any, lengths: Any) -> tuple[Any, Any]:
-    """Groups of rows, each at its ``places`` in the batch, as the rows of the batch."""
+def stitch(indices: Any, data: Any, lengths: Any) -> tuple[Any, Any]:
+    """``tf.dynamic_stitch`` for groups of rows of different lengths: flat data and lengths."""
     rows = tf.RaggedTensor.from_row_lengths(
         tf.concat(data, 0), tf.concat(lengths, 0), validate=False
     )
-    order = tf.argsort(tf.concat(places, 0))
+    order = tf.argsort(tf.concat(indices, 0))
     rows = tf.gather(rows, order)
     return rows.flat_values, rows.row_lengths()

@@ -1,4 +1,4 @@
-"""Rows: a batch on its way through a chain inside the graph, and what is wrong with it."""
+"""Rows: a batch between two steps of a chain in the graph, and the checks that it has passed."""
 
 from __future__ import annotations
 
@@ -13,50 +13,82 @@ from ..extras import tensorflow as tf
 
 
 class Status(enum.IntEnum):
-    """Why a row is bad, as ``decode_checked`` reports it; 0 is good."""
+    """The result for each row of ``decode_checked``: 0 is good, any other value is an error.
+
+    Attributes
+    ----------
+    GOOD : 0
+        The row was decoded.
+    LENGTH : 1
+        The payload, or the data that it inflates to, has the wrong number of bytes.
+    DAMAGED : 2
+        A compressed stream or its checksum is wrong.
+    SEAL : 3
+        The seal does not match: the payload is damaged, or of another input or another spec.
+    VALUE : 4
+        A value is outside the domain of a codec, or the spec's dtype cannot hold it exactly.
+    HEADER : 5
+        A header does not match the spec.
+
+    Examples
+    --------
+    >>> import tfdecode as tfd
+    >>> array, status = tfd.ArraySpec((2,), "uint8").decode_checked([b"ab", b"abc"])
+    >>> [tfd.Status(code).name for code in status.numpy()]
+    ['GOOD', 'LENGTH']
+    """
 
     GOOD = 0
-    LENGTH = 1  #: the payload, or what it inflates to, has a number of bytes that cannot be
-    DAMAGED = 2  #: a compressed stream or its checksum is wrong
-    SEAL = 3  #: the seal does not match: damage, another input's payload, or another spec
-    VALUE = 4  #: a value that the spec's dtype cannot hold exactly
-    HEADER = 5  #: the header of a container is not the one of the spec
+    LENGTH = 1
+    DAMAGED = 2
+    SEAL = 3
+    VALUE = 4
+    HEADER = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """One thing that every row was checked for."""
+    """The result of one check on every row."""
 
     passed: Any  # [B] bool
     status: Any  # of the rows that did not pass: a Status, or int32 [B]
-    text: Callable[[Any], Any]  # from the index of such a row to what to say of it, a string
+    text: Callable[[Any], Any]  # the index of a failed row -> its message, a string tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """A batch between two steps of a chain.
 
-    ``data`` is one of: strings ``[B]``; a dense tensor ``[B, *shape]``; or, where rows differ in
-    length, the elements of all rows one after the other, ``[sum(lengths)]``, with ``lengths``
-    ``[B]`` int64 beside it. ``size`` is ``B``, taken from the payloads and never from decoded
-    data: a wrong payload must not change the number of rows.
+    ``data`` is one of: strings ``[B]``; a dense tensor ``[B, *shape]``; or, if rows differ in
+    length, the elements of all rows, concatenated: ``[sum(lengths)]``, with ``lengths`` int64
+    ``[B]``. ``size`` is ``B``. It comes from the payloads, never from decoded data: a wrong payload
+    must not change the number of rows.
     """
 
     data: Any
     size: Any
     lengths: Any = None
-    ok: Any = None  # [B] bool; None while nothing was checked
+    ok: Any = None  # [B] bool; None before the first check
     checks: tuple[Check, ...] = ()
     unguarded: bool = False
-    #: The bytes are what an encoder of this very spec wrote (a seal says so), so values that no
-    #: encoder writes need not be looked for again.
+    #: A seal has shown that an encoder of this spec wrote the payloads, so checks for values that
+    #: no encoder writes can be skipped.
     verified: bool = False
 
     def check(self, passed: Any, got: Any, status: Status, message: str) -> Rows:
-        """Narrow ``ok`` by ``passed`` [B].
+        """Narrow ``ok`` to the rows that ``passed``.
 
-        ``got`` fills the ``{}`` of ``message``: a number for each row, [B], or a function from a
-        row's index to a scalar.
+        Parameters
+        ----------
+        passed : tf.Tensor
+            bool ``[B]``.
+        got : tf.Tensor or callable
+            The number for the ``{}`` of ``message``: one for each row, ``[B]``, or a function from
+            the index of a row to a scalar.
+        status : Status
+            The status of rows that did not pass.
+        message : str
+            What is wrong with the row; it follows "row 3 ".
         """
         before, after = message.split("{}")
 
@@ -69,40 +101,40 @@ class Rows:
         return replace(self, ok=ok, checks=(*self.checks, check), unguarded=True)
 
     def guard(self, filler: bytes) -> Rows:
-        """Swap the strings of bad rows for ``filler``, so that the next op cannot fail on them.
+        """Replace the strings of bad rows by ``filler``, so that the next op cannot fail on them.
 
-        Only when there are any: an unconditional ``tf.where`` copies every string (3.5x bare
-        ``decode_raw`` on large rows, against 1.01x inside ``tf.cond``).
+        It happens inside ``tf.cond``: an unconditional ``tf.where`` copies every string (3.5x bare
+        ``decode_raw`` on large rows, against 1.01x).
         """
         if not self.unguarded:
             return self
-        # The filler of a large array is kept deflated: a constant of a few kilobytes in the graph.
+        # The filler of a large array is a compressed constant, a few kilobytes in the graph.
         small = len(filler) < 1024
         constant = filler if small else zlib.compress(filler, 9)
 
-        def swapped() -> Any:
+        def replaced() -> Any:
             good = tf.constant(constant)
             if not small:
                 good = tf.io.decode_compressed(good, "ZLIB")
             return tf.where(self.ok, self.data, good)
 
-        data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, swapped)
+        data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, replaced)
         return replace(self, data=data, unguarded=False)
 
     def check_elements(self, wrong: Any, status: Status, message: str) -> Rows:
-        """Narrow ``ok`` to rows without a ``wrong`` element (bool, laid out as ``data``).
+        """Narrow ``ok`` to rows without a ``wrong`` element (bool, in the layout of ``data``).
 
-        How many there are, for the ``{}`` of ``message``, is counted in the failing row only:
-        counting in all takes 8 bytes for each element of the batch.
+        The number of wrong elements, for the ``{}`` of ``message``, is counted in the failing row
+        alone: counting in all rows takes 8 bytes for each element of the batch.
         """
         if self.lengths is None:
             wrong = tf.reshape(wrong, self.matrix_shape(wrong))
             bad = tf.reduce_any(wrong, axis=1)
         else:
             ends = tf.cumsum(self.lengths)
-            at = tf.searchsorted(ends, tf.reshape(tf.where(wrong), [-1]), side="right")
+            row = tf.searchsorted(ends, tf.reshape(tf.where(wrong), [-1]), side="right")
             shape = tf.stack([self.size])
-            bad = tf.scatter_nd(at[:, tf.newaxis], tf.ones_like(at), shape) > 0
+            bad = tf.scatter_nd(row[:, tf.newaxis], tf.ones_like(row), shape) > 0
 
         def count(row: Any) -> Any:
             if self.lengths is None:
@@ -114,7 +146,7 @@ class Rows:
         return self.check(tf.logical_not(bad), count, status, message)
 
     def matrix_shape(self, tensor: Any) -> Any:
-        """``[B, elements of a row]``, for dense data (B may be 0, so -1 could not be inferred)."""
+        """``[B, elements of a row]`` for dense data (B may be 0, so -1 cannot be inferred)."""
         shape = tensor.shape[1:]
         return tf.stack([self.size, shape.num_elements()])
 
@@ -122,12 +154,12 @@ class Rows:
         """[B] int32: the ``Status`` of the first check that a row failed."""
         code = tf.zeros([self.size], tf.int32)
         for check in reversed(self.checks):
-            failed = tf.cast(check.status, tf.int32)  # a number of its own for each row, or one
+            failed = tf.cast(check.status, tf.int32)  # a scalar or one for each row
             code = tf.where(check.passed, code, tf.broadcast_to(failed, tf.shape(code)))
         return code
 
     def first_bad(self) -> tuple[Any, Any]:
-        """The index of the first bad row, int64, and what to say of it; there must be one."""
+        """The index of the first bad row, int64, and its message; there must be a bad row."""
         row = tf.argmin(tf.cast(self.ok, tf.int32))
         message = tf.constant("")
         for check in reversed(self.checks):
@@ -135,16 +167,16 @@ class Rows:
         return row, message
 
     def enforce(self, name: str) -> Rows:
-        """Fail unless every row is good; the message names ``name``, the row, expected and got."""
+        """Fail unless every row is good; the message states ``name``, the row, expected and got."""
         if self.ok is None:
             return self
 
         def fail() -> Any:
             row, message = self.first_bad()
             text = tf.strings.join([f"{name}: row ", tf.strings.as_string(row), " ", message])
-            return failed(text, self.data)
+            return fail_with(text, self.data)
 
-        # By data dependency: an assert that nothing takes its output from is dropped in v1 graphs.
+        # By data dependency: v1 graphs drop an assert whose output is not used.
         data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, fail)
         if self.lengths is None:
             return replace(self, data=data)
@@ -152,7 +184,7 @@ class Rows:
             return replace(self, data=data, lengths=tf.identity(self.lengths))
 
     def zero_bad(self) -> Rows:
-        """Set the elements of bad rows to zero (rows that differ in length become empty)."""
+        """Set the elements of bad rows to zero (rows of different lengths become empty)."""
         if self.ok is None:
             return self
         if self.lengths is None:
@@ -171,16 +203,16 @@ class Rows:
         return replace(self, data=tf.boolean_mask(self.data, keep), lengths=lengths)
 
 
-def failed(message: Any, data: Any) -> Any:
-    """``data``, behind an assertion that always fails with ``message``."""
+def fail_with(message: Any, data: Any) -> Any:
+    """``data``, after an assertion that always fails with ``message``."""
     assertion = tf.raw_ops.Assert(condition=False, data=[message])
-    dependencies = [] if assertion is None else [assertion]  # eagerly it has already raised
+    dependencies = [] if assertion is None else [assertion]  # eagerly it has raised already
     with tf.control_dependencies(dependencies):
         return tf.identity(data)
 
 
 def admit(payloads: Any, size: Any, max_rows: int, name: str) -> Any:
-    """``payloads``, unless there are more than ``max_rows`` of them: refused before decoding."""
+    """``payloads``; a batch of more than ``max_rows`` fails before it is decoded."""
     static = payloads.shape[0]
     if static is not None and static <= max_rows:
         return payloads
@@ -188,13 +220,13 @@ def admit(payloads: Any, size: Any, max_rows: int, name: str) -> Any:
     def refuse() -> Any:
         got = tf.strings.as_string(size)
         text = f" rows, at most {max_rows} fit the memory budget of a request"
-        return failed(tf.strings.join([f"{name}: batch has ", got, text]), payloads)
+        return fail_with(tf.strings.join([f"{name}: batch has ", got, text]), payloads)
 
     return tf.cond(size <= max_rows, lambda: payloads, refuse)
 
 
 def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
-    """``{name: [B]}``; fails unless every ``B`` is the same: two rows would share a third's."""
+    """``{name: [B]}``; fails unless all inputs have the same ``B``, else TensorFlow broadcasts."""
     names = list(payloads)
     first = tf.size(payloads[names[0]])
     checked = dict(payloads)
@@ -203,20 +235,19 @@ def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
 
         def fail(name: str = name, size: Any = size) -> Any:
             text = [f"{name}: batch has ", size, f" rows, {names[0]} has ", first]
-            joined = [x if isinstance(x, str) else tf.strings.as_string(x) for x in text]
-            return failed(tf.strings.join(joined), payloads[name])
+            strings = [x if isinstance(x, str) else tf.strings.as_string(x) for x in text]
+            return fail_with(tf.strings.join(strings), payloads[name])
 
         checked[name] = tf.cond(tf.equal(size, first), lambda n=name: payloads[n], fail)
     return checked
 
 
 def as_batch(payloads: Any, name: str) -> tuple[Any, bool]:
-    """The payloads as ``[B]``, and whether they were a scalar."""
+    """The payloads as ``[B]``, and whether they were a scalar; SpecError for another rank."""
     payloads = tf.convert_to_tensor(payloads, dtype=tf.string)
     if payloads.shape.rank not in (0, 1):
         raise SpecError(
-            f"{name} has shape {payloads.shape}, needs a scalar string or a batch [B] "
-            "with its rank known"
+            f"{name} has shape {payloads.shape}, needs a scalar string or a batch [B] of known rank"
         )
     scalar = payloads.shape.rank == 0
     return (tf.expand_dims(payloads, 0) if scalar else payloads), scalar

@@ -1,4 +1,4 @@
-"""One of several functions, chosen when the graph runs; no other one costs anything."""
+"""Run one of several functions, chosen at run time, at no cost for the others."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..extras import tensorflow as tf
 def switch(
     branch: Any, functions: list[Callable[..., Any]], inputs: list[Any], signature: list[Any]
 ) -> Any:
-    """What ``functions[branch]`` gives for ``inputs``, a list of tensors as in ``signature``.
+    """``functions[branch](*inputs)``: a list of tensors as in ``signature``.
 
-    A Case that is not lowered: branches of ``tf.cond`` that are not taken cost up to 13 times the
-    decoding where they are large. Functions must take every tensor as one of their inputs. A
-    ``branch`` that is too large is the last one.
+    This is a Case that is not lowered: large branches of ``tf.cond`` that are not taken cost up to
+    13 times the decoding. Functions must not capture tensors. A ``branch`` that is out of range
+    selects the last function.
     """
     if tf.executing_eagerly():
         return functions[min(int(branch), len(functions) - 1)](*inputs)

@@ -14,7 +14,7 @@ from ...form import BytesForm
 from ...graph.map_rows import LARGE, map_rows
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
-from ..base import Compressor, bound_by_spec
+from ..base import Compressor, Cost, bound_by_spec
 
 SIZE = 8
 # The op reduces the hash to a number of buckets that fits an int64.
@@ -31,6 +31,9 @@ class Seal(Compressor):
     """
 
     name = "seal"
+    decode_cost = Cost(0.0, 0.6)
+    encode_cost = Cost(0.0, 1.0)
+    portable = True
     key: bytes = bound_by_spec(b"")
 
     def bind(self, fingerprint: str, description: str) -> Seal:

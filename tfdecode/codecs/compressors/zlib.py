@@ -12,15 +12,19 @@ from ...formats.zlib_stream import (
     HEADERS,
     LEAST,
     checked_level,
+    checked_store,
+    codes,
     compress,
     compress_with_stored_blocks,
     decompress,
     longest,
 )
-from ...graph.inflate import EXPANSION, inflate
+from ...graph.inflate import EXPANSION, SMALL_GROUP, inflate, inflate_bounded
 from ...graph.rows import Rows, Status
-from ..base import Compressor, encoder_only
+from ..base import Compressor, Cost, encoder_only
 
+#: The largest rows that are inflated in groups, so that no stream takes more than 100 MB.
+SMALL = 2**15
 #: Of Adler-32: the largest prime below 2**16.
 MODULUS = 65521
 
@@ -29,11 +33,11 @@ MODULUS = 65521
 class Zlib(Compressor):
     """Deflate, bounded as far as ``decode_compressed`` allows.
 
-    The op has no limit on its output. What bounds it is the length of the row, and deflate's
-    worst ratio: inflating costs at most ``1032 * max_packed`` bytes a row. ``max_packed``, the
-    largest payload that is accepted, is by default what incompressible data needs, so a hostile
-    row can cost 1032 times the array; a smaller one makes the bound smaller and becomes a part of
-    the domain: arrays that do not fit are an EncodeError.
+    The op has no limit on its output. Rows of at most 32 KiB are inflated in groups that cannot
+    take more than 100 MB, whatever they hold. A larger row can inflate to 1032 times its length,
+    and its length is limited by ``max_packed``, by default to what incompressible data needs: take
+    `zlib_bounded` if you do not trust your clients. A smaller ``max_packed`` also limits the
+    domain: arrays that do not fit are an EncodeError.
 
     The op takes a stream without its trailer, with bytes behind it or with a second stream behind
     it for good data. In a sealed chain such rows never get here; in others the trailer is compared
@@ -52,6 +56,12 @@ class Zlib(Compressor):
     """
 
     name = "zlib"
+    decode_cost = Cost(0.5, 1.5)
+    encode_cost = Cost(2.0, 10.0)
+    portable = True
+    trials = ("zlib",)
+    trials_incompressible = ("zlib:3,store_incompressible=true",)
+    efforts = {"smallest": ("zlib:12",), "fastest": ("zlib:2",)}  # noqa: RUF012
     throws = True
     magics = HEADERS
     level: int = encoder_only(6)
@@ -63,9 +73,7 @@ class Zlib(Compressor):
         bound = self.max_packed
         if bound is not None and (not isinstance(bound, int) or bound < LEAST):
             raise SpecError(f"codec zlib: max_packed is {bound!r}, needs a number from {LEAST} on")
-        if not isinstance(self.store_incompressible, bool):
-            value = self.store_incompressible
-            raise SpecError(f"codec zlib: store_incompressible is {value!r}, needs true or false")
+        checked_store(self.name, self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
         most = longest(form.max_nbytes)
@@ -84,7 +92,16 @@ class Zlib(Compressor):
         return f"arrays that deflate to at most {self.max_packed:,} bytes"
 
     def inflates(self, form: BytesForm) -> int:
+        if form.max_nbytes <= SMALL:
+            return form.max_nbytes
         return EXPANSION * self.resolve(form).max_nbytes
+
+    def bounded(self, form: BytesForm) -> bool:
+        return self.inflates(form) <= 4 * form.max_nbytes
+
+    @classmethod
+    def packed_nbytes(cls, payload: bytes, nbytes: int) -> int:
+        return codes(payload, nbytes)
 
     def filler(self, form: BytesForm) -> bytes:
         return compress(form.filler(), 9)  # may be more than max_packed: it is never sent
@@ -116,7 +133,11 @@ class Zlib(Compressor):
             rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
         rows = rows.guard(self.filler(form))
         packed = rows.data
-        rows = replace(rows, data=inflate(packed, "ZLIB", form.max_nbytes))
+        if form.max_nbytes <= SMALL:
+            data = inflate_bounded(packed, "ZLIB", form.max_nbytes, SMALL_GROUP)
+        else:
+            data = inflate(packed, "ZLIB", form.max_nbytes)
+        rows = replace(rows, data=data)
         if not rows.verified:
             length = tf.strings.length(packed)
             trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))

@@ -13,11 +13,19 @@ from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import BytesForm
 from ...formats.png import END, MAX_PIXELS, Image, chunk
-from ...formats.zlib_stream import LEAST, checked_level, compress, longest
+from ...formats.zlib_stream import (
+    LEAST,
+    checked_level,
+    checked_store,
+    codes,
+    compress,
+    compress_with_stored_blocks,
+    longest,
+)
 from ...graph.map_rows import map_rows
 from ...graph.raw_bytes import big_endian, raw_string
 from ...graph.rows import Rows, Status
-from ..base import Compressor, encoder_only
+from ..base import Compressor, Cost, encoder_only
 
 #: libpng goes through an image a row at a time. Rows of 1024 bytes took 1.1 to 1.2 times as long
 #: as these, rows of 65536 as long or longer. Beside ``zlib`` in the C program they take 1.1 to 1.2
@@ -40,14 +48,22 @@ class ZlibBounded(Compressor):
     Parameters
     ----------
     level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
+    store_incompressible : as of `zlib`
     """
 
     name = "zlib_bounded"
+    decode_cost = Cost(0.6, 1.5)
+    encode_cost = Cost(2.2, 10.0)
+    trials = ("zlib_bounded",)
+    trials_incompressible = ("zlib_bounded:3,store_incompressible=true",)
+    efforts = {"smallest": ("zlib_bounded:12",), "fastest": ("zlib_bounded:2",)}  # noqa: RUF012
     throws = True
     level: int = encoder_only(6)
+    store_incompressible: bool = encoder_only(False)
 
     def __post_init__(self) -> None:
         checked_level(self.name, self.level)
+        checked_store(self.name, self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
         if form.max_nbytes > MAX_PIXELS:
@@ -61,6 +77,10 @@ class ZlibBounded(Compressor):
     def inflates(self, form: BytesForm) -> int:
         return image_of(form.max_nbytes, form.max_nbytes).data_bytes
 
+    @classmethod
+    def packed_nbytes(cls, payload: bytes, nbytes: int) -> int:
+        return codes(payload[:-CRC], nbytes)
+
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         image = image_of(len(x), form.max_nbytes)
         lines = image.blank(image.height)
@@ -70,7 +90,8 @@ class ZlibBounded(Compressor):
         lines[whole:, 1:] = 0
         lines[whole:, 1 : 1 + rest] = data[len(x) - rest :]
         # Without the length and the type, which the graph writes.
-        packed = chunk(b"IDAT", compress(lines.data, self.level))[8:]
+        pack = compress_with_stored_blocks if self.store_incompressible else compress
+        packed = chunk(b"IDAT", pack(lines.tobytes(), self.level))[8:]
         return packed if form.min_nbytes == form.max_nbytes else prefix(len(x), image) + packed
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:

@@ -11,7 +11,7 @@ from ...extras import zstd as library
 from ...form import BytesForm
 from ...graph.inflate import inflate
 from ...graph.rows import Rows, Status
-from ..base import Compressor, encoder_only
+from ..base import Compressor, Cost, encoder_only
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 #: descriptor of a single segment without checksum and dictionary -> bytes of its content size, and
@@ -43,6 +43,11 @@ class Zstd(Compressor):
     """
 
     name = "zstd"
+    decode_cost = Cost(0.3, 0.8)
+    encode_cost = Cost(0.6, 6.0)
+    min_tensorflow = (2, 20)
+    trials = ("zstd",)
+    efforts = {"smallest": ("zstd:19",), "fastest": ("zstd:1",)}  # noqa: RUF012
     throws = True
     magics = (MAGIC,)
     level: int = encoder_only(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from ...form import ArrayForm, BytesForm
 from ...graph.casts import READ_AS, as_dtype
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
-from ..base import Container
+from ...statistics import Statistics
+from ..base import Container, Cost
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class Raw(Container):
     """
 
     name = "raw"
+    decode_cost = Cost(0.14)
+    encode_cost = Cost(0.05)
+    portable = True
+
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        return ["raw"]
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         return BytesForm(form.min_nbytes, form.max_nbytes, lambda: self.filler(form))

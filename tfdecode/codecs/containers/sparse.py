@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import isfinite, prod
 from typing import Any
@@ -14,7 +16,8 @@ from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...graph.rows import Rows, Status
-from ..base import Container
+from ...statistics import Statistics
+from ..base import Container, Cost
 
 #: The longest distance of two records, and how many values a palette has room for.
 FAR, VALUES = 2**16 - 1, 256
@@ -22,6 +25,10 @@ FAR, VALUES = 2**16 - 1, 256
 COUNT = 4
 #: What the graph moves: a number of the same bits as an element of so many bytes.
 CARRIERS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64", 16: "complex128"}
+
+
+#: The share of the background from which on `infer` tries it.
+WORTHWHILE = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class Sparse(Container):
     """
 
     name = "sparse"
+    decode_cost = Cost(0.2, 0.8)
+    encode_cost = Cost(1.0, 2.0)
     background: int | float = 0
     palette: bool = False
 
@@ -62,6 +71,19 @@ class Sparse(Container):
             object.__setattr__(self, "background", int(number))  # one JSON text for equal numbers
         if not isinstance(self.palette, bool):
             raise SpecError(f"codec sparse: palette is {self.palette!r}, needs true or false")
+
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        if statistics.stage not in ("", "values", "axes") or statistics.background is None:
+            return
+        value, share = statistics.background
+        if share < WORTHWHILE or not np.isfinite(value):
+            return
+        number = int(value) if statistics.integer else float(value)
+        options = [] if value == 0 else [f"background={json.dumps(number)}"]
+        for palette in ([], ["palette=true"])[: 1 + (statistics.itemsize > 1)]:
+            text = ",".join([*options, *palette])
+            yield f"sparse:{text}" if text else "sparse"
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         if form.unknown_axis is not None:

@@ -1,7 +1,8 @@
-"""astype: carry the values in another dtype, where every one of them is exactly the same in it."""
+"""astype: cast to another dtype, only if every value is exactly representable."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,28 +14,52 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm
 from ...graph.casts import cast_tensor, tensor_survives
 from ...graph.rows import Rows, Status
-from ..base import Filter
+from ...statistics import Statistics
+from ..base import Cost, Filter
 
 
 @dataclass(frozen=True)
 class AsType(Filter):
-    """Values as ``dtype``: ``astype:uint8`` packs float32 labels in a quarter of the bytes.
+    """Cast to ``dtype``: ``astype:uint8`` stores float32 labels in a quarter of the bytes.
 
-    The domain is the arrays whose values survive the way there and back with every bit (so -0.0
-    and NaN do not become integers, and a NaN stays only where its payload does). Decoding checks
-    values too wherever ``dtype`` can hold some that the array's dtype cannot: a file of float64
-    labels with a 1.5 in it is a bad row for an int32 input, not a 1.
+    Parameters
+    ----------
+    dtype : str
+        The dtype of the payload.
+
+    Notes
+    -----
+    The domain is the arrays of which every value keeps every bit when it is cast to ``dtype`` and
+    back. So -0.0 and NaN cannot become integers, and a NaN must keep its payload.
+
+    Decoding checks values, too, if ``dtype`` can hold values that the array's dtype cannot: a file
+    of float64 labels with a 1.5 is a bad row for an int32 input, not a 1.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> tfd.ArraySpec((3,), "float32", "astype:uint8").encode(np.float32([1, 2, 255]))
+    b'\\x01\\x02\\xff'
     """
 
     name = "astype"
+    decode_cost = Cost(0.3)
+    encode_cost = Cost(0.8)
+    supersedes = True
+    portable = True
     dtype: str
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", dtype_name(self.dtype))
 
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        narrow = statistics.narrowest
+        return [] if narrow is None else [f"astype:{narrow}"]
+
     def resolve(self, form: ArrayForm) -> ArrayForm:
         if "complex" in self.dtype and "complex" not in form.dtype:
-            raise SpecError(f"codec astype: {form.dtype} cannot be carried as {self.dtype}")
+            raise SpecError(f"codec astype: cannot cast {form.dtype} to {self.dtype}")
         return ArrayForm(form.shape, self.dtype, form.max_shape)
 
     def domain(self, form: ArrayForm) -> str:
@@ -42,12 +67,12 @@ class AsType(Filter):
             return ""
         if not integral(self.dtype):
             return f"values exact in {self.dtype}"
-        low, high = map(int, limits(self.dtype))
+        low, end = map(int, limits(self.dtype))
         if not integral(form.dtype):
             zeros = " with imaginary part 0" if "complex" in form.dtype else ""
-            return f"integers {low}..{high - 1} exactly{zeros}, no -0.0"
-        least, most = map(int, limits(form.dtype))
-        return f"integers {max(low, least)}..{min(high, most) - 1}"
+            return f"integers {low}..{end - 1} exactly{zeros}, no -0.0"
+        own_low, own_end = map(int, limits(form.dtype))
+        return f"integers {max(low, own_low)}..{min(end, own_end) - 1}"
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         return exact_astype(x, self.dtype)
@@ -57,7 +82,7 @@ class AsType(Filter):
         if not always_exact(self.dtype, form.dtype):
             exact = survives(y, x)
             if not exact.all():
-                count = np.count_nonzero(~exact)  # which values, no message about a payload says
+                count = np.count_nonzero(~exact)  # messages never quote values of a payload
                 raise DecodeError(f"payload has {count} values that are not exact in {form.dtype}")
         return x
 
@@ -73,7 +98,7 @@ class AsType(Filter):
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         if not always_exact(form.dtype, self.dtype):
             raise SpecError(
-                f"codec astype cannot encode {form.dtype} as {self.dtype} in a graph: "
-                "not every value is exact"
+                f"codec astype cannot encode {form.dtype} as {self.dtype} in a graph: some values "
+                "are not exact"
             )
         return replace(rows, data=cast_tensor(rows.data, self.dtype))

@@ -1,9 +1,9 @@
-"""fixed_point: floats that are whole numbers over a scale, as those whole numbers."""
+"""fixed_point: floats that are multiples of 1/scale, stored as integers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,36 +16,44 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm
 from ...graph.by_row import by_element, by_row
 from ...graph.rows import Rows
-from ..base import Filter
+from ...statistics import Statistics
+from ..base import Cost, Filter
 
 FLOATS = ("float16", "float32", "float64")
-#: Of a scale. No whole number over the greatest is a subnormal float32, which TensorFlow would
-#: flush to zero, and all of them are written in JSON without an exponent.
-LEAST, MOST = 1e-4, 1e15
-#: The integers that are exact in float32.
-SHORT = ("int8", "uint8", "int16", "uint16")
+#: The range of a scale: 1 / MAX_SCALE is not a subnormal float32, which TensorFlow would flush to
+#: zero, and JSON writes every scale without an exponent.
+MIN_SCALE, MAX_SCALE = 1e-4, 1e15
+#: Integers that are exact in float32.
+EXACT_IN_FLOAT32 = ("int8", "uint8", "int16", "uint16")
 
 
 @dataclass(frozen=True)
 class FixedPoint(Filter):
-    """``q = x * scale``, as numcodecs' FixedScaleOffset, but without any loss.
-
-    Measurements come in steps: points in millimetres, scores of two digits. Where ``q / scale`` is
-    the very float that came, the integer ``q`` carries it. The domain is the arrays of which this
-    holds in each element, bit for bit: no -0.0, no NaN, no infinity.
+    """Store the integers ``q = x * scale``, like numcodecs' FixedScaleOffset, but without loss.
 
     Parameters
     ----------
-    scale : steps in a unit, one number from 0.0001 to 1e15, or one for each place of the last axis
-    dtype : of the integers
+    scale : float or sequence of float
+        Steps per unit, 0.0001 to 1e15: one number, or one for each index of the last axis.
+    dtype : str
+        The dtype of the integers.
 
-    >>> import numpy as np, tfdecode
-    >>> spec = tfdecode.ArraySpec((2,), "float32", "fixed_point:100,dtype=int16")
+    Notes
+    -----
+    Measurements have a resolution: points in millimetres, scores with two digits. The domain is
+    the arrays of which each element is ``q / scale`` bit for bit: no -0.0, NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((2,), "float32", "fixed_point:100,dtype=int16")
     >>> np.frombuffer(spec.encode(np.float32([0.07, -1.5])), "int16").tolist()
     [7, -150]
     """
 
     name = "fixed_point"
+    decode_cost = Cost(2.0)
+    encode_cost = Cost(8.0)
     scale: tuple[float, ...]
     dtype: str
 
@@ -53,17 +61,26 @@ class FixedPoint(Filter):
         scale = self.scale
         scales = tuple(scale) if isinstance(scale, Sequence) else (scale,)
         for number in scales:
-            known = isinstance(number, int | float) and not isinstance(number, bool)
-            if not known or not LEAST <= number <= MOST:
-                raise SpecError(f"codec fixed_point: scale {number!r} is not from 0.0001 to 1e15")
+            valid = isinstance(number, int | float) and not isinstance(number, bool)
+            if not valid or not MIN_SCALE <= number <= MAX_SCALE:
+                raise SpecError(f"codec fixed_point: scale is {number!r}, needs 0.0001 to 1e15")
         if not scales:
             raise SpecError("codec fixed_point: scale is an empty list, needs a number")
-        # 100 and 100.0 are one spec with one text.
+        # So that 100 and 100.0 give equal specs.
         put = object.__setattr__
         put(self, "scale", tuple(int(n) if n == math.floor(n) else float(n) for n in scales))
         put(self, "dtype", dtype_name(self.dtype))
         if "int" not in self.dtype:
             raise SpecError(f"codec fixed_point: dtype is {self.dtype}, needs an integer")
+
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        scales = statistics.scales
+        if scales is None:
+            return []
+        limit = (np.abs(statistics.columns.astype(np.float64)).max(0) * scales).max()
+        dtype = "int16" if limit < 2**15 else "int32"
+        return [f"fixed_point:{','.join(map(str, scales))},dtype={dtype}"]
 
     def resolve(self, form: ArrayForm) -> ArrayForm:
         if form.dtype not in FLOATS:
@@ -71,46 +88,45 @@ class FixedPoint(Filter):
         if len(self.scale) > 1 and form.shape[-1:] != (len(self.scale),):
             raise SpecError(
                 f"codec fixed_point: scale has {len(self.scale)} numbers, {form} needs one, or "
-                "one for each place of a last axis of known size"
+                "one for each index of a last axis of known size"
             )
         return ArrayForm(form.shape, self.dtype, form.max_shape)
 
     def domain(self, form: ArrayForm) -> str:
-        low, high = map(int, limits(self.dtype))
-        scale = ", ".join(map(str, self.scale))
-        return f"integers {low}..{high - 1} over {scale}, as {form.dtype}, no -0.0"
+        low, end = map(int, limits(self.dtype))
+        return f"integers {low}..{end - 1} divided by {self.scale_text}, no -0.0"
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         x = np.asarray(x, numpy_dtype(form.dtype))
-        low, high = limits(self.dtype)
+        low, end = limits(self.dtype)
         with np.errstate(all="ignore"):
             steps = np.asarray(np.multiply(x, self.scales("float64"), dtype=np.float64))
             np.rint(steps, out=steps)
-            exact = (steps >= low) & (steps < high)  # a NaN is neither
+            exact = (steps >= low) & (steps < end)  # False for NaN
             y = steps.astype(self.dtype)
             exact &= bits(self.decode(y, form)) == bits(x)
         if not exact.all():
-            scale = ", ".join(map(str, self.scale))
             raise EncodeError(
-                f"{first_inexact(x, np.asarray(exact))} is not an {self.dtype} over {scale} exactly"
+                f"array has values that are not exactly {self.dtype} divided by {self.scale_text}: "
+                f"{first_inexact(x, np.asarray(exact))}"
             )
         return y
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
-        working = self.working(form)
+        dtype = self.division_dtype(form)
         with np.errstate(over="ignore"):
-            quotient = np.asarray(np.divide(y, self.scales(working), dtype=working))
-            if form.dtype == "float16":  # by way of float32, as the kernels of TensorFlow round
+            quotient = np.asarray(np.divide(y, self.scales(dtype), dtype=dtype))
+            if form.dtype == "float16":  # TensorFlow's kernels round by way of float32
                 quotient = quotient.astype(np.float32, copy=False)
             return quotient.astype(form.dtype, copy=False)
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        working = self.working(form)
+        dtype = self.division_dtype(form)
 
         def dense(y: Any) -> Any:
-            scales = tf.constant(self.scales(working))
-            # Not y / scale: a division by a constant is not exact under the optimizer.
-            quotient = tf.math.divide_no_nan(tf.cast(y, working), scales)
+            scales = tf.constant(self.scales(dtype))
+            # Not y / scale: the optimizer makes a division by a constant inexact.
+            quotient = tf.math.divide_no_nan(tf.cast(y, dtype), scales)
             if form.dtype == "float16":
                 quotient = tf.cast(quotient, tf.float32)
             return tf.cast(quotient, form.dtype)
@@ -118,12 +134,18 @@ class FixedPoint(Filter):
         each = by_row if len(self.scale) > 1 else by_element
         return each(rows, self.resolve(form), form, dense)
 
-    def working(self, form: ArrayForm) -> str:
-        """In what to divide: float32 where it rounds no operand, which gives what float64 gives
-        rounded to float32; else float64."""
-        fits = self.dtype in SHORT and all(np.float32(number) == number for number in self.scale)
+    def division_dtype(self, form: ArrayForm) -> str:
+        """float32 if both operands are exact in it, which gives the rounded float64 quotient."""
+        fits = self.dtype in EXACT_IN_FLOAT32 and all(
+            np.float32(number) == number for number in self.scale
+        )
         return "float32" if fits and form.dtype != "float64" else "float64"
 
+    @property
+    def scale_text(self) -> str:
+        """The scale, for messages."""
+        return ", ".join(map(str, self.scale))
+
     def scales(self, dtype: str) -> np.ndarray:
-        """The scale, or one for each place of the last axis."""
+        """The scale, or one for each index of the last axis."""
         return np.asarray(self.scale if len(self.scale) > 1 else self.scale[0], dtype)

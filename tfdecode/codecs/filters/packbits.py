@@ -1,7 +1,8 @@
-"""packbits: bool, and integers that are 0 or 1, in one bit each, as `numpy.packbits` does."""
+"""packbits: bool, or integers that are 0 or 1, as one bit each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -15,33 +16,43 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm
 from ...graph.casts import SAME_BITS
 from ...graph.rows import Rows, Status
-from ..base import Filter
+from ...statistics import Statistics
+from ..base import Cost, Filter
 
-#: Elements from which on two bytes are looked up at once.
-MANY = 2**15
+#: The graph looks up two bytes at once for at least so many elements.
+MIN_PAIRED_ELEMENTS = 2**15
 
 
 @dataclass(frozen=True)
 class PackBits(Filter):
     """Pack bool, or integers that are 0 or 1, into one bit each: uint8 ``[ceil(N / 8)]``.
 
-    Element ``i`` in C order is bit ``i % 8`` of byte ``i // 8``, counted from the lowest bit. The
-    padding bits after the last element are 0.
+    Notes
+    -----
+    This is ``numpy.packbits(x, bitorder="little")``: element ``i`` in C order is bit ``i % 8`` of
+    byte ``i // 8``, counted from the lowest bit. The padding bits after the last element are 0.
 
-    >>> import numpy as np, tfdecode
-    >>> spec = tfdecode.ArraySpec((9,), "bool", codecs="packbits")
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((9,), "bool", "packbits")
     >>> spec.encode(np.array([1, 1, 0, 0, 0, 0, 0, 0, 1], bool))
     b'\\x03\\x01'
     """
 
     name = "packbits"
+    stage = "bytes"
+    decode_cost = Cost(0.25)
+    encode_cost = Cost(0.5)
+
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        values = statistics.few if statistics.integer and statistics.itemsize == 1 else None
+        mask = values is not None and len(values) and values[0] >= 0 and values[-1] <= 1
+        return ["packbits"] if mask and statistics.stage != "difference" else []
 
     def resolve(self, form: ArrayForm) -> ArrayForm:
-        if form.unknown_axis is not None:
-            raise SpecError(
-                f"codec packbits: {form} has a None dimension, and packbits needs a fixed shape; "
-                "remove packbits, a compressor packs bits too"
-            )
+        form.require_fixed(self.name)
         if form.dtype != "bool" and "int" not in form.dtype:
             raise SpecError(
                 f"codec packbits: takes bool and integers, not {form.dtype}; "
@@ -58,14 +69,14 @@ class PackBits(Filter):
             return np.packbits(checked_bool(x), bitorder="little")
         if x.size and (x.min() < 0 or x.max() > 1):
             wrong = (x < 0) | (x > 1)
-            raise EncodeError(f"array does not fit 1 bit: {first_inexact(x, ~wrong)}")
+            raise EncodeError(f"array has values other than 0 and 1: {first_inexact(x, ~wrong)}")
         return np.packbits(x.astype(np.uint8), bitorder="little")
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
         count = prod(form.max_shape)
         padding = -count % 8
         if padding and y[-1] >> (8 - padding):
-            raise DecodeError(f"the {padding} padding bits after the last element are not 0")
+            raise DecodeError(f"payload has {padding} padding bits that are not all 0")
         x = np.unpackbits(y, count=count, bitorder="little")
         dtype = numpy_dtype(form.dtype)
         x = x.view(np.bool_) if form.dtype == "bool" else x.astype(dtype, copy=False)
@@ -76,7 +87,7 @@ class PackBits(Filter):
         padding = -count % 8
         if padding and not rows.verified:
             last = tf.cast(rows.data[:, -1], tf.int32)
-            message = "has other than 0 in the {} padding bits after its last element"
+            message = "has {} padding bits after its last element that are not all 0"
             got = tf.fill([rows.size], padding)
             rows = rows.check(last < 2 ** (8 - padding), got, Status.VALUE, message)
         carrier = SAME_BITS.get(form.dtype, form.dtype)
@@ -86,18 +97,18 @@ class PackBits(Filter):
 
 
 def unpack_bits(data: Any, dtype: str) -> Any:
-    """uint8 ``[B, n]`` -> ``[B, 8 * n]``: the bits of each byte are a row of a table.
+    """uint8 ``[B, n]`` -> ``[B, 8 * n]``, from a table with a row for the bits of each byte.
 
-    1.2x bare ``decode_raw`` of float32. Of dtypes of one byte, two bytes are looked up at once: a
-    mask [480, 640] took 1.5x where single ones took 3.7x. (That table
-    is 1 MB, so the graph makes it of the small one, once: it is folded at the first run.)
+    This takes 1.2x bare ``decode_raw`` for float32. For dtypes of one byte, two bytes are looked up
+    at once: a mask [480, 640] took 1.5x, with single bytes 3.7x. That table has 1 MB, so the graph
+    computes it from the small one, and TensorFlow folds it into a constant at the first run.
     """
     numbers = np.arange(256, dtype=np.uint8)[:, np.newaxis]
     bits = np.unpackbits(numbers, axis=1, bitorder="little").astype(numpy_dtype(dtype))
     batch, side = tf.shape(data)[0], data.shape[1]
     table = tf.constant(bits)
-    many = 8 * side >= MANY and not tf.executing_eagerly()  # which would make the table anew
-    if ITEM_SIZES[dtype] == 1 and side % 2 == 0 and many:
+    large = 8 * side >= MIN_PAIRED_ELEMENTS and not tf.executing_eagerly()  # not at each call
+    if ITEM_SIZES[dtype] == 1 and side % 2 == 0 and large:
         low = tf.tile(table[tf.newaxis], [256, 1, 1])
         high = tf.tile(table[:, tf.newaxis], [1, 256, 1])
         table = tf.reshape(tf.stack([low, high], 2), [2**16, 16])

@@ -1,9 +1,10 @@
-"""transpose: another order of the axes, as the codec of that name in Zarr v3."""
+"""transpose: reorder the axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,20 +15,32 @@ from ...form import ArrayForm
 from ...graph.by_row import by_row, each_row
 from ...graph.map_rows import LARGE
 from ...graph.rows import Rows
-from ...graph.swar import joined
-from ..base import Filter
+from ...graph.swar import interleave
+from ...statistics import Statistics
+from ..base import Cost, Filter
 
 
 @dataclass(frozen=True)
 class Transpose(Filter):
-    """Axis ``order[i]`` of the array becomes axis ``i`` of what the next step sees.
+    """Reorder the axes, as the codec of the same name in Zarr v3 does.
 
-    >>> import tfdecode
-    >>> tfdecode.ArraySpec((2, 3), "uint8", codecs="transpose:1,0|raw").codecs[0].order
-    (1, 0)
+    Parameters
+    ----------
+    order : tuple of int
+        Axis ``order[i]`` of the array is axis ``i`` of the result, as in `numpy.transpose`.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> tfd.ArraySpec((2, 2), "uint8", "transpose:1,0").encode(np.uint8([[1, 2], [3, 4]]))
+    b'\\x01\\x03\\x02\\x04'
     """
 
     name = "transpose"
+    stage = "axes"
+    decode_cost = Cost(1.2)
+    encode_cost = Cost(0.8)
+    portable = True
     order: tuple[int, ...]
 
     def __post_init__(self) -> None:
@@ -36,13 +49,23 @@ class Transpose(Filter):
             raise SpecError(f"codec transpose: order is {order!r}, needs a list of axes")
         object.__setattr__(self, "order", tuple(order))
 
+    @classmethod
+    def proposals(cls, statistics: Statistics) -> Iterable[str]:
+        rank = statistics.rank
+        if rank == 2:
+            return ["transpose:1,0"]
+        if rank == 3:
+            return ["transpose:2,0,1", "transpose:2,1,0"]
+        last_first = ",".join(map(str, [rank - 1, *range(rank - 1)]))
+        return [f"transpose:{last_first}"] if rank > 3 else []
+
     def resolve(self, form: ArrayForm) -> ArrayForm:
         if not form.shape:
             raise SpecError(f"codec transpose: {form} has no axes")
         if sorted(self.order) != list(range(len(form.shape))):
             raise SpecError(
-                f"codec transpose: order {list(self.order)} is no permutation "
-                f"of the {len(form.shape)} axes of {form}"
+                f"codec transpose: order is {list(self.order)}, needs a permutation of the "
+                f"{len(form.shape)} axes of {form}"
             )
         shape = tuple(form.shape[axis] for axis in self.order)
         return ArrayForm(shape, form.dtype, tuple(form.max_shape[axis] for axis in self.order))
@@ -54,22 +77,24 @@ class Transpose(Filter):
         return np.transpose(y, np.argsort(self.order))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        if self.joins_channels(form):
-            return by_row(
-                rows,
-                self.resolve(form),
-                form,
-                lambda y: tf.bitcast(joined(tf.unstack(y, axis=1)), form.dtype),
-            )
+        after = self.resolve(form)
+        if self.interleaves(form):
+
+            def dense(y: Any) -> Any:
+                return tf.bitcast(interleave(tf.unstack(y, axis=1)), form.dtype)
+
+            return by_row(rows, after, form, dense)
         order = [0, *(int(axis) + 1 for axis in np.argsort(self.order))]
         if rows.lengths is not None:
-            return each_row(rows, self.resolve(form), form, lambda y: tf.transpose(y, order))
+            return each_row(rows, after, form, lambda y: tf.transpose(y, order))
         # All rows at once: one at a time on all cores took 0.9 to 1.6 times as long.
         return replace(rows, data=tf.transpose(rows.data, order))
 
-    def joins_channels(self, form: ArrayForm) -> bool:
-        """Whether all that it moves is a last axis of few bytes, which are made one number: of
-        large rows, as small ones would all be at once in memory, several times.
+    def interleaves(self, form: ArrayForm) -> bool:
+        """Whether it only moves a last axis of few bytes, and rows are large.
+
+        Such an axis becomes one integer. A batch of small rows would do so at once, which takes
+        several times its memory.
         """
         *others, channels = range(len(form.shape))
         side = form.shape[channels]

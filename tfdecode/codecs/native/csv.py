@@ -65,6 +65,12 @@ class Csv(Container):
     """
 
     name = "csv"
+    suffixes = (".csv", ".tsv", ".txt")
+    contents = csv.contents
+    as_is_advice = (
+        "stock ops cannot read quotes, a byte order mark or cells of more than 31 characters; "
+        "save it with numpy.savetxt(path, array, '%.17g', ',')"
+    )
     separator: str = ","
     header: int = 0
 
@@ -78,6 +84,11 @@ class Csv(Container):
             raise SpecError(
                 f"codec csv: header is {self.header!r}, needs a number of lines, 0 to {MAX_HEADER}"
             )
+
+    @classmethod
+    def file_configurations(cls, key: str) -> list[dict[str, Any]]:
+        ways = [(separator, header) for header in (0, 1) for separator in SEPARATORS]
+        return [{"name": cls.name, "separator": sep, "header": header} for sep, header in ways]
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         if form.dtype not in NAN:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
@@ -15,7 +14,6 @@ from ...dtypes import ITEM_SIZES, dtype_name, little_endian, numpy_dtype
 from ...errors import PACK_ANEW, DecodeError, FileError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
-from ...formats.contents import Contents
 from ...graph.casts import READ_AS, as_dtype
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows
@@ -33,8 +31,6 @@ class NativeFile(Container):
 
     #: What a file is called in messages.
     file: ClassVar[str]
-    #: The reader of the format.
-    contents: ClassVar[Callable[[bytes], Contents]]
     #: What to do about dtypes that the format does not have.
     missing: ClassVar[dict[str, str]] = {}
 

@@ -24,6 +24,7 @@ class Npy(SampledFile):
     """
 
     name = "npy"
+    suffixes = (".npy",)
     magics = (npy.MAGIC,)
     file = "an .npy"
     contents = npy.contents

@@ -61,6 +61,8 @@ class Npz(Container):
     """
 
     name = "npz"
+    suffixes = (".npz",)
+    contents = npz.contents
     throws = True
     magics = (MAGIC,)
     key: str
@@ -99,6 +101,9 @@ class Npz(Container):
         return BytesForm(
             least, most, lambda: self.filler(form), lambda data: self.found(data, form)
         )
+
+    def bounded(self, form: ArrayForm) -> bool:
+        return False  # a compressed file may inflate to 1032 times its length
 
     def inflates(self, form: ArrayForm) -> int:
         return self.templates(form).lengths[-1]

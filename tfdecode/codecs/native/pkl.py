@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ...dtypes import numpy_dtype
 from ...errors import SpecError
@@ -35,6 +36,11 @@ class Pkl(SampledFile):
     """
 
     name = "pkl"
+    suffixes = (".pkl", ".pickle", ".p")
+    as_is_advice = (
+        "a pickle of protocol 0, 1 or 2 by Python 3 stores numbers as text; save it with "
+        "pickle.dump(array, file, protocol=4)"
+    )
     magics = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
     file = "a pickle"
     contents = pkl.contents
@@ -49,6 +55,11 @@ class Pkl(SampledFile):
         taken = self.key in TAKEN and not self.head
         if taken or any("\ud800" <= char <= "\udfff" for char in self.key):
             raise SpecError(f"codec pkl: the key {self.key!r} cannot be; save under another one")
+
+    @classmethod
+    def file_configurations(cls, key: str) -> list[dict[str, Any]]:
+        bare = [{"name": cls.name}]
+        return [*bare, {"name": cls.name, "key": key}] if key else bare
 
     def templates(self, form: ArrayForm) -> list[Template]:
         known: list[Template] = []

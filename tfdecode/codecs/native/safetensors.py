@@ -35,6 +35,7 @@ class Safetensors(SampledFile):
     """
 
     name = "safetensors"
+    suffixes = (".safetensors",)
     file = "a .safetensors"
     contents = safetensors.contents
     missing = {  # noqa: RUF012

@@ -14,6 +14,7 @@ from ....dtypes import PARTS, dtype_name, little_endian, numpy_dtype
 from ....errors import DecodeError, FileError, SpecError
 from ....extras import tensorflow as tf
 from ....form import MAX_NBYTES, ArrayForm, BytesForm
+from ....formats import mat
 from ....formats.mat import v5
 from ....formats.sniff import HDF5_MAGIC
 from ....graph.raw_bytes import raw_bytes
@@ -68,6 +69,8 @@ class Mat(Container):
     """
 
     name = "mat"
+    suffixes = (".mat",)
+    contents = mat.contents
     magics = (b"MATLAB ",)
     throws = True
     key: str
@@ -97,6 +100,9 @@ class Mat(Container):
             lambda: self.filler(form),
             self.found,
         )
+
+    def bounded(self, form: ArrayForm) -> bool:
+        return False  # a compressed file may inflate to 1032 times its length
 
     def inflates(self, form: ArrayForm) -> int:
         return self.variable(form).longest

@@ -1,11 +1,14 @@
-"""What is peculiar about the values of an array: how few they are, how little space they need."""
+"""Statistics that suggest codecs: distinct values, narrowest exact dtype, background, scales."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 
-from ..casts import cast, survives
-from ..dtypes import ITEM_SIZES, dtype_name, numpy_dtype
+from .casts import cast, survives
+from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 
 #: Distinct values are counted up to here.
 FEW = 256
@@ -15,6 +18,69 @@ BLOCK = 2**20
 NARROW = ("uint8", "int8", "uint16", "int16", "float16", "bfloat16", "uint32", "int32", "float32")
 #: Steps of numbers that people quantise by, the coarsest first.
 SCALES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 1000, 1024, 4096, 10_000, 65_536, 100_000)
+
+
+#: A last axis of up to this length is one of channels or coordinates.
+CHANNELS = 32
+
+
+class Statistics:
+    """What is known of the arrays that a codec is proposed for; each figure is found when asked.
+
+    ``stage`` is the stage of the last filter before them (of `tfdecode.codecs.base.STAGES`), or "".
+    """
+
+    def __init__(self, samples: Sequence[np.ndarray], stage: str = "") -> None:
+        self.samples = samples
+        self.stage = stage
+        self.shape = samples[0].shape
+        self.rank = samples[0].ndim
+        self.dtype = dtype_name(samples[0].dtype)
+        self.itemsize = ITEM_SIZES[self.dtype]
+        self.integer = self.dtype == "bool" or "int" in self.dtype
+        self.complex = "complex" in self.dtype
+
+    @cached_property
+    def flat(self) -> np.ndarray:
+        """All elements, ``[n]``."""
+        return np.concatenate([sample.ravel() for sample in self.samples])
+
+    @cached_property
+    def few(self) -> np.ndarray | None:
+        """The distinct values in order, of complex numbers the real ones; None if over 256."""
+        return few(self.flat.real if self.complex else self.flat)
+
+    @cached_property
+    def narrowest(self) -> str | None:
+        """A narrower dtype in which each value is exact, or None."""
+        return narrowest(self.flat)
+
+    @cached_property
+    def one_hot(self) -> bool:
+        """Whether there is exactly one 1 along the last axis, and else 0."""
+        return all(one_hot(sample) for sample in self.samples)
+
+    @cached_property
+    def background(self) -> tuple[float, float] | None:
+        """The commonest value and its share; None for complex numbers, bfloat16 and no elements."""
+        if not self.flat.size or self.dtype == "bfloat16" or self.complex:
+            return None
+        with np.errstate(all="ignore"):
+            return background(self.flat)
+
+    @cached_property
+    def scales(self) -> list[int] | None:
+        """Scales over which floats are whole: one, or one per index of a short last axis."""
+        if self.integer or self.complex or not self.flat.size:
+            return None
+        scales = scales_of(self.columns)
+        return scales if scales is None or len(set(scales)) > 1 else scales[:1]
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Elements by their index on a short last axis, ``[n, channels]``; else ``[n, 1]``."""
+        short = self.rank > 1 and self.shape[-1] <= CHANNELS
+        return self.flat.astype(numpy_dtype(self.dtype)).reshape(-1, self.shape[-1] if short else 1)
 
 
 def few(flat: np.ndarray) -> np.ndarray | None:
