@@ -49,8 +49,8 @@ class ArrayForm:
         )
         if not fits:
             raise SpecError(
-                f"max_shape {list(bound)} does not match shape {list(shape)}: it needs a number for "
-                "None and the same sides otherwise"
+                f"max_shape {list(bound)} does not match shape {list(shape)}: it needs a number "
+                "for None and the same sides otherwise"
             )
         # Sides of 0 are left out: NumPy refuses a huge product of the other sides.
         nbytes = prod(side or 1 for side in bound) * ITEM_SIZES[dtype]

@@ -251,7 +251,7 @@ MESSAGES = {
     "onehot": (
         tfd.ArraySpec((2, 3), "float32", "onehot"),
         b"\2\3",
-        "pose_map_bytes: row 3 has 1 labels from 3 on",
+        "pose_map_bytes: row 3 has 1 class indices of 3 or more",
     ),
     "sparse, records": (
         tfd.ArraySpec((6,), "uint16", "sparse"),

@@ -209,7 +209,7 @@ def test_a_model_that_learns_a_chain_takes_old_and_new_clients_in_one_batch(old:
         (tfd.one_of(*(["raw"] * 33)), "33 chains, needs 2 to 32"),
         ("raw or raw", "the chain 'raw' twice"),
         ("raw or ", "unknown codec"),
-        ("raw or transpose:1,0,2", "no permutation"),
+        ("raw or transpose:1,0,2", "needs a permutation"),
         ("pkl or raw or pkl:x", "be told to be of 'pkl:x', all begin as those of 'pkl' be"),
         ("npz:a or npz:b", "leave one out, or give each an input of its own"),
         ("npy or astype:uint8|npy", "no file can be told to be of 'astype:uint8|npy'"),

@@ -121,9 +121,9 @@ def first_invalid(x: np.ndarray) -> str:
     number = bits(x).reshape(*x.shape, -1)
     one = bits(np.ones((), x.dtype.newbyteorder("="))).reshape(-1)
     ones = (number == one).all(-1)
-    foreign = np.argwhere((number != 0).any(-1) & ~ones)
-    if len(foreign):
-        return first_inexact(x, (number == 0).all(-1) | ones)
+    valid = ones | (number == 0).all(-1)
+    if not valid.all():
+        return first_inexact(x, valid)
     counts = np.asarray(ones.sum(-1))
     wrong = np.argwhere(counts != 1)
     index = tuple(int(i) for i in wrong[0])
