@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...choose.values import few, narrowest
+from ...statistics import few, narrowest
 from ..show import number
 
 

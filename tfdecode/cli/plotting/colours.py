@@ -10,10 +10,12 @@ import numpy as np
 from .panels import Drawing
 
 INK, GREY, RULE = "#1d2433", "#5b6475", "#c9ced8"
-#: What no scale and no palette here has: values that are not finite.
+#: Values that are not finite: in no scale and no palette here.
 ODD = "#ff1493"
 #: The most frequent label, and the colours of the others.
 GROUND = "#e6e9ef"
+#: Pixels of the largest patch of a label in the colour bar.
+PATCH = 30
 PALETTE = [
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#bcbd22", "#17becf"),
     *("#393b79", "#637939", "#8c6d31", "#843c39", "#7b4173", "#3182bd", "#e6550d", "#31a354"),
@@ -29,7 +31,7 @@ def has_bar(drawn: Drawing) -> bool:
 
 
 def depths(drawn: Drawing) -> tuple[float, float] | None:
-    """How far column 2 of points reaches, which their colours tell; None where it is constant."""
+    """The range of column 2 of points, which gives their colours; None if it is constant."""
     panels = [panel for panel in drawn.panels if panel.kind == "points"]
     depth = np.concatenate([np.empty(0), *(panel.data[:, 2:3].ravel() for panel in panels)])
     depth = depth[np.isfinite(depth)]
@@ -55,18 +57,24 @@ def colours_of(drawn: Drawing) -> tuple[Any, Any]:
 
 
 def index(data: np.ndarray, labels: np.ndarray) -> Any:
-    """Which label each pixel has, what is not finite masked."""
+    """The index of each pixel's label; pixels that are not finite are masked."""
     finite = np.isfinite(data)
-    places = np.searchsorted(labels, np.where(finite, data, labels[0]))
-    return np.ma.masked_array(places, ~finite)
+    indices = np.searchsorted(labels, np.where(finite, data, labels[0]))
+    return np.ma.masked_array(indices, ~finite)
 
 
-def colour_bar(axes: Any, drawn: Drawing, colours: tuple[Any, Any], height: float) -> None:
-    """The values of the colours."""
+def colour_bar(figure: Any, drawn: Drawing, colours: tuple[Any, Any]) -> None:
+    """The values of the colours, to the right of all panels."""
     from matplotlib.cm import ScalarMappable
 
-    bar = axes.figure.colorbar(ScalarMappable(cmap=colours[0], norm=colours[1]), cax=axes)
+    height = whole = figure.bbox.height
+    if drawn.labels is not None:
+        height = min(whole, PATCH * len(drawn.labels))
+    scale = ScalarMappable(cmap=colours[0], norm=colours[1])
+    size = {"shrink": height / whole, "aspect": height / 20, "anchor": (0, 1), "pad": 0.02}
+    bar = figure.colorbar(scale, ax=list(figure.axes), **size)
     bar.outline.set_edgecolor(RULE)
+    axes = bar.ax
     axes.tick_params(labelsize=9, color=RULE, labelcolor=INK)
     if drawn.labels is not None:
         step = max(1, math.ceil(len(drawn.labels) * 13 / height))

@@ -11,7 +11,7 @@ from .panels import Drawing, Panel
 
 
 def draw_image(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]) -> None:
-    """Pixels; those that are not finite in a colour of their own."""
+    """Pixels; a separate colour marks those that are not finite."""
     height, width = panel.size
     labels = drawn.labels
     data = np.ma.masked_invalid(panel.data) if labels is None else index(panel.data, labels)
@@ -19,7 +19,7 @@ def draw_image(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]
         data,
         cmap=colours[0],
         norm=colours[1],
-        aspect="auto",
+        aspect="equal" if ratio_of(panel) == width / height else "auto",
         # Colours of labels must not be mixed; those of a scale may where pixels are smaller.
         interpolation="nearest" if labels is not None else "auto",
         interpolation_stage="rgba",
@@ -45,9 +45,9 @@ def number_cells(axes: Any, data: np.ndarray, colours: tuple[Any, Any]) -> None:
 
 
 def draw_points(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]) -> None:
-    """Column 0 to the right, column 1 up, or down where both look like pixels; colour is column 2.
+    """Column 0 is x, column 1 is y, column 2 the colour. y points down if no number is negative.
 
-    Few points are numbered and joined to what they are by nothing: a skeleton is not in the file.
+    Small sets are numbered; no lines are drawn, because the file does not say which points connect.
     """
     x, y = panel.data[:, 0], panel.data[:, 1]
     depth = panel.data[:, 2] if depths(drawn) else None
@@ -76,11 +76,11 @@ def draw_points(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any
 def draw_lines(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]) -> None:
     """Each column over its index."""
     count, columns = panel.size
-    places = np.linspace(0, count - 1, len(panel.data)) if count > 1 else np.zeros(1)
+    indices = np.linspace(0, count - 1, len(panel.data)) if count > 1 else np.zeros(1)
     marker = "o" if count <= 60 else None
     for column in range(columns):
         axes.plot(
-            places,
+            indices,
             panel.data[:, column],
             color=PALETTE[column],
             linewidth=1.1 if count < 2000 else 0.6,
@@ -118,13 +118,15 @@ def frame(axes: Any) -> None:
 
 
 def write(on: Any, x: float, y: float, text: str, **style: Any) -> Any:
-    """Text as it stands: a file's name with dollars is no formula."""
+    """Text that is not parsed: a file name with dollars is not a formula."""
     return on.text(x, y, text, parse_math=False, color=style.pop("color", INK), **style)
 
 
-def caption(axes: Any, name: str) -> None:
-    """The name of a panel above its left edge."""
-    axes.set_title(name, loc="left", fontsize=8.5, color=GREY, pad=3, parse_math=False)
+def ratio_of(panel: Panel) -> float:
+    """Width over height; of an image at most eight to one, so that its pixels are stretched."""
+    if panel.kind == "image":
+        return min(8.0, max(1 / 8, panel.size[1] / panel.size[0]))
+    return 2.4 if panel.kind == "lines" else 1.25
 
 
 DRAW = {"image": draw_image, "points": draw_points, "lines": draw_lines}

@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...choose.values import few
 from ...errors import EncodeError
+from ...statistics import few
 from ..inspecting.values import real_numbers
 
 #: Panels on a page, and pixels along a side of all of them together.
 PANELS, PIXELS = 64, 2400
-#: Whole numbers so few are labels, which get a colour each.
+#: Distinct whole numbers of a label map, which get a colour each.
 LABELS = 40
-#: Points of a scatter or a line.
+#: Points that are drawn of a scatter or a line.
 POINTS = 20_000
-#: A table has no more columns, points in space no more coordinates.
+#: Columns of a table that is drawn as lines, coordinates of points.
 COLUMNS, COORDINATES = 8, 4
 
 
@@ -31,22 +31,22 @@ class Panel:
     name: str
     kind: Literal["image", "points", "lines"]
     data: np.ndarray
-    #: Sides of an image before pixels were left out; of lines, how many steps there were.
+    #: The shape before pixels or steps were left out.
     size: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The panels, what their colours mean, and what is to be said of them."""
+    """The panels, and what is common to them."""
 
     panels: list[Panel]
-    #: The finite values reach from here to there: what all panels share.
+    #: The range of all finite values.
     low: float
     high: float
-    #: The distinct values of a label map, or None where colours are a scale.
+    #: The distinct values of a label map, or None if colours are a scale.
     labels: np.ndarray | None
     notes: list[str]
-    #: How many values are not finite, and whether any other is there.
+    #: How many values are not finite, and whether any value is finite.
     odd: int
     finite: bool
 
@@ -67,7 +67,7 @@ def drawing(array: np.ndarray) -> Drawing:
     if x.dtype.kind in "iu" and max(abs(int(x.min())), int(x.max())) >= 2**53:
         base = int(x.min())
         if int(x.max()) - base < 2**53:  # a float64 would drop what makes them differ
-            notes.append(f"what they have above {base}")
+            notes.append(f"differences from {base}")
             x = finite = x - x.min()
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     unit = unit_of(low, high)
@@ -93,7 +93,7 @@ def without_single_axes(x: np.ndarray) -> np.ndarray:
 
 
 def unit_of(low: float, high: float) -> float:
-    """A power of ten to divide by where differences would overflow or vanish in a float64."""
+    """A power of ten to divide by, if differences would overflow or vanish in a float64."""
     size = max(abs(low), abs(high))
     if not size or 1e-100 < size < 1e100:
         return 1.0
@@ -143,24 +143,24 @@ def is_few_points(shape: tuple[int, ...]) -> bool:
 
 
 def points(name: str, x: np.ndarray) -> Panel:
-    """Points ``[n, coordinates]``, some left out where there are very many."""
+    """Points ``[n, coordinates]``, thinned to POINTS."""
     return Panel(name, "points", x[:: thinning(len(x))].astype(np.float64), x.shape)
 
 
 def thinning(count: int) -> int:
-    """One in how many of so many points is drawn."""
+    """The step of the slice that leaves at most POINTS of ``count`` points."""
     return -(-count // POINTS)
 
 
 def lines(x: np.ndarray, name: str = "") -> Panel:
-    """Columns as lines; where they are long, the least and the greatest of each stretch."""
+    """Columns as lines; long ones as the minimum and the maximum of each block of steps."""
     count, columns = x.shape
     step = -(-2 * count // POINTS) if count > POINTS else 1
     if step > 1:
-        whole = x[: count - count % step].astype(np.float64).reshape(-1, step, columns)
+        blocks = x[: count - count % step].astype(np.float64).reshape(-1, step, columns)
         with np.errstate(invalid="ignore"):
-            both = np.stack([np.fmin.reduce(whole, axis=1), np.fmax.reduce(whole, axis=1)], axis=1)
-        x = both.reshape(-1, columns)
+            extremes = [np.fmin.reduce(blocks, axis=1), np.fmax.reduce(blocks, axis=1)]
+        x = np.stack(extremes, axis=1).reshape(-1, columns)
     return Panel(name, "lines", x.astype(np.float64), (count, columns))
 
 
@@ -183,9 +183,9 @@ def images(x: np.ndarray, notes: list[str]) -> Iterator[Panel]:
     small = x[:: steps[0], :: steps[1]]
     for channel in range(count):
         index = [int(i) for i in np.unravel_index(channel, others)] if others else []
-        place: Any = (..., *index)
         name = ",".join(map(str, index))
-        yield Panel(name, "image", np.asarray(small[place], np.float64), (height, width))
+        pixels: Any = (..., *index)
+        yield Panel(name, "image", np.asarray(small[pixels], np.float64), (height, width))
 
 
 def image_axis(shape: tuple[int, ...]) -> int:
