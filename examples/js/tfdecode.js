@@ -142,7 +142,7 @@ function astype({ shape, dtype: from, bytes }, { dtype: to }) {
   const packed = cast(values, to), back = new Uint8Array(cast(packed, from).buffer);
   let at = values.findIndex((value, i) => packed[i] != value && value === value); // -1 comes back from 255 the same
   if (at < 0) at = Math.floor(back.findIndex((byte, i) => byte !== bytes[i]) / TYPES[from][0]); // NaN, and -0 from 0
-  demand(at < 0, () => `${Object.is(values[at], -0) ? "-0" : values[at]} at ${place(at, shape)} is not a ${to}`);
+  demand(at < 0, () => `${Object.is(values[at], -0) ? "-0" : values[at]} at ${place(at, shape)} is not exactly ${to}`);
   return { shape, dtype: to, bytes: new Uint8Array(packed.buffer) };
 }
 
