@@ -86,7 +86,9 @@ def flipped(payload: bytes, bit: int) -> bytes:
 def wrong(case: Case) -> list[bytes]:
     """The mutations that are not a good payload after all."""
     good = {case.spec.encode(array) for array in case.arrays(1, seed=1)}
-    return [payload for payload in mutations(case) if payload not in good]
+    bad = [payload for payload in mutations(case) if payload not in good]
+    assert bad
+    return bad
 
 
 def sealed(case: Case) -> bool:
@@ -256,7 +258,7 @@ MESSAGES = {
     "sparse, records": (
         tfd.ArraySpec((6,), "uint16", "sparse"),
         bytes(11),
-        "pose_map_bytes: row 3 has 11 bytes, which are no whole records",
+        "pose_map_bytes: row 3 has 11 bytes, not a valid number of records",
     ),
     "sparse, sum": (
         tfd.ArraySpec((6,), "uint8", "sparse"),
