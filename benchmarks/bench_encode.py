@@ -67,7 +67,7 @@ def chain_row(name: str, chain: str, done: Mapping[str, Packed]) -> list[str]:
 
 
 def flat_row(name: str, chain: str, done: Mapping[str, Packed]) -> list[str]:
-    """png beside cv2 on one flat input: the two by themselves, and among all packers."""
+    """png against cv2 on one flat input: the two alone, and among all packers."""
     x = make(name)
     spec = tfd.ArraySpec(x.shape, x.dtype, codecs=chain)
     works = {"cv2": partial(peers.encoders(x)["cv2 PNG"], x), "png": partial(spec.encode, x)}

@@ -140,11 +140,12 @@ def main() -> list[Table]:
         times = medians(works, SECONDS)
     note = (
         f"{BATCH} pose maps float32 [256,192,18] of discs; the model is a mean over each, so that "
-        "reading is what takes time. No server and no network: one Python process makes the body, "
-        "reads it (`json.loads`, base64 and numpy, where a server has C++) and runs the signature "
-        "by the session loader. gzip is `Content-Encoding` at level 6; TensorProto is what gRPC "
-        f"sends as `tensor_content`. Faster is beside {LISTS}, target {targets.REQUEST_SPEEDUP}. "
-        f"The last column is the bandwidth below which `{REQUEST[0]}` has its answer earlier, "
+        "reading takes most of the time. No server and no network: one Python process makes the "
+        "body, reads it (with `json.loads`, base64 and numpy; a server has C++) and runs the "
+        "signature with the session loader. gzip is `Content-Encoding` at level 6; TensorProto is "
+        f"what gRPC sends as `tensor_content`. Times faster is against {LISTS}, target "
+        f"{targets.REQUEST_SPEEDUP}. "
+        f"The last column is the bandwidth below which `{REQUEST[0]}` is faster in total, "
         f"counting these times and the bytes (goal: above 1,000).{peers.absent()}"
     )
     columns = ("request", "bytes", "make, ms", "read and answer, ms", "both, ms", "times faster")

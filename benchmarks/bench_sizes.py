@@ -25,7 +25,7 @@ def mean(sizes: list[int]) -> int:
 
 
 def peer_sizes(arrays: list[np.ndarray]) -> dict[str, int]:
-    """Mean bytes by peer, of those that take such arrays."""
+    """Mean bytes by peer, for the peers that support these arrays."""
     encoders = peers.encoders(arrays[0])
     return {
         peer: mean([len(encoders[peer](x)) for x in arrays]) for peer in PEERS if peer in encoders

@@ -14,7 +14,7 @@ Encoder = Callable[[np.ndarray], bytes]
 
 
 def json_lists(like: np.ndarray) -> Encoder:
-    """Nested lists, as the standard library writes them."""
+    """Nested lists, written by the standard library."""
     return lambda x: json.dumps(x.tolist()).encode()
 
 
@@ -33,7 +33,7 @@ def serialize_tensor(like: np.ndarray) -> Encoder:
 
 
 def tfds_feature(like: np.ndarray) -> Any:
-    """The feature of TensorFlow Datasets that holds such an array deflated."""
+    """The TensorFlow Datasets feature that stores this array with zlib."""
     import tensorflow_datasets as tfds
 
     return tfds.features.Tensor(shape=like.shape, dtype=like.dtype, encoding="zlib")

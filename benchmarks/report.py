@@ -69,7 +69,7 @@ def section(name: str, tables: Sequence[Table]) -> str:
 
 
 def replaced(report: str, name: str, new: str, order: Sequence[str]) -> str:
-    """``report`` with ``new`` for the section of ``name``; sections stand in ``order``."""
+    """``report`` with the section of ``name`` replaced by ``new``; sections are in ``order``."""
     sections = {}
     for text in report.split("\n## ")[1:]:
         sections[text.partition("\n")[0].strip()] = f"## {text.strip()}\n"

@@ -1,4 +1,4 @@
-"""What the project wants to reach; tables show it beside the result."""
+"""The targets of the project; tables show each next to its result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REQUEST_SPEEDUP = 10
 NATIVE, MAT, NPZ = 2.3, 1.3, 1.1
 NPY = (NATIVE, 1.1)
 COMPRESSORS = {"zlib", "zlib_bounded", "zstd"}
-#: What makes flat inputs narrow in front of them.
+#: Filters that make flat inputs narrow before a compressor.
 NARROW = {"onehot", "packbits", "astype"}
 
 

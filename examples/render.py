@@ -67,7 +67,7 @@ def picture(person: int = 0) -> np.ndarray:
 
 
 def main() -> None:
-    """Write both files beside this one."""
+    """Write both files next to this one."""
     with (HERE / "pose.pkl").open("wb") as file:
         pickle.dump(pose_map(), file, protocol=4)
     savemat(HERE / "segment.mat", {"labels": segment_map()}, do_compression=True)

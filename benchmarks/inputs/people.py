@@ -52,7 +52,7 @@ PARTS = (
 
 
 def joints(rng: np.random.Generator, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """Where the joints of a standing person are, in pixels: float64 [18, 2] of x, y."""
+    """The joints of a standing person, in pixels: float64 [18, 2] of x, y."""
     tall = height * rng.uniform(0.74, 0.82)
     points = np.zeros((len(SKELETON), 2))
     points[NECK] = width / 2 + rng.normal(0, 0.02 * width), 0.2 * height + rng.normal(0, 5)

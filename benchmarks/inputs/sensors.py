@@ -20,7 +20,7 @@ def ellipse(rng: np.random.Generator, y: np.ndarray, x: np.ndarray, low: float, 
 
 
 def depth(rng: np.random.Generator) -> np.ndarray:
-    """A room before a structured-light camera, in mm, 0 where it sees nothing. uint16 [480, 640].
+    """A room seen by a structured-light camera, in mm, 0 for no reading. uint16 [480, 640].
 
     A wall, a floor and rounded things; noise grows with the square of the distance, shadows lie
     along edges.
