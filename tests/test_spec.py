@@ -203,7 +203,7 @@ def test_more_than_max_rows_are_refused(method: str, traced: bool) -> None:
     spec = tfd.ArraySpec((None,), "uint8", max_shape=(3,))
 
     def decode(rows: tf.Tensor) -> Any:
-        return getattr(spec, method)(rows, name="x_bytes", max_rows=2)
+        return getattr(spec, method)(rows, input_name="x_bytes", max_rows=2)
 
     if traced:
         decode = tf.function(decode, input_signature=[tf.TensorSpec([None], tf.string)])

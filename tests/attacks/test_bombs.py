@@ -113,6 +113,35 @@ def test_a_graph_bounds_a_bomb(codecs: str, seal: bool | None, bomb: str, bound:
     assert peak < bound
 
 
+@pytest.mark.parametrize("seal", [True, False])
+def test_small_rows_of_zlib_are_bounded_whatever_they_inflate_to(seal: bool) -> None:
+    """A hundred bombs of 32 KiB, by someone who has the spec: 3.4 GB, were they all inflated."""
+    outcome, peak = run(
+        f"""
+spec = tfd.ArraySpec((2**15,), "uint8", "zlib", seal={seal})
+assert spec.bounded
+good = np.random.default_rng(1).integers(0, 256, 2**15, np.uint8)
+coder, bomb = zlib.compressobj(9), b""
+while len(bomb) < 2**15 - 4096:
+    bomb += coder.compress(bytes(2**20)) + coder.flush(zlib.Z_SYNC_FLUSH)
+bomb += coder.flush()
+*_, codec = spec.chain.codecs
+sealed = codec.encode(bomb, spec.chain.forms[-2]) if {seal} else bomb
+decode = graph(spec.decode_checked)
+def attack(name):
+    rows = ([sealed] * 100 if name == "attack" else []) + [spec.encode(good)] * 100
+    x, status = decode(tf.constant(rows))
+    assert np.array_equal(x[-100:], [good] * 100)
+    assert set(status.numpy()[:-100]) <= {{1, 2}} and not status.numpy()[-100:].any()
+    return "masked"
+measure(attack)
+""",
+        tensorflow=True,
+    )
+    assert outcome == "masked"
+    assert peak < 100 * MIB
+
+
 @pytest.mark.parametrize("method", ["decode_tensor", "decode_checked"])
 def test_a_batch_of_too_many_rows_is_refused_before_it_is_decoded(method: str) -> None:
     """Four thousand sealed rows of a megabyte, each under two kilobytes on the wire."""
@@ -441,7 +470,7 @@ def archive(nbytes, told=None):
 
 def of_two(nbytes):
     # A gzip file of zeros, whole, and then one of the array: the op reads them as one.
-    from tfdecode.codecs.containers.npz import GZIP, archive as written
+    from tfdecode.codecs.native.npz import GZIP, archive as written
     def packed(data):
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         return packer.compress(data) + packer.flush()

@@ -357,7 +357,7 @@ def test_a_spec_tells_what_follows_from_it(capsys) -> None:
     assert found["kind"] == "spec" and found["sealed"] is True
     assert found["payload_bytes"] == [payload.min_nbytes, payload.max_nbytes]
     assert found["domain"] == "integers 0..255 exactly, no -0.0"
-    assert found["inflates_to"] == 1032 * (payload.max_nbytes - 8)
+    assert found["inflates_to"] == 96
     assert found["row_bytes"] == 96 and found["max_rows"] == SPEC.max_rows
     assert found["steps"][0]["array"] == {"dtype": "uint8", "shape": [2, 3, 4]}
 
@@ -386,12 +386,12 @@ def test_a_spec_is_told_in_lines(capsys) -> None:
         ("raw", "", 96),
         ("png", "", (2 * 4 * 4) * (3 + 1)),
         ("astype:float16", "values exact in float16", 96),
-        ("zlib:max_packed=50", "arrays that deflate to at most 50 bytes", 50 * 1032),
+        ("zlib:max_packed=50", "arrays that deflate to at most 50 bytes", 96),
         ("zlib:max_packed=5000", "", None),
         (
             "astype:int8|zlib:max_packed=20",
             "integers -128..127 exactly, no -0.0; arrays that deflate to at most 20 bytes",
-            20 * 1032,
+            96,
         ),
     ],
 )
@@ -400,6 +400,15 @@ def test_domain_and_memory(codecs: str, domain: str, inflates_to: int | None, ca
     [found] = facts(capsys, "s.json")
     assert found["domain"] == domain
     assert inflates_to is None or found["inflates_to"] == inflates_to
+
+
+def test_large_rows_of_zlib_inflate_to_1032_times_their_length_and_those_of_zlib_bounded_do_not(
+    capsys,
+) -> None:
+    for codecs, most in (("zlib:max_packed=5000", 5000 * 1032), ("zlib_bounded", 40_118)):
+        Path("s.json").write_text(tfd.ArraySpec((10_000,), "float32", codecs).to_json())
+        [found] = facts(capsys, "s.json")
+        assert found["inflates_to"] == most
 
 
 def test_a_schema_tells_each_input(capsys) -> None:

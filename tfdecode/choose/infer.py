@@ -192,72 +192,78 @@ def rank(
         and codec.min_tensorflow <= release
         and (codec.portable or not portable)
     ]
-    trial = Trial(compressors, trusted)
     speed = BANDWIDTHS[prefer] if bandwidth is None else bandwidth
     balanced = prefer == "balanced" and bandwidth is None
     parts = [middle(sample) for sample in samples[:4]]
+    rough, whole = (Trials(x, f, compressors, trusted) for x, f in ((parts, {}), (samples, fields)))
     bodies = proposals(samples, parts, portable=portable)
-    rough = [found for body in bodies for found in trial.attempts(body, parts, {})]
-    rough = by_cost(rough, speed, plain_zlib(parts, {}) if balanced else None)
-    totals = unique(candidate for candidate in rough if not candidate.domain)
-    chosen = dict.fromkeys(["raw", *unique(rough)[:BEST], *totals[:2]])
-    whole = [found for body in chosen for found in trial.attempts(body, samples, fields)]
+    candidates = [found for body in bodies for found in rough.attempts(body)]
+    candidates = by_cost(candidates, speed, rough.plain() if balanced else None)
+    totals = unique(candidate for candidate in candidates if not candidate.domain)
+    chosen = dict.fromkeys(["raw", *unique(candidates)[:BEST], *totals[:2]])
+    candidates = [found for body in chosen for found in whole.attempts(body)]
     if prefer != "balanced":
         # Great effort takes a second for some megabytes, so only the best bodies get it.
-        whole.sort(key=lambda candidate: candidate.cost(speed))
-        for body in unique(whole)[:FINAL]:
-            whole += trial.efforts(body, prefer, samples, fields)
-    once = list({candidate.chain: candidate for candidate in whole}.values())
-    return by_cost(once, speed, plain_zlib(samples, fields) if balanced else None)
+        candidates.sort(key=lambda candidate: candidate.cost(speed))
+        candidates += [
+            c for body in unique(candidates)[:FINAL] for c in whole.efforts(body, prefer)
+        ]
+    once = list({candidate.chain: candidate for candidate in candidates}.values())
+    return by_cost(once, speed, whole.plain() if balanced else None)
 
 
 @dataclass(frozen=True)
-class Trial:
-    """The compressors to try after a body, a chain of filters and a container."""
+class Trials:
+    """Trying chains on samples: bodies, of filters and a container, before each compressor."""
 
+    samples: Sequence[np.ndarray]
+    fields: dict[str, Any]
     compressors: Sequence[type[Compressor]]
     trusted: bool
 
-    def attempts(
-        self, body: str, samples: Sequence[np.ndarray], fields: dict[str, Any]
-    ) -> Iterator[Candidate]:
+    def attempts(self, body: str) -> Iterator[Candidate]:
         """What a body makes of the samples by itself and before each compressor, if it can."""
-        bare = tried(body, samples, fields)
+        bare = self.tried(body, self.trusted)
         if bare is None:
             return
         if bare.spec.chains[0].container.compresses:  # so it is sealed as compressed data is
-            found = tried(f"{body}|seal", samples, fields)
-            yield from [found] if found else []
+            yield from self.all_of([f"{body}|seal"])
             return
         yield bare
         for codec in self.compressors:
-            least = bare.payload_bytes
-            for text in codec.trials:
-                if found := self.bounded(f"{body}|{text}", samples, fields):
-                    least = min(least, found.payload_bytes)
-                    yield found
-            incompressible = NOISY * bare.payload_bytes < least < bare.payload_bytes
-            for text in codec.trials_incompressible if incompressible else ():
-                yield from filter(None, [self.bounded(f"{body}|{text}", samples, fields)])
+            packed = list(self.all_of(f"{body}|{text}" for text in codec.trials))
+            yield from packed
+            least = min((one.payload_bytes for one in packed), default=0.0)
+            if least > NOISY * bare.payload_bytes:
+                yield from self.all_of(f"{body}|{text}" for text in codec.trials_incompressible)
 
-    def efforts(
-        self, body: str, prefer: str, samples: Sequence[np.ndarray], fields: dict[str, Any]
-    ) -> Iterator[Candidate]:
+    def efforts(self, body: str, prefer: str) -> Iterator[Candidate]:
         """What a body makes before the compressors as this preference sets them."""
-        for codec in self.compressors:
-            for text in codec.efforts.get(prefer, ()):
-                yield from filter(None, [self.bounded(f"{body}|{text}", samples, fields)])
+        texts = (text for codec in self.compressors for text in codec.efforts.get(prefer, ()))
+        return self.all_of(f"{body}|{text}" for text in texts)
 
-    def bounded(
-        self, chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any]
-    ) -> Candidate | None:
-        """The candidate of a chain; None if it cannot carry all samples or is not bounded."""
-        return tried(chain, samples, fields, bounded=not self.trusted)
+    def plain(self) -> Candidate | None:
+        """What ``zlib`` alone makes, proposed or not: a "balanced" chain beats it."""
+        return self.tried("raw|zlib", True)
 
+    def all_of(self, chains: Iterable[str]) -> Iterator[Candidate]:
+        """The candidates of those chains that can be proposed."""
+        return filter(None, (self.tried(chain, self.trusted) for chain in chains))
 
-def plain_zlib(samples: Sequence[np.ndarray], fields: dict[str, Any]) -> Candidate | None:
-    """What ``zlib`` alone makes, which a "balanced" chain beats; proposed or not."""
-    return tried("raw|zlib", samples, fields)
+    def tried(self, chain: str, trusted: bool) -> Candidate | None:
+        """What a chain makes; None if it cannot carry all samples, or is not bounded."""
+        rows = []
+        try:
+            for sample in self.samples:
+                form = {"shape": sample.shape, "dtype": sample.dtype.name, **self.fields}
+                spec = ArraySpec(**form, codecs=chain)
+                if not (trusted or spec.bounded):
+                    return None
+                payload, *seconds = trial(spec.chains[0], sample)
+                rows.append((len(payload), *seconds))
+        except (EncodeError, SpecError, MissingExtraError):
+            return None
+        return Candidate(spec, *(sum(column) / len(rows) for column in zip(*rows, strict=True)))
 
 
 def by_cost(
@@ -274,27 +280,6 @@ def better(one: Candidate, plain: Candidate) -> bool:
     """Whether a candidate is smaller than ``plain`` and faster to decode than by ``map_fn``."""
     smaller = one.payload_bytes < plain.payload_bytes
     return smaller and one.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)
-
-
-def tried(
-    chain: str, samples: Sequence[np.ndarray], fields: dict[str, Any], *, bounded: bool = False
-) -> Candidate | None:
-    """What a chain makes of the samples; None if it cannot carry them all."""
-    sizes, encode, decode = [], [], []
-    try:
-        for sample in samples:
-            spec = ArraySpec(
-                **{"shape": sample.shape, "dtype": sample.dtype.name, **fields}, codecs=chain
-            )
-            if bounded and not spec.bounded:
-                return None
-            payload, packing, unpacking = trial(spec.chains[0], sample)
-            sizes.append(len(payload))
-            encode.append(packing)
-            decode.append(unpacking)
-    except (EncodeError, SpecError, MissingExtraError):
-        return None
-    return Candidate(spec, *(sum(column) / len(samples) for column in (sizes, encode, decode)))
 
 
 def unique(candidates: Iterable[Candidate]) -> list[str]:

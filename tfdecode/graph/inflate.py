@@ -10,11 +10,11 @@ from .map_rows import LARGE, map_rows
 #: One byte of deflate makes at most 1032 (a match of 258 bytes in 2 bits).
 EXPANSION = 1032
 #: Bytes that the streams of a group may inflate to at worst. The op's buffer doubles as it grows,
-#: so that its peak is twice that: 70 MB for the stream of a row of 32 KiB, the largest in `zlib`
+#: so that its peak is twice that: 70 MB for the stream of a row of 32 KiB, the largest of `zlib`
 #: that is bounded.
-SMALL_GROUP = 2**25
-#: The same for native files, whose rows may be large.
-LARGE_GROUP = 2**30
+GROUP = 2**25
+#: The same of a batch of native files, whose rows may be large, and still be inflated at once.
+AT_ONCE = 2**30
 
 
 def inflate(packed: Any, kind: str, max_nbytes: int) -> Any:
@@ -28,17 +28,19 @@ def inflate(packed: Any, kind: str, max_nbytes: int) -> Any:
     return map_rows(lambda row: tf.io.decode_compressed(row, kind), packed)
 
 
-def inflate_bounded(packed: Any, kind: str, max_nbytes: int, group: int = LARGE_GROUP) -> Any:
+def inflate_bounded(packed: Any, kind: str, max_nbytes: int, at_once: int = AT_ONCE) -> Any:
     """Streams of strangers ``[B]``, ``"ZLIB"`` or ``"GZIP"``, to strings of ``max_nbytes`` bytes.
 
-    ``decode_compressed`` has no limit on its output. A batch that cannot exceed ``group`` bytes is
-    inflated at once, any other in groups that cannot, of one row at least. What a row of such a
-    group inflates to is cut after ``max_nbytes + 1`` bytes, so that it is refused and not kept.
+    ``decode_compressed`` has no limit on its output. A batch that cannot exceed ``at_once`` bytes
+    is inflated at once, any other in groups that cannot exceed `GROUP`, of one row at least. What a
+    row of a group inflates to is cut after ``max_nbytes + 1`` bytes: it is refused and not kept.
     """
     lengths = tf.cast(tf.strings.length(packed), tf.int64)
 
     def in_groups() -> Any:
-        size = tf.maximum(group // (EXPANSION * tf.maximum(tf.reduce_max(lengths), 1)), 1)
+        size = tf.maximum(
+            min(at_once, GROUP) // (EXPANSION * tf.maximum(tf.reduce_max(lengths), 1)), 1
+        )
         size, count = tf.cast(size, tf.int32), tf.size(packed)
         groups = -(-count // size)
 
@@ -54,5 +56,5 @@ def inflate_bounded(packed: Any, kind: str, max_nbytes: int, group: int = LARGE_
         )
         return tf.reshape(loop[1].concat(), [count])
 
-    at_once = tf.reduce_sum(lengths) * EXPANSION <= group
-    return tf.cond(at_once, lambda: inflate(packed, kind, max_nbytes), in_groups)
+    fits = tf.reduce_sum(lengths) * EXPANSION <= at_once
+    return tf.cond(fits, lambda: inflate(packed, kind, max_nbytes), in_groups)

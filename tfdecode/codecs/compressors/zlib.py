@@ -19,7 +19,7 @@ from ...formats.zlib_stream import (
     decompress,
     longest,
 )
-from ...graph.inflate import EXPANSION, SMALL_GROUP, inflate, inflate_bounded
+from ...graph.inflate import EXPANSION, GROUP, inflate, inflate_bounded
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
@@ -134,7 +134,7 @@ class Zlib(Compressor):
         rows = rows.guard(self.filler(form))
         packed = rows.data
         if form.max_nbytes <= SMALL:
-            data = inflate_bounded(packed, "ZLIB", form.max_nbytes, SMALL_GROUP)
+            data = inflate_bounded(packed, "ZLIB", form.max_nbytes, GROUP)
         else:
             data = inflate(packed, "ZLIB", form.max_nbytes)
         rows = replace(rows, data=data)
