@@ -91,7 +91,7 @@ def steps_of(chain: dict[str, Any]) -> tuple[AnyCodec, ...]:
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         raise SpecError(f"spec has codecs {steps!r}, needs a list of objects")
     if len(steps) > MAX_STEPS:
-        raise SpecError(f"chain has {len(steps)} steps, at most {MAX_STEPS} can be")
+        raise SpecError(f"chain has {len(steps)} steps, at most {MAX_STEPS} are supported")
     return parse(steps)
 
 

@@ -281,7 +281,7 @@ def attack(name):
             decode([row]).shape[0]
         except tf.errors.InvalidArgumentError as error:
             if row is claim and spec.max_shape:
-                assert "row 0 is 2147483647 bytes deflated, needs 0 to 300000" in error.message
+                assert "row 0 states 2147483647 bytes, needs 0 to 300000" in error.message
     return "bounded"
 measure(attack)
 """,

@@ -283,12 +283,12 @@ MESSAGES = {
     "zstd, varying": (
         tfd.ArraySpec((None,), "uint8", "zstd", max_shape=(2,), seal=False),
         bytes.fromhex("28b52ffd20ff01000000"),
-        "pose_map_bytes: row 3 has a zstd header that claims 255 bytes, needs 0 to 2",
+        "pose_map_bytes: row 3 has a zstd header of 255 bytes, needs 0 to 2",
     ),
     "no zlib": (
         tfd.ArraySpec((2,), "uint8", "zlib", seal=False),
         b"GIF89a..",
-        "pose_map_bytes: row 3 is no zlib stream: it has 8 bytes and another header",
+        "pose_map_bytes: row 3 has 8 bytes that do not begin with a zlib header",
     ),
 }
 

@@ -175,7 +175,7 @@ ALL = (
         steps(-999, 999, 1, 7),
         max_shape=(2, 5, 2),
     ),
-    # ordered
+    # sortable
     *(Case("sortable", (40,), dtype) for dtype in ("float16", "bfloat16", "float32", "float64")),
     Case("sortable", (), "float16"),
     Case("sortable", (0, 2), "float64"),
@@ -231,7 +231,7 @@ ALL = (
     Case("shuffle|zlib:3,store_incompressible=true", (40, 90), "float32"),
     Case("zlib:store_incompressible=true", (None, 5), "float64", max_shape=(900, 5), seal=False),
     Case("zlib|zlib", (20, 30), "uint8", flat, seal=False),
-    # deflate
+    # zlib_bounded
     Case("zlib_bounded", (2, 3), "float32"),
     Case("zlib_bounded:9", (20, 30, 4), "float32", flat),
     Case("zlib_bounded:0", (20, 30), "uint16"),
@@ -245,7 +245,7 @@ ALL = (
     Case("zlib_bounded:2", (120, 80), "uint8", flat, seal=False),
     Case("zlib_bounded", (0,), "float32", seal=False),
     Case("zlib_bounded", (2, None), "uint8", max_shape=(2, 7000), seal=False),
-    Case("deflate|zlib", (20, 30), "uint8", flat, seal=False),
+    Case("zlib_bounded|zlib", (20, 30), "uint8", flat, seal=False),
     Case("zlib|zlib_bounded|seal", (20, 30), "uint8", flat),
     # zstd
     Case("zstd", (2, 3), "float32"),
@@ -335,7 +335,7 @@ ALL = (
         (4, 5),
         "int16",
         whole(0, 255),
-        refused=((np.full((4, 5), 256, "i2"), "no chain can carry the array: astype:bool"),),
+        refused=((np.full((4, 5), 256, "i2"), "no chain can encode the array: astype:bool"),),
     ),
     Case("raw or zlib", (None, 5), "int32", max_shape=(30, 5)),
     Case("astype:uint8|zlib or raw|seal", (2, None), "float32", flat, max_shape=(2, 300)),
@@ -401,7 +401,7 @@ ALL = (
         "float32",
         spots(-1, 200),
         refused=(
-            (np.arange(1200, dtype="f4").reshape(40, 30), "1200 records beside the background -1"),
+            (np.arange(1200, dtype="f4").reshape(40, 30), "1200 records with the background -1"),
             (np.pad(np.float32(range(290)), (0, 910), constant_values=-1).reshape(40, 30), "291 d"),
         ),
     ),

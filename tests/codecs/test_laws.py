@@ -57,7 +57,7 @@ def test_astype_carries_an_array_whole_or_refuses_it(
 ) -> None:
     array = data.draw(strategies.arrays(dtype, (5,)))
     if "complex" in other and "complex" not in dtype:
-        with pytest.raises(tfd.SpecError, match="cannot cast .* to complex"):
+        with pytest.raises(tfd.SpecError, match=r"cannot cast .* to complex"):
             tfd.ArraySpec((5,), dtype, f"astype:{other}")
         return
     spec = tfd.ArraySpec((5,), dtype, f"astype:{other}")

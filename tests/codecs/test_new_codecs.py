@@ -192,7 +192,7 @@ TOYS = {
         (
             (b"AQD!_w", Status.DAMAGED, "is no base64 of 6 bytes"),
             (b"AQD\xff\xfe\x80", Status.DAMAGED, "is no base64 of 6 bytes"),
-            (b"AQD-_w8", Status.LENGTH, "holds 5 bytes under its base64, needs 4"),
+            (b"AQD-_w8", Status.LENGTH, "has 5 bytes after base64 is decoded, needs 4"),
         ),
     ),
     "an op that throws, over zlib": Toy(

@@ -47,14 +47,14 @@ def test_zeros_of_both_signs_and_nans_are_told_apart_by_their_bits() -> None:
 @pytest.mark.parametrize(
     ("dtype", "option", "message"),
     [
-        ("uint8", "-1", "uint8 has no background -1"),
-        ("uint8", "256", "uint8 has no background 256"),
-        ("int32", "0.5", "int32 has no background 0.5"),
-        ("bool", "2", "bool has no background 2"),
-        ("uint64", "-1", "uint64 has no background -1"),
-        ("uint64", "1e300", "uint64 has no background"),
-        ("float16", "70000", "float16 has no background 70000"),
-        ("float32", "1e39", "float32 has no background"),
+        ("uint8", "-1", "background is -1, not a value of uint8"),
+        ("uint8", "256", "background is 256, not a value of uint8"),
+        ("int32", "0.5", "background is 0.5, not a value of int32"),
+        ("bool", "2", "background is 2, not a value of bool"),
+        ("uint64", "-1", "background is -1, not a value of uint64"),
+        ("uint64", "1e300", "not a value of uint64"),
+        ("float16", "70000", "background is 70000, not a value of float16"),
+        ("float32", "1e39", "not a value of float32"),
         ("float32", "-0.0", "background is -0.0"),
         ("float32", "NaN", "needs a finite number"),
         ("float32", "Infinity", "needs a finite number"),
@@ -83,7 +83,7 @@ def test_a_background_at_the_end_of_a_dtype(dtype: str) -> None:
 
 
 def test_a_none_dimension_is_refused() -> None:
-    with pytest.raises(tfd.SpecError, match=r"None dimension.* raw takes it"):
+    with pytest.raises(tfd.SpecError, match=r"None dimension.* pack with raw or zlib"):
         tfd.ArraySpec((None, 2), "uint8", "sparse", max_shape=(4, 2))
 
 

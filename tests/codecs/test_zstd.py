@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tfdecode.codecs.compressors.zstd import head, longest, stored
+from tfdecode.codecs.compressors.zstd import compress_bound, frame_header, store
 from tfdecode.extras import zstd
 
 SIZES = (0, 1, 255, 256, 257, 65_791, 65_792, 131_071, 131_072, 131_073, 2**19 + 1)
@@ -24,7 +24,7 @@ def test_every_frame_begins_with_the_head_of_its_size_and_keeps_the_bound(level:
         spec = tfd.ArraySpec((size,), "uint8", f"zstd:{level}", seal=False)
         for array in (rng.integers(0, 256, size, np.uint8), np.zeros(size, np.uint8)):
             payload = spec.encode(array)
-            assert payload.startswith(head(size)) and len(payload) <= longest(size)
+            assert payload.startswith(frame_header(size)) and len(payload) <= compress_bound(size)
             assert_same(spec.decode(payload), array)
 
 
@@ -33,7 +33,7 @@ def test_an_array_beyond_the_window_of_its_level_is_a_single_segment_too(level: 
     array = np.zeros(2**27 + 2**26, np.uint8)  # and beyond the window that decoders take unasked
     spec = tfd.ArraySpec(array.shape, "uint8", f"zstd:{level}", seal=False)
     payload = spec.encode(array)
-    assert payload.startswith(head(array.size))
+    assert payload.startswith(frame_header(array.size))
     assert not spec.decode(payload).any()
     assert not spec.decode_tensor(payload).numpy().any()
 
@@ -41,9 +41,9 @@ def test_an_array_beyond_the_window_of_its_level_is_a_single_segment_too(level: 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_filler_is_a_good_frame(size: int) -> None:
     for data in (bytes(size), np.random.default_rng(size).bytes(size)):
-        assert zstd.decompress(stored(data)) == data
-        assert tf.io.decode_compressed(stored(data), "ZSTD").numpy() == data
-        assert len(stored(data)) <= longest(size)
+        assert zstd.decompress(store(data)) == data
+        assert tf.io.decode_compressed(store(data), "ZSTD").numpy() == data
+        assert len(store(data)) <= compress_bound(size)
 
 
 @pytest.mark.parametrize("level", [0, 23, -1, 2.0, True, "3", None])

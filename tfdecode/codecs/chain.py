@@ -1,4 +1,4 @@
-"""A chain: any filters, exactly one container, any compressors, and the walk along it."""
+"""A chain of codecs: any filters, one container, any compressors; it encodes and decodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from ..graph.rows import Rows, Status
 from .base import AnyCodec, Container
 from .chain_text import brief, chain_text
-from .compressors.seal import SIZE, Seal
+from .compressors.seal import SEAL_NBYTES, Seal
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Chain:
 
     codecs: tuple[AnyCodec, ...]
     form: ArrayForm
-    #: What stands before each codec, and behind the last: the form of the payloads.
+    #: The form before each codec, and after the last one: that of the payloads.
     forms: tuple[Form, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,7 +33,7 @@ class Chain:
             form = codec.resolve(forms[-1])
             if isinstance(form, BytesForm) and form.max_nbytes > MAX_NBYTES:
                 raise SpecError(
-                    f"chain {brief(self.text)!r} makes {form.max_nbytes} bytes of {self.form}, "
+                    f"chain {brief(self.text)!r} needs {form.max_nbytes} bytes for {self.form}, "
                     f"at most {MAX_NBYTES} fit a string tensor"
                 )
             forms.append(form)
@@ -41,7 +41,7 @@ class Chain:
 
     @property
     def payload(self) -> BytesForm:
-        """What the payloads can be."""
+        """The form of the payloads."""
         form = self.forms[-1]
         assert isinstance(form, BytesForm)
         return form
@@ -53,17 +53,17 @@ class Chain:
 
     @property
     def sealed(self) -> bool:
-        """Whether a seal is its last step."""
+        """Whether the last step is a seal."""
         return isinstance(self.codecs[-1], Seal)
 
     def matches_seal(self, payload: bytes) -> bool:
-        """Whether ``payload`` ends in the seal of this chain."""
+        """Whether ``payload`` ends with the seal of this chain."""
         seal = self.codecs[-1]
-        return isinstance(seal, Seal) and payload[-SIZE:] == seal.tag(payload[:-SIZE])
+        return isinstance(seal, Seal) and payload[-SEAL_NBYTES:] == seal.tag(payload[:-SEAL_NBYTES])
 
     @property
     def native(self) -> bool:
-        """Whether the payloads are files of other programs, as they wrote them."""
+        """Whether the payloads are unchanged files of other programs."""
         codec = self.codecs[-1]
         return isinstance(codec, Container) and bool(codec.suffixes)
 
@@ -79,13 +79,13 @@ class Chain:
 
     @property
     def domain(self) -> str:
-        """The arrays that it can carry, in words; "" for every one."""
+        """The arrays that it can encode, in words; "" for all."""
         words = (c.domain(form) for c, form in zip(self.codecs, self.forms, strict=False))
         return "; ".join(filter(None, words))
 
     @property
     def magics(self) -> tuple[bytes, ...]:
-        """What all payloads begin with: one of these; none where that is not known."""
+        """Every payload begins with one of these; empty if that is not known."""
         steps = ((codec, form) for codec, form in self.backwards() if codec.name != "seal")
         codec, form = next(steps)
         return codec.begins(form)
@@ -99,36 +99,36 @@ class Chain:
         return value
 
     def decode(self, payload: bytes) -> np.ndarray:
-        """The array of ``payload``; DecodeError where it cannot be one."""
+        """The array of ``payload``; DecodeError if it is not valid."""
         _, x = deque(self.undo(payload), maxlen=1).pop()
         assert isinstance(x, np.ndarray)
         return x
 
     def chosen(self, payload: bytes) -> tuple[Chain, bytes]:
-        """The chain that ``payload`` is of, and the payload without a tag: as of `one_of`."""
+        """The chain of ``payload``, and the payload without a tag, as in `one_of`."""
         return self, payload
 
     def undo(self, payload: bytes) -> Iterator[tuple[AnyCodec, bytes | np.ndarray]]:
-        """Each codec, the last one first, with what its step was made from; raises as ``decode``"""
+        """Each codec, the last one first, with its decoded output; raises as ``decode`` does."""
         value: Any = payload
-        admit(value, self.payload, "payload has {} bytes")
+        check_length(value, self.payload, "payload has {} bytes")
         for codec, form in self.backwards():
             value = codec.decode(value, form)
             if isinstance(form, BytesForm):
-                admit(value, form, f"payload holds {{}} bytes under its {codec.name}")
+                check_length(value, form, f"payload has {{}} bytes after {codec.name} is decoded")
             yield codec, value
 
     def decode_rows(self, payloads: Any, size: Any) -> Rows:
-        """Strings ``[B]`` to decoded rows, nothing raised yet."""
-        rows = admit_rows(Rows(payloads, size), self.payload, "has {} bytes")
+        """Strings ``[B]`` to decoded rows; bad rows are marked, nothing is raised."""
+        rows = check_lengths(Rows(payloads, size), self.payload, "has {} bytes")
         for codec, form in self.backwards():
             rows = codec.decode_rows(rows, form)
             if isinstance(form, BytesForm):
-                rows = admit_rows(rows, form, f"holds {{}} bytes under its {codec.name}")
+                rows = check_lengths(rows, form, f"has {{}} bytes after {codec.name} is decoded")
         return rows
 
     def encode_rows(self, data: Any, size: Any) -> Rows:
-        """A tensor ``[B, *shape]`` to payloads; SpecError where a codec cannot in a graph."""
+        """A tensor ``[B, *shape]`` to payloads; SpecError if a codec cannot encode in a graph."""
         rows = Rows(data, size)
         for codec, form in zip(self.codecs, self.forms, strict=False):
             rows = codec.encode_rows(rows, form)
@@ -139,13 +139,13 @@ class Chain:
         return zip(reversed(self.codecs), reversed(self.forms[:-1]), strict=True)
 
 
-def admit(value: bytes, form: BytesForm, message: str) -> None:
+def check_length(value: bytes, form: BytesForm, message: str) -> None:
     """DecodeError unless ``value`` has a length that ``form`` allows."""
     if not form.min_nbytes <= len(value) <= form.max_nbytes:
         raise DecodeError(f"{message.format(len(value))}, {form.needs()}{form.explain(value)}")
 
 
-def admit_rows(rows: Rows, form: BytesForm, message: str) -> Rows:
+def check_lengths(rows: Rows, form: BytesForm, message: str) -> Rows:
     """Narrow ``rows`` to those with a length that ``form`` allows."""
     length = tf.strings.length(rows.data)
     if form.min_nbytes == form.max_nbytes:

@@ -1,9 +1,9 @@
-"""Chain text: one grammar on the command line, in Python, in messages and in the documentation.
+"""Chain text: one grammar for the command line, Python, messages and documentation.
 
-Steps are joined by ``|``. Options follow a ``:`` and are joined by ``,``. An option is
-``name=value`` or, for the first option of a codec, the bare value: ``zlib:9`` is ``zlib:level=9``.
-If that first option is a list, the bare values are its items (``transpose:2,0,1``). Values are
-JSON, or words without quotes. Several chains for `one_of` are joined by `` or ``.
+Join steps with ``|``. Put options after ``:``, joined with ``,``. An option is ``name=value``; the
+name of the first option of a codec may be left out: ``zlib:9`` is ``zlib:level=9``. If the first
+option is a list, values without a name are its items (``transpose:2,0,1``). Values are JSON, or
+words without quotes. Join the chains of `one_of` with `` or ``.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .registry import CODECS
 
 Codecs: TypeAlias = "str | Sequence[str | Mapping[str, Any] | AnyCodec]"
 
-#: A schema comes from a server, and each step is a part of the graph.
+#: A schema can come from an untrusted server, and each step adds ops to the graph.
 MAX_STEPS = 16
 KINDS = ("filter", "container", "compressor")
 
-# Between two chains, not within double quotes.
+# The separator of chains, not within double quotes.
 OR = re.compile(r'\s+or\s+(?=(?:[^"]*"[^"]*")*[^"]*$)')
-# Options that hold bytes in base64.
-BYTES = re.compile(r'\b(head|tail)=(?:"[^"]*"|[\w./-]+)')
-# What stands between two separators, strings in double quotes and lists taken whole.
-QUOTED = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
+# Options with the bytes of a sample file, in base64.
+SAMPLE_BYTES = re.compile(r'\b(head|tail)=(?:"[^"]*"|[\w./-]+)')
+# Text up to a separator, which may occur inside double quotes and lists.
+PIECE = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 
 
 def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
-    """Codecs from chain text, names, dicts or codec objects; ``raw`` where no container is named.
+    """Codecs from chain text, names, dicts or codec objects; ``raw`` if there is no container.
 
     >>> [codec.name for codec in parse("astype:uint8|zlib:9")]
     ['astype', 'raw', 'zlib']
@@ -43,36 +43,62 @@ def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
     if isinstance(steps, Mapping | bytes) or not isinstance(steps, Sequence):
         raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
     if len(steps) > MAX_STEPS:
-        raise SpecError(f"chain has {len(steps)} steps, at most {MAX_STEPS} can be")
+        raise SpecError(f"chain has {len(steps)} steps, at most {MAX_STEPS} are supported")
     parsed = [step if isinstance(step, Codec) else from_config(step) for step in steps]
     kinds = [codec.kind for codec in parsed]
     if "container" not in kinds:
-        place = kinds.index("compressor") if "compressor" in kinds else len(kinds)
-        parsed.insert(place, Raw())
-        kinds.insert(place, "container")
-    if kinds.count("container") != 1 or kinds != sorted(kinds, key=KINDS.index):
-        text = brief(chain_text(parsed))
-        raise SpecError(f"chain {text!r} is not any filters, one container, any compressors")
-    if any(isinstance(codec, Seal) for codec in parsed[:-1]):
-        raise SpecError(f"chain {brief(chain_text(parsed))!r} has a seal that is not its last step")
+        index = kinds.index("compressor") if "compressor" in kinds else len(kinds)
+        parsed.insert(index, Raw())
+        kinds.insert(index, "container")
+    problem = ""
+    if kinds.count("container") != 1:
+        problem = f"has {kinds.count('container')} containers, needs exactly one"
+    elif kinds != sorted(kinds, key=KINDS.index):
+        problem = "is out of order: filters come first, then one container, then compressors"
+    elif any(isinstance(codec, Seal) for codec in parsed[:-1]):
+        problem = "is out of order: seal must be the last step"
+    if problem:
+        raise SpecError(f"chain {brief(chain_text(parsed))!r} {problem}")
     return tuple(parsed)
 
 
 class Alternatives(tuple[tuple[AnyCodec, ...], ...]):
-    """The codecs of several chains, as ``one_of`` gives them to an ArraySpec."""
+    """The codecs of several chains, for an ArraySpec."""
 
 
 def one_of(*chains: Codecs) -> Alternatives:
-    """Several chains for one input, each payload of which says by which one it was packed.
+    """Several chains for one input; each payload shows which of them packed it.
 
-    >>> [len(codecs) for codecs in one_of("astype:uint8|png|seal", "raw")]
-    [3, 1]
+    ``encode`` tries all chains and returns the smallest payload. The graph decodes each row by its
+    own chain, so a batch can mix them. Put a chain that can encode every array last, as ``raw``.
+
+    Parameters
+    ----------
+    *chains : str or sequence
+        2 to 32 chains: each is chain text, or a list of names, dicts or codec objects.
+
+    Returns
+    -------
+    Alternatives
+        The value for the argument ``codecs`` of an ArraySpec.
+
+    Raises
+    ------
+    SpecError
+        If a chain is invalid.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((4, 5), "float32", tfd.one_of("astype:uint8|zlib", "raw"))
+    >>> len(spec.encode(np.ones((4, 5), np.float32))) < len(spec.encode(np.full((4, 5), 0.1, "f4")))
+    True
     """
     return Alternatives(parse(codecs) for codecs in chains)
 
 
 def parse_any(codecs: Codecs | Alternatives) -> tuple[AnyCodec, ...] | Alternatives:
-    """What ``parse`` takes, or several chains: by ``one_of``, or as text with ``or`` between."""
+    """The codecs of one chain, as ``parse``, or of several: by ``one_of`` or text with `` or ``."""
     if isinstance(codecs, Alternatives):
         return codecs
     if isinstance(codecs, str) and len(chains := OR.split(codecs)) > 1:
@@ -96,7 +122,7 @@ def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
 
 
 def from_text(step: str) -> dict[str, Any]:
-    """The configuration that ``name:options`` stands for."""
+    """The configuration of the step ``name:options``."""
     name, _, text = step.strip().partition(":")
     config: dict[str, Any] = {"name": name}
     if not text or name not in CODECS:
@@ -105,27 +131,27 @@ def from_text(step: str) -> dict[str, Any]:
     for option in split(text, ","):
         key = re.match(r"\s*([a-z_]+)\s*=(.*)", option, re.DOTALL)
         if key and key[1] in config:
-            raise SpecError(f"codec {name}: {text!r} gives {key[1]} again")
+            raise SpecError(f"codec {name}: {text!r} gives {key[1]} twice")
         if key:
-            config[key[1]] = value_of(key[2])
+            config[key[1]] = parse_value(key[2])
         else:
-            bare.append(value_of(option))
+            bare.append(parse_value(option))
     if bare:
         options = [option for option in CODECS[name].options() if not option.kw_only]
         if not options:
-            raise SpecError(f"codec {name} takes no options, {text!r} was given")
+            raise SpecError(f"codec {name}: takes no options, got {text!r}")
         takes_list = str(options[0].type).startswith("tuple")
         if not takes_list and len(bare) > 1:
-            raise SpecError(f"codec {name}: {text!r} has {len(bare)} bare values, at most 1 can be")
+            raise SpecError(f"codec {name}: {text!r}: only one value may be given without a name")
         if options[0].name in config:
-            raise SpecError(f"codec {name}: {text!r} gives {options[0].name} again")
+            raise SpecError(f"codec {name}: {text!r} gives {options[0].name} twice")
         items = bare[0] if len(bare) == 1 and isinstance(bare[0], list) else bare
         config[options[0].name] = items if takes_list else bare[0]
     return config
 
 
-def value_of(text: str) -> Any:
-    """A JSON value, or the word as it stands."""
+def parse_value(text: str) -> Any:
+    """A JSON value, or a word without quotes."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -146,36 +172,37 @@ def to_text(codec: AnyCodec) -> str:
             value = config[option.name]
             bare = index == 0 and not option.kw_only
             if bare and isinstance(value, list):
-                options += [text_of(item) for item in value]
+                options += [format_value(item) for item in value]
             else:
-                options.append(text_of(value) if bare else f"{option.name}={text_of(value)}")
+                text = format_value(value)
+                options.append(text if bare else f"{option.name}={text}")
     return codec.name + (":" + ",".join(options) if options else "")
 
 
 def brief(text: str) -> str:
-    """Chain text for people, without the bytes that stand in it.
+    """Chain text for messages, without the bytes of samples.
 
     >>> brief('pkl:pose,head="gASVtQAAAAAAAAB9lCiMBHBv",tail=lHSUYi4')
     'pkl:pose,head=...,tail=...'
     """
-    return BYTES.sub(r"\1=...", text)
+    return SAMPLE_BYTES.sub(r"\1=...", text)
 
 
-def text_of(value: Any) -> str:
-    """The shortest text that ``value_of`` reads back."""
+def format_value(value: Any) -> str:
+    """The shortest text that ``parse_value`` reads back."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value):
-        return value if value_of(value) == value else json.dumps(value)
+        return value if parse_value(value) == value else json.dumps(value)
     return json.dumps(value)
 
 
 def split(text: str, separator: str) -> list[str]:
     """``text`` at each separator outside double quotes."""
-    pattern = QUOTED.replace("{}", re.escape(separator))
+    pattern = PIECE.replace("{}", re.escape(separator))
     return list(split_at(text, re.compile(pattern), separator))
 
 
 def split_at(text: str, piece: re.Pattern[str], separator: str) -> Iterator[str]:
-    """The pieces of ``text``; SpecError where a quote is left open."""
+    """The pieces of ``text``; SpecError if a quote is not closed."""
     start = 0
     while True:
         match = piece.match(text, start)
@@ -185,6 +212,6 @@ def split_at(text: str, piece: re.Pattern[str], separator: str) -> Iterator[str]
             return
         if text[end] != separator:
             raise SpecError(
-                f"chain text {brief(text)[:200]!r} has an open quote at character {end}"
+                f"chain text {brief(text)[:200]!r} has an unclosed quote at character {end}"
             )
         start = end + 1

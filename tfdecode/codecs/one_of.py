@@ -1,12 +1,16 @@
-"""one_of: several chains for one input, each payload of which says by which one it was packed.
+"""one_of: several chains for one input; each payload shows which of them packed it.
 
-A payload belongs to the first chain whose payloads begin like it by four bytes or more (a PNG, an
-``.npy``); else, if it is exactly as long as all payloads of a chain are, to that one; else to the
-chain of its tag, a first byte of 0xA0 plus the chain's place, with what the chain made behind it;
-else to the first chain whose payloads begin like it by fewer bytes (a zlib stream). A chain's
-payload goes without a tag where that leads back to the chain: so what clients of a plain spec have
-always sent is understood by a model that learns a second chain. A small zlib stream can be as long
-as a raw array: then the seal tells which it is.
+The first of these rules that applies selects the chain of a payload:
+
+1. It begins with a magic number of four bytes or more (a PNG, an ``.npy``): the first chain whose
+   payloads begin with it.
+2. It has the length of all payloads of a chain: that chain. A small zlib stream can be as long as a
+   raw array; then the seal decides.
+3. Its first byte is a tag, 0xA0 plus the index of the chain; the payload of the chain follows.
+4. It begins with a shorter magic number (a zlib stream): the first chain with that one.
+
+``encode`` adds a tag only if the chain is not selected without it. So a model that gets a second
+chain still accepts the payloads of clients that know the first one alone.
 """
 
 from __future__ import annotations
@@ -28,16 +32,16 @@ from .chain import Chain
 from .chain_text import brief
 from .compressors.seal import Seal
 
-#: The first byte of a tagged payload of the first chain. The bytes up to 0xBF only continue a
-#: character of UTF-8, so no text begins with them.
+#: The tag of the first chain. UTF-8 uses the bytes up to 0xBF only inside a character, so no text
+#: begins with a tag.
 TAG, MAX_CHAINS = 0xA0, 32
-#: Bytes of a beginning that no other payload has by chance.
-LONG = 4
+#: A magic number of so many bytes is not found by chance.
+MIN_SURE_MAGIC = 4
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Chains of the same form, in the order of their tags; it stands where a Chain does."""
+    """Chains of the same form, in the order of their tags; it has the interface of a Chain."""
 
     chains: tuple[Chain, ...]
 
@@ -49,26 +53,26 @@ class OneOf:
             if texts.count(text) > 1:
                 raise SpecError(f"one_of has the chain {brief(text)!r} twice")
         for chain in self.unreached:
-            takers = [self.chains[self.magics[magic]] for magic in chain.magics]
-            first = next((taker for taker in takers if taker.native), None)
-            if first:  # else its payloads, as those of csv, have their tag
+            others = [self.chains[self.magics[magic]] for magic in chain.magics]
+            first = next((other for other in others if other.native), None)
+            if first:  # payloads without a magic number, as of csv, have their tag
                 raise SpecError(
-                    f"one_of: no file can be told to be of {brief(chain.text)!r}, all begin as "
-                    f"those of {brief(first.text)!r} before it; leave one out, or give each an "
-                    "input of its own"
+                    f"one_of: {brief(chain.text)!r} can never be selected: its files begin with "
+                    f"the same bytes as those of {brief(first.text)!r}; remove one of them, or use "
+                    "two inputs"
                 )
 
     @property
     def form(self) -> ArrayForm:
-        """Of the arrays."""
+        """The form of the arrays."""
         return self.chains[0].form
 
     @cached_property
     def payload(self) -> BytesForm:
-        """What the payloads can be."""
+        """The form of the payloads."""
         forms = [chain.payload for chain in self.chains]
-        least, most = min(form.min_nbytes for form in forms), max(form.max_nbytes for form in forms)
-        return BytesForm(least, most + 1, forms[0].filler)
+        low, high = min(form.min_nbytes for form in forms), max(form.max_nbytes for form in forms)
+        return BytesForm(low, high + 1, forms[0].filler)
 
     @property
     def text(self) -> str:
@@ -77,7 +81,7 @@ class OneOf:
 
     @cached_property
     def lengths(self) -> dict[int, int]:
-        """The one length that payloads of a chain have -> the first such chain."""
+        """The length that all payloads of a chain have -> the first such chain."""
         forms = [chain.payload for chain in self.chains]
         return {
             f.max_nbytes: i
@@ -87,72 +91,73 @@ class OneOf:
 
     @cached_property
     def magics(self) -> dict[bytes, int]:
-        """What payloads of a chain begin with, the longest first -> the first such chain."""
+        """Magic number, the longest first -> the first chain whose payloads begin with it."""
         found = {m: i for i, chain in reversed([*enumerate(self.chains)]) for m in chain.magics}
         return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
     @property
     def unreached(self) -> list[Chain]:
-        """The native chains to which no file leads as it is, only the tag that ``encode`` adds."""
+        """The native chains that only a tag selects: files sent unchanged are not recognised."""
         reached = {*self.magics.values(), *self.lengths.values()}
         return [c for i, c in enumerate(self.chains) if c.native and i not in reached]
 
     # -- numpy --------------------------------------------------------------------------------
 
     def encode(self, x: np.ndarray) -> bytes:
-        """The smallest payload that one of the chains makes of ``x``, the first of equally small.
+        """The smallest payload of ``x`` by any of the chains, the first one of equal length.
 
-        EncodeError outside the domain of all of them.
+        EncodeError if ``x`` is outside the domain of all of them.
         """
         best: bytes | None = None
         refused = []
         for index, chain in enumerate(self.chains):
             try:
-                payload = self.marked(index, chain.encode(x))
+                payload = self.with_tag(index, chain.encode(x))
             except EncodeError as error:
                 refused.append(f"{brief(chain.text)}: {error}")
                 continue
             if best is None or len(payload) < len(best):
                 best = payload
         if best is None:
-            raise EncodeError(f"no chain can carry the array: {'; '.join(refused)}")
+            raise EncodeError(f"no chain can encode the array: {'; '.join(refused)}")
         return best
 
-    def marked(self, index: int, payload: bytes) -> bytes:
-        """``payload`` of a chain as it is where it leads back to it, else with its tag.
+    def with_tag(self, index: int, payload: bytes) -> bytes:
+        """``payload`` of a chain, with its tag if the chain is not selected without it.
 
-        EncodeError where neither does: by chance it is as long as all payloads of another chain.
+        EncodeError if the tag does not help either: by chance the payload has the length of all
+        payloads of another chain.
         """
         for sent in (payload, bytes([TAG + index]) + payload):
             if self.chain_of(sent) == (index, payload):
                 return sent
-        raise EncodeError("its payload is as long as those of another chain")
+        raise EncodeError("its payload has the length of the payloads of another chain")
 
     def chain_of(self, payload: bytes) -> tuple[int | None, bytes]:
-        """The place of the payload's chain, and the payload without a tag."""
+        """The index of the payload's chain, and the payload without a tag."""
         magic = next((magic for magic in self.magics if payload.startswith(magic)), b"")
-        begun = self.magics.get(magic)
-        if len(magic) >= LONG:
-            return begun, payload
-        if (exact := self.lengths.get(len(payload))) is not None:
-            sealed = begun is not None and self.chains[begun].matches_seal(payload)
-            return (begun if sealed else exact), payload
+        by_magic = self.magics.get(magic)
+        if len(magic) >= MIN_SURE_MAGIC:
+            return by_magic, payload
+        if (by_length := self.lengths.get(len(payload))) is not None:
+            sealed = by_magic is not None and self.chains[by_magic].matches_seal(payload)
+            return (by_magic if sealed else by_length), payload
         if payload and TAG <= payload[0] < TAG + len(self.chains):
             return payload[0] - TAG, payload[1:]
-        return begun, payload
+        return by_magic, payload
 
     def chosen(self, payload: bytes) -> tuple[Chain, bytes]:
-        """The chain of the payload, and that without a tag; DecodeError where it is of none."""
+        """The chain and the payload without a tag; DecodeError if it matches no chain."""
         index, plain = self.chain_of(payload)
         if index is None:
             raise DecodeError(
-                f"payload has {len(payload)} bytes of none of the chains {brief(self.text)}"
-                + "".join(f"; no file tells that it is {brief(c.text)}" for c in self.unreached)
+                f"payload has {len(payload)} bytes that match none of the chains {brief(self.text)}"
+                + "".join(f"; files of {brief(c.text)} are not recognised" for c in self.unreached)
             )
         return self.chains[index], plain
 
     def decode(self, payload: bytes) -> np.ndarray:
-        """The array of ``payload``; DecodeError where it cannot be one."""
+        """The array of ``payload``; DecodeError if it is not valid."""
         chain, plain = self.chosen(payload)
         try:
             return chain.decode(plain)
@@ -162,16 +167,15 @@ class OneOf:
     # -- graph --------------------------------------------------------------------------------
 
     def decode_rows(self, payloads: Any, size: Any) -> Rows:
-        """Strings ``[B]`` to decoded rows, nothing raised yet.
+        """Strings ``[B]`` to decoded rows; bad rows are marked, nothing is raised.
 
-        Where one chain packed the whole batch it costs next to nothing: only that branch of a Case
-        runs, which is not lowered, for branches that are not taken cost up to 13 times the decoding
-        where they are. Others are decoded in a group for each chain, and stitched.
+        If one chain packed the whole batch, only its branch of a `switch` runs. Otherwise the rows
+        of each chain are decoded as a group, and the groups are stitched.
         """
         rows = Rows(payloads, size)
         chosen, tagged = self.route(payloads)
         known = chosen >= 0
-        message = f"has {{}} bytes of none of the chains {brief(self.text)}"
+        message = f"has {{}} bytes that match none of the chains {brief(self.text)}"
         length = tf.strings.length(payloads)
         rows = rows.check(known, length, Status.HEADER, message).guard(self.payload.filler())
         chosen = tf.maximum(chosen, 0)
@@ -180,12 +184,12 @@ class OneOf:
         first = tf.cast(tf.reduce_max(tf.concat([chosen[:1], [0]], 0)), tf.int32)
 
         def mixed(payloads: Any, tagged: Any, chosen: Any) -> Any:
-            return self.stitched(decode, payloads, tagged, chosen)
+            return self.decode_groups(decode, payloads, tagged, chosen)
 
-        def alone(one: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+        def uniform(one: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
             return lambda payloads, tagged, chosen: one(payloads, tagged)
 
-        branches = [*map(alone, decode), mixed]
+        branches = [*map(uniform, decode), mixed]
         branch = tf.where(same, first, len(decode))
         outputs = switch(branch, branches, [rows.data, tagged, chosen], self.signature)
         data, lengths, status, _, text = outputs
@@ -195,47 +199,45 @@ class OneOf:
         return Rows(data, size, lengths, ok=ok, checks=(*rows.checks, check))
 
     def route(self, payloads: Any) -> tuple[Any, Any]:
-        """The place of each row's chain or -1, and whether it has a tag: int32 and bool ``[B]``."""
+        """The index of each row's chain or -1, and whether it has a tag: int32 and bool ``[B]``."""
         length = tf.strings.length(payloads)
-        begun = tf.fill(tf.shape(payloads), -1)
+        by_magic = tf.fill(tf.shape(payloads), -1)
         sure = tf.fill(tf.shape(payloads), False)
-        for size in sorted({len(magic) for magic in self.magics}):  # the longest is put in last
+        for size in sorted({len(magic) for magic in self.magics}):  # the longest overrides
             head = tf.strings.substr(payloads, 0, size)
             for index in range(len(self.chains)):
                 mine = [m for m, i in self.magics.items() if i == index and len(m) == size]
                 if mine:
                     begins = tf.reduce_any(tf.equal(head[:, tf.newaxis], mine), 1)
-                    begun = tf.where(begins, index, begun)
-                    sure |= begins & (size >= LONG)
+                    by_magic = tf.where(begins, index, by_magic)
+                    sure |= begins & (size >= MIN_SURE_MAGIC)
         first = tf.io.decode_raw(tf.strings.substr(payloads, 0, 1), tf.uint8, fixed_length=1)
-        place = tf.cast(tf.reshape(first, tf.shape(payloads)), tf.int32) - TAG
-        tagged = (place >= 0) & (place < len(self.chains)) & ~sure
-        chosen = tf.where(tagged, place, begun)
-        for exact, index in self.lengths.items():
-            fits = tf.equal(length, exact) & ~sure
-            fits &= ~self.sealed_by_another(payloads, fits, begun)
+        by_tag = tf.cast(tf.reshape(first, tf.shape(payloads)), tf.int32) - TAG
+        tagged = (by_tag >= 0) & (by_tag < len(self.chains)) & ~sure
+        chosen = tf.where(tagged, by_tag, by_magic)
+        for nbytes, index in self.lengths.items():
+            fits = tf.equal(length, nbytes) & ~sure
+            fits &= ~self.sealed_by_another(payloads, fits, by_magic)
             chosen, tagged = tf.where(fits, index, chosen), tagged & ~fits
         return chosen, tagged
 
-    def sealed_by_another(self, payloads: Any, fits: Any, begun: Any) -> Any:
-        """Of the rows that are as long as all of a chain: those with the seal of the chain that
-        they begin like, bool ``[B]``.
-        """
+    def sealed_by_another(self, payloads: Any, fits: Any, by_magic: Any) -> Any:
+        """bool ``[B]``: rows of ``fits`` that have the seal of the chain of their magic number."""
         found = tf.zeros_like(fits)
         for index in set(self.magics.values()):
-            seal, most = self.chains[index].codecs[-1], self.chains[index].payload.max_nbytes
+            seal, bound = self.chains[index].codecs[-1], self.chains[index].payload.max_nbytes
             if isinstance(seal, Seal):
-                asked = fits & tf.equal(begun, index)
+                unsure = fits & tf.equal(by_magic, index)
 
-                def matches(seal: Seal = seal, most: int = most) -> Any:
-                    return seal.opened(payloads, most)[1]
+                def matches(seal: Seal = seal, bound: int = bound) -> Any:
+                    return seal.open_rows(payloads, bound)[1]
 
-                found |= asked & tf.cond(tf.reduce_any(asked), matches, lambda a=asked: a)
+                found |= unsure & tf.cond(tf.reduce_any(unsure), matches, lambda u=unsure: u)
         return found
 
     @property
     def signature(self) -> list[Any]:
-        """What decoding a group gives: data, lengths, status, the first bad row, its message."""
+        """The results of a group: data, lengths, status, the first bad row and its message."""
         varies = self.form.unknown_axis is not None
         return [
             tf.TensorSpec([None] if varies else [None, *self.form.shape], self.form.dtype),
@@ -246,7 +248,7 @@ class OneOf:
         ]
 
     def decoder(self, chain: Chain) -> Callable[[Any, Any], Any]:
-        """The rows of one chain: payloads and whether they are tagged -> as ``signature``."""
+        """A function of payloads ``[B]`` of one chain and whether they have a tag."""
 
         def decode(payloads: Any, tagged: Any) -> Any:
             size = tf.shape(payloads)[0]
@@ -265,36 +267,35 @@ class OneOf:
             text = tf.strings.join([text, f" (packed by {brief(chain.text)})"])
             return [rows.data, lengths, rows.status(), bad, text]
 
-        if tf.executing_eagerly():  # where it would be traced anew at each call
+        if tf.executing_eagerly():  # which would trace it again at each call
             return decode
-        # A function of the graph, as two branches call it: half of the nodes and of the time to
-        # trace and load them, for five native formats 1 s of 6.
+        # Two branches call it. As one function of the graph it halves the nodes and the time to
+        # trace and load them: 1 s of 6 for five native formats.
         traced: Callable[[Any, Any], Any] = tf.function(decode, autograph=False)
         return traced
 
-    def stitched(
+    def decode_groups(
         self, decode: list[Callable[[Any, Any], Any]], payloads: Any, tagged: Any, chosen: Any
     ) -> Any:
-        """Each chain's group decoded by it, and the rows put in their places again."""
+        """Decode the rows of each chain as a group, and restore the order of the batch."""
         size = tf.shape(payloads, out_type=tf.int64)[:1]
-        places, groups, firsts = [], [], []
-        for index, one in enumerate(decode):
-            place = tf.reshape(tf.where(tf.equal(chosen, index)), [-1])
-            group = one(tf.gather(payloads, place), tf.gather(tagged, place))
-            places.append(tf.cast(place, tf.int32))
+        indices, groups, first_bad = [], [], []
+        for chain, one in enumerate(decode):
+            index = tf.reshape(tf.where(tf.equal(chosen, chain)), [-1])
+            group = one(tf.gather(payloads, index), tf.gather(tagged, index))
+            indices.append(tf.cast(index, tf.int32))
             groups.append(group)
-            firsts.append(tf.gather(tf.concat([place, size], 0), group[3]))
+            first_bad.append(tf.gather(tf.concat([index, size], 0), group[3]))
         data, lengths, status, _, texts = zip(*groups, strict=True)
-        worst = tf.argmin(tf.stack(firsts))
-        text = tf.gather(tf.stack(texts), worst)
+        text = tf.gather(tf.stack(texts), tf.argmin(tf.stack(first_bad)))
         if self.form.unknown_axis is None:
-            whole, lengths = tf.dynamic_stitch(places, data), tf.zeros([0], tf.int64)
+            data, lengths = tf.dynamic_stitch(indices, data), tf.zeros([0], tf.int64)
         else:
-            whole, lengths = ragged.stitched(places, data, lengths)
-        return [whole, lengths, tf.dynamic_stitch(places, status), tf.reduce_min(firsts), text]
+            data, lengths = ragged.stitch(indices, data, lengths)
+        return [data, lengths, tf.dynamic_stitch(indices, status), tf.reduce_min(first_bad), text]
 
     def encode_rows(self, data: Any, size: Any) -> Rows:
-        """SpecError: which chain is the smallest is not looked for in a graph."""
+        """SpecError: a graph does not compare the payloads of several chains."""
         raise SpecError(
-            f"one_of cannot encode in a graph: give an output one of {brief(self.text)}"
+            f"one_of cannot encode in a graph; for an output use one of {brief(self.text)}"
         )

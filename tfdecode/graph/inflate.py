@@ -7,20 +7,19 @@ from typing import Any
 from ..extras import tensorflow as tf
 from .map_rows import LARGE, map_rows
 
-#: One byte of deflate makes at most 1032 (a match of 258 bytes in 2 bits).
+#: Maximum output bytes per input byte of deflate (a match of 258 bytes in 2 bits).
 EXPANSION = 1032
-#: Bytes that the streams of a group may inflate to at worst. The op's buffer doubles as it grows,
-#: so that its peak is twice that: 70 MB for the stream of a row of 32 KiB, the largest of `zlib`
-#: that is bounded.
+#: Bytes to which the streams of a group can inflate at worst. The op's buffer doubles as it grows,
+#: so its peak is twice that: 70 MB for a row of 32 KiB, the largest for which `zlib` is bounded.
 GROUP = 2**25
-#: The same of a batch of native files, whose rows may be large, and still be inflated at once.
+#: The same for a batch of native files, whose rows can be large, to be inflated at once.
 AT_ONCE = 2**30
 
 
 def inflate(packed: Any, kind: str, max_nbytes: int) -> Any:
     """Streams ``[B]`` of a ``kind`` of ``decode_compressed`` to strings of ``max_nbytes`` bytes.
 
-    The op takes a batch row after row on one core, MapDefun on all: zlib and zstd 1.9x on 32 pose
+    The op inflates row by row on one core, MapDefun on all cores: zlib and zstd 1.9x on 32 pose
     maps, 1.4x to 1.5x on 32 label maps of 48 KiB, 0.8x on 32 rows of 4 KiB (2 cores).
     """
     if max_nbytes < LARGE:
@@ -29,11 +28,11 @@ def inflate(packed: Any, kind: str, max_nbytes: int) -> Any:
 
 
 def inflate_bounded(packed: Any, kind: str, max_nbytes: int, at_once: int = AT_ONCE) -> Any:
-    """Streams of strangers ``[B]``, ``"ZLIB"`` or ``"GZIP"``, to strings of ``max_nbytes`` bytes.
+    """Untrusted streams ``[B]``, ``"ZLIB"`` or ``"GZIP"``, to strings of ``max_nbytes`` bytes.
 
     ``decode_compressed`` has no limit on its output. A batch that cannot exceed ``at_once`` bytes
-    is inflated at once, any other in groups that cannot exceed `GROUP`, of one row at least. What a
-    row of a group inflates to is cut after ``max_nbytes + 1`` bytes: it is refused and not kept.
+    is inflated at once, any other in groups of one or more rows that cannot exceed `GROUP`. The
+    output of each row of a group is cut after ``max_nbytes + 1`` bytes, which the chain refuses.
     """
     lengths = tf.cast(tf.strings.length(packed), tf.int64)
 

@@ -23,36 +23,46 @@ from ...graph.inflate import EXPANSION, GROUP, inflate, inflate_bounded
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
-#: The largest rows that are inflated in groups, so that no stream takes more than 100 MB.
+#: Rows of at most so many bytes are inflated in groups, so that no stream takes more than 100 MB.
 SMALL = 2**15
-#: Of Adler-32: the largest prime below 2**16.
+#: The modulus of Adler-32: the largest prime below 2**16.
 MODULUS = 65521
 
 
 @dataclass(frozen=True)
 class Zlib(Compressor):
-    """Deflate, bounded as far as ``decode_compressed`` allows.
-
-    The op has no limit on its output. Rows of at most 32 KiB are inflated in groups that cannot
-    take more than 100 MB, whatever they hold. A larger row can inflate to 1032 times its length,
-    and its length is limited by ``max_packed``, by default to what incompressible data needs: take
-    `zlib_bounded` if you do not trust your clients. A smaller ``max_packed`` also limits the
-    domain: arrays that do not fit are an EncodeError.
-
-    The op takes a stream without its trailer, with bytes behind it or with a second stream behind
-    it for good data. In a sealed chain such rows never get here; in others the trailer is compared
-    with the Adler-32 of the inflated bytes in the graph. (Bytes behind a whole stream pass there if
-    they end in that stream's own checksum; the array is right all the same.) What a chain without
-    a seal cannot do is to isolate a row whose deflate stream is broken inside: the op then fails
-    the whole batch with a DataLossError.
+    """Deflate with a zlib header and an Adler-32 trailer (RFC 1950, RFC 1951).
 
     Parameters
     ----------
-    level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
-    max_packed : the largest number of compressed bytes that is accepted
-    store_incompressible : whether bytes that deflate hardly shrinks are stored uncompressed, which
-        decodes faster: floats after ``shuffle`` in a third to two thirds of the time, at 0.9 to 1.1
-        times the size. isa-l codes the other bytes
+    level : int, default 6
+        Compression level, 0 to 12: isa-l up to 3, libdeflate from 4 on.
+    max_packed : int, optional
+        Refuse payloads of more bytes; arrays that need more are an EncodeError. The default is the
+        size that incompressible data needs.
+    store_incompressible : bool, default False
+        Store bytes that deflate hardly shrinks uncompressed, and compress the others with isa-l.
+        Floats after ``shuffle`` decode in a third to two thirds of the time, at 0.9 to 1.1 times
+        the size.
+
+    Notes
+    -----
+    The op ``decode_compressed`` has no limit on its output. Rows of at most 32 KiB are inflated in
+    groups that cannot take more than 100 MB, whatever they contain. A larger row can inflate to
+    1032 times its length. If you do not trust your clients, use `zlib_bounded` or ``max_packed``.
+
+    The op accepts a stream without its trailer, and bytes or a second stream after it. Sealed
+    chains refuse these rows before; in other chains the graph compares the trailer with the
+    Adler-32 of the inflated bytes. (Bytes after a stream pass if they end with its checksum; the
+    array is right.) In a chain without a seal a stream that is damaged inside fails the whole batch
+    with a DataLossError.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((1000,), "uint8", "zlib:9", seal=False)
+    >>> len(spec.encode(np.zeros(1000, np.uint8))) < 30
+    True
     """
 
     name = "zlib"
@@ -72,7 +82,7 @@ class Zlib(Compressor):
         checked_level(self.name, self.level)
         bound = self.max_packed
         if bound is not None and (not isinstance(bound, int) or bound < LEAST):
-            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs a number from {LEAST} on")
+            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs at least {LEAST}")
         checked_store(self.name, self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
@@ -104,18 +114,17 @@ class Zlib(Compressor):
         return codes(payload, nbytes)
 
     def filler(self, form: BytesForm) -> bytes:
-        return compress(form.filler(), 9)  # may be more than max_packed: it is never sent
+        return compress(form.filler(), 9)  # may exceed max_packed, as it is never sent
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         most = self.resolve(form).max_nbytes
-        if (
-            self.store_incompressible
-            and len(y := compress_with_stored_blocks(x, self.level)) <= most
-        ):
-            return y
+        if self.store_incompressible:
+            y = compress_with_stored_blocks(x, self.level)
+            if len(y) <= most:
+                return y
         y = compress(x, self.level)
         if len(y) > most:
-            raise EncodeError(f"array deflates to {len(y)} bytes, zlib:max_packed allows {most}")
+            raise EncodeError(f"array needs {len(y)} bytes, zlib:max_packed allows {most}")
         return y
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
@@ -126,10 +135,10 @@ class Zlib(Compressor):
             head = tf.io.decode_raw(rows.data, tf.uint8, fixed_length=2)
             first, second = tf.cast(head[:, 0], tf.int32), tf.cast(head[:, 1], tf.int32)
             header = first * 256 + second
-            # Deflate with a window of up to 32 KiB, no preset dictionary, header checksum right.
+            # Deflate with a window of up to 32 KiB, no preset dictionary, a valid header checksum.
             fits = tf.equal(first % 16, 8) & (first < 128) & tf.equal(header % 31, 0)
             fits &= tf.equal(tf.bitwise.bitwise_and(second, 32), 0)
-            message = "is no zlib stream: it has {} bytes and another header"
+            message = "has {} bytes that do not begin with a zlib header"
             rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
         rows = rows.guard(self.filler(form))
         packed = rows.data
@@ -149,18 +158,18 @@ class Zlib(Compressor):
         return rows
 
 
-def adler32(strings: Any, most: int) -> Any:
+def adler32(strings: Any, max_nbytes: int) -> Any:
     """The Adler-32 of each string: ``[B]`` -> ``[B]`` int32 (the bits of the unsigned sum).
 
-    A row at a time, because the integers take eight times the bytes of the row, in blocks of 256,
-    whose weighted sums fit an int32. Strings of more than ``most`` bytes, which are wrong anyway,
-    are cut there: a bomb must not grow further.
+    It is computed row by row, because the integers take eight times the bytes of the row, in blocks
+    of 256, whose weighted sums fit an int32. Strings of more than ``max_nbytes`` bytes, which are
+    wrong anyway, are cut: a bomb must not grow further.
     """
     block = 256
     weights = tf.range(block)
 
     def one(string: Any) -> Any:
-        string = tf.strings.substr(string, 0, most)
+        string = tf.strings.substr(string, 0, max_nbytes)
         length = tf.cast(tf.strings.length(string), tf.int64)
         blocks = tf.cast((length + block - 1) // block, tf.int32)
         padded = tf.maximum(blocks, 1) * block  # decode_raw pads the last block with zeros
@@ -170,11 +179,11 @@ def adler32(strings: Any, most: int) -> Any:
         weighted = tf.cast(tf.reduce_sum(data * weights, 1), tf.int64)
         starts = tf.range(tf.size(plain, out_type=tf.int64)) * block
         low = 1 + tf.reduce_sum(plain)
-        # Byte i counts (length - i) times; each block's share is reduced before the sum, so that
-        # nothing overflows on large rows.
+        # Byte i counts (length - i) times. Each block is reduced before the sum, against overflow
+        # of large rows.
         high = length + tf.reduce_sum(((length - starts) * plain - weighted) % MODULUS)
         total = (high % MODULUS) * 65536 + low % MODULUS
-        # To int32 by hand: casts that wrap are left to the platform.
+        # To int32 by hand: the result of a cast that wraps depends on the platform.
         return tf.cast(tf.where(total < 2**31, total, total - 2**32), tf.int32)
 
     return tf.map_fn(one, strings, fn_output_signature=tf.int32)

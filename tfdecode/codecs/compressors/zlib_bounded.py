@@ -1,4 +1,4 @@
-"""zlib_bounded: a zlib stream that inflates to what its spec says and never to more."""
+"""zlib_bounded: a zlib stream that never inflates beyond the size of the spec."""
 
 from __future__ import annotations
 
@@ -27,28 +27,40 @@ from ...graph.raw_bytes import big_endian, raw_string
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
-#: libpng goes through an image a row at a time. Rows of 1024 bytes took 1.1 to 1.2 times as long
-#: as these, rows of 65536 as long or longer. Beside ``zlib`` in the C program they take 1.1 to 1.2
-#: times as long from 48 KB on, 1.5 to 1.9 times at 4 KB (batch 1 and 32).
-ROW = 8192
+#: libpng decodes an image row by row. Rows of 1024 bytes took 1.1 to 1.2 times as long as these,
+#: rows of 65536 bytes as long or longer. Compared with ``zlib`` in the C program these take 1.1 to
+#: 1.2 times as long from 48 KB on, 1.5 to 1.9 times at 4 KB (batch 1 and 32).
+IMAGE_ROW_NBYTES = 8192
 
 
 @dataclass(frozen=True)
 class ZlibBounded(Compressor):
-    """Deflate, bounded: the pixel data of a PNG whose header the graph writes.
-
-    ``decode_compressed`` has no limit on its output; ``decode_png`` allocates what the header of
-    the image says and stops there. So the payload is what an IDAT chunk holds, and its CRC; the
-    graph puts the signature and IHDR of its spec in front and IEND behind. The bytes are the pixels
-    of a grey image, in rows as long as `ROW` or a little less, zeros at the end of the last.
-
-    Bytes whose number varies have 8 more in front: how many they are, and the CRC of the IHDR that
-    follows from it. A row with a damaged stream fails the whole batch, unless the chain is sealed.
+    """Deflate whose output is bounded: the data of a PNG whose header the graph writes.
 
     Parameters
     ----------
-    level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
-    store_incompressible : as of `zlib`
+    level : int, default 6
+        Compression level, 0 to 12: isa-l up to 3, libdeflate from 4 on.
+    store_incompressible : bool, default False
+        Store bytes that deflate hardly shrinks uncompressed, as in `zlib`.
+
+    Notes
+    -----
+    ``decode_compressed`` has no limit on its output, but ``decode_png`` allocates the size in the
+    image header and writes no more. So the payload is the data of an IDAT chunk and its CRC (PNG
+    specification, ISO/IEC 15948). The graph adds the signature and IHDR of its spec before it, and
+    IEND after it. The bytes are the pixels of a grey image with rows of about 8 KiB; the last row
+    is padded with zeros.
+
+    If the number of bytes is not fixed, 8 bytes come first: the number, and the CRC of the IHDR
+    that follows from it. A damaged stream fails the whole batch, unless the chain is sealed.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((1000,), "uint8", "zlib_bounded", seal=False)
+    >>> len(spec.encode(np.zeros(1000, np.uint8))) < 30
+    True
     """
 
     name = "zlib_bounded"
@@ -68,9 +80,9 @@ class ZlibBounded(Compressor):
     def resolve(self, form: BytesForm) -> BytesForm:
         if form.max_nbytes > MAX_PIXELS:
             raise SpecError(
-                f"codec zlib_bounded: takes at most {MAX_PIXELS} bytes, not {form.max_nbytes}"
+                f"codec zlib_bounded: {form.max_nbytes} bytes, at most {MAX_PIXELS} are supported"
             )
-        frame = CRC + (0 if form.min_nbytes == form.max_nbytes else PREFIX.size)
+        frame = CRC_NBYTES + (0 if form.min_nbytes == form.max_nbytes else PREFIX.size)
         most = longest(image_of(form.max_nbytes, form.max_nbytes).data_bytes) + frame
         return BytesForm(LEAST + frame, most, lambda: self.filler(form))
 
@@ -79,7 +91,7 @@ class ZlibBounded(Compressor):
 
     @classmethod
     def packed_nbytes(cls, payload: bytes, nbytes: int) -> int:
-        return codes(payload[:-CRC], nbytes)
+        return codes(payload[:-CRC_NBYTES], nbytes)
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         image = image_of(len(x), form.max_nbytes)
@@ -89,7 +101,7 @@ class ZlibBounded(Compressor):
         lines[:whole, 1:] = data[: len(x) - rest].reshape(whole, image.width)
         lines[whole:, 1:] = 0
         lines[whole:, 1 : 1 + rest] = data[len(x) - rest :]
-        # Without the length and the type, which the graph writes.
+        # Without the length and the type of the chunk, which the graph adds.
         pack = compress_with_stored_blocks if self.store_incompressible else compress
         packed = chunk(b"IDAT", pack(lines.tobytes(), self.level))[8:]
         return packed if form.min_nbytes == form.max_nbytes else prefix(len(x), image) + packed
@@ -99,13 +111,13 @@ class ZlibBounded(Compressor):
         if form.min_nbytes != form.max_nbytes:
             count = PREFIX.unpack_from(y)[0]
             if not form.min_nbytes <= count <= form.max_nbytes:
-                raise DecodeError(f"payload is {count} bytes deflated, {form.needs()}")
+                raise DecodeError(f"payload states {count} bytes, {form.needs()}")
         image = image_of(count, form.max_nbytes)
         if form.min_nbytes != form.max_nbytes:
             if not y.startswith(prefix(count, image)):
-                raise DecodeError(f"payload of {count} bytes deflated has a wrong header CRC")
+                raise DecodeError(f"payload that states {count} bytes has a wrong header CRC")
             y = y[PREFIX.size :]
-        packed = struct.pack(">I", len(y) - CRC) + b"IDAT" + y
+        packed = struct.pack(">I", len(y) - CRC_NBYTES) + b"IDAT" + y
         return image.read(image.head + packed + END, b"").tobytes()[:count]
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
@@ -114,18 +126,20 @@ class ZlibBounded(Compressor):
             rows = rows.guard(self.filler(form))
             head, count, packed = image.head, tf.fill([rows.size], form.max_nbytes), rows.data
         else:
-            # As int64, for a claim of more than 2**31 bytes is negative as an int32.
+            # As int64: numbers from 2**31 on are negative as int32.
             claimed = tf.cast(counts(rows), tf.int64) % 2**32
             fits = (claimed >= form.min_nbytes) & (claimed <= form.max_nbytes)
-            message = f"is {{}} bytes deflated, {form.needs()}"
+            message = f"states {{}} bytes, {form.needs()}"
             rows = rows.check(fits, claimed, Status.HEADER, message).guard(self.filler(form))
             count, length = counts(rows), tf.strings.length(rows.data)
             height = big_endian(tf.maximum(1, (count + image.width - 1) // image.width))
             crc = tf.strings.substr(rows.data, 4, 4)
-            head = tf.strings.join([image.head[:HEIGHT], height, image.head[HEIGHT + 4 : -4], crc])
+            head = tf.strings.join(
+                [image.head[:HEIGHT_OFFSET], height, image.head[HEIGHT_OFFSET + 4 : -4], crc]
+            )
             start = tf.fill([rows.size], PREFIX.size)
             packed = tf.strings.substr(rows.data, start, length - PREFIX.size)
-        length = big_endian(tf.strings.length(packed) - CRC)
+        length = big_endian(tf.strings.length(packed) - CRC_NBYTES)
         files = tf.strings.join([head, length, b"IDAT", packed, END])
 
         def one(file: Any, count: Any) -> Any:
@@ -135,25 +149,25 @@ class ZlibBounded(Compressor):
         return replace(rows, data=map_rows(one, files, count))
 
 
-#: In front of bytes whose number varies: how many, and the CRC of IHDR as it stands in a PNG.
+#: The number of bytes, if it is not fixed, and the CRC of IHDR as in the PNG.
 PREFIX = struct.Struct("<I4s")
-#: The length of a chunk's CRC, and where an image's height stands in its head.
-CRC, HEIGHT = 4, 20
+#: Bytes of the CRC of a chunk, and the offset of the height in the header of the image.
+CRC_NBYTES, HEIGHT_OFFSET = 4, 20
 
 
 @lru_cache(maxsize=256)
-def image_of(count: int, most: int) -> Image:
-    """The image that holds ``count`` bytes of at most ``most``."""
-    width = max(1, -(-most // max(1, -(-most // ROW))))
+def image_of(count: int, max_nbytes: int) -> Image:
+    """The image for ``count`` bytes; ``max_nbytes`` determines its width."""
+    width = max(1, -(-max_nbytes // max(1, -(-max_nbytes // IMAGE_ROW_NBYTES))))
     return Image(width, max(1, -(-count // width)), 1, 8)
 
 
 def prefix(count: int, image: Image) -> bytes:
-    """What stands in front of ``count`` bytes."""
-    return PREFIX.pack(count, image.head[-CRC:])
+    """The prefix of a payload of ``count`` bytes."""
+    return PREFIX.pack(count, image.head[-CRC_NBYTES:])
 
 
 def counts(rows: Rows) -> Any:
-    """The number of bytes that each row claims: int32 ``[B]``."""
+    """The number of bytes that each row states: int32 ``[B]``."""
     head = tf.io.decode_raw(rows.data, tf.int32, fixed_length=4)
     return tf.reshape(head, [rows.size])

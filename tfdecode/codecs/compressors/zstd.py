@@ -1,4 +1,4 @@
-"""zstd: Zstandard frames that say their size (RFC 8878); the graph needs TensorFlow 2.20."""
+"""zstd: Zstandard frames with a content size (RFC 8878); the graph needs TensorFlow 2.20."""
 
 from __future__ import annotations
 
@@ -14,32 +14,44 @@ from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
 MAGIC = b"\x28\xb5\x2f\xfd"
-#: descriptor of a single segment without checksum and dictionary -> bytes of its content size, and
-#: what is added to them. The other descriptor with a size would make an array of more than 4 GiB.
+#: Descriptor of a single segment without checksum and dictionary -> bytes of its content size, and
+#: the offset that is added to them. Arrays of 4 GiB would need the descriptor that is left out.
 DESCRIPTORS = {0x20: (1, 0), 0x60: (2, 256), 0xA0: (4, 0)}
-#: The longest head: magic, descriptor and content size.
-HEAD = 9
-#: A block that holds nothing.
-LEAST = 3
+#: Magic, descriptor and content size.
+MAX_HEADER_NBYTES = 9
+#: The header of a block, the last one of which may be empty.
+BLOCK_HEADER_NBYTES = 3
+MAX_BLOCK_NBYTES = 2**17
 
 
 @dataclass(frozen=True)
 class Zstd(Compressor):
-    """Zstandard, which inflates two to three times as fast as deflate, to what its frame claims.
+    """Zstandard (RFC 8878), which decodes two to three times as fast as deflate.
 
-    ``decode_compressed`` knows it from TensorFlow 2.20 on; in an earlier one the first request
+    ``decode_compressed`` supports it from TensorFlow 2.20 on; in older releases the first request
     fails. Clients need the extra ``zstd`` before Python 3.14.
-
-    The op makes room for what a frame claims, and a claim of 1e11 bytes ends the process. So there
-    is one form of frame: a single segment, no checksum, no dictionary. The graph compares magic,
-    descriptor and content size with the spec before the op sees them, and libzstd writes no byte
-    beyond the claim. A damaged frame fails the whole batch; in a chain without a seal it may pass
-    as another array instead, as in ``raw``. (An empty frame, or one to skip, behind the first also
-    passes there; the array is right all the same.)
 
     Parameters
     ----------
-    level : 1 to 22, how hard the encoder tries
+    level : int, default 3
+        Compression level, 1 to 22.
+
+    Notes
+    -----
+    The op allocates the content size that a frame states, and 1e11 bytes end the process. So only
+    one form of frame is valid: a single segment, no checksum, no dictionary. The graph compares
+    magic, descriptor and content size with the spec before the op runs, and libzstd writes no more
+    than the content size.
+
+    A damaged frame fails the whole batch. In a chain without a seal it may also decode to another
+    array, as with ``raw``; an empty or skippable frame after the first is accepted there.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((1000,), "uint8", "zstd:19", seal=False)
+    >>> len(spec.encode(np.zeros(1000, np.uint8))) < 30
+    True
     """
 
     name = "zstd"
@@ -57,101 +69,102 @@ class Zstd(Compressor):
             raise SpecError(f"codec zstd: level is {self.level!r}, needs 1 to 22")
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        least = len(head(form.min_nbytes)) + LEAST
-        return BytesForm(least, longest(form.max_nbytes), lambda: self.filler(form))
+        low = len(frame_header(form.min_nbytes)) + BLOCK_HEADER_NBYTES
+        return BytesForm(low, compress_bound(form.max_nbytes), lambda: self.filler(form))
 
     def filler(self, form: BytesForm) -> bytes:
-        return stored(form.filler())
+        return store(form.filler())
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         parameter = library.CompressionParameter
         options = {
             parameter.compression_level: self.level,
-            # A window of the whole array: else large ones are no single segment.
+            # A window of the whole array, without which a large one is not a single segment.
             parameter.window_log: max(10, (len(x) - 1).bit_length()),
             parameter.content_size_flag: 1,
             parameter.checksum_flag: 0,
         }
         y: bytes = library.compress(x, options=options)
-        assert y.startswith(head(len(x)))
+        assert y.startswith(frame_header(len(x)))
         return y
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
-        size = claimed(y)
-        if size is None or not form.min_nbytes <= size <= form.max_nbytes:
-            got = f"of {len(y)} bytes" if size is None else f"whose zstd header claims {size} bytes"
-            raise DecodeError(f"payload {got} is no zstd frame of its spec, {form.needs()}")
-        # Single segments have the window of their size, which may be more than the default limit.
+        size = content_size(y)
+        if size is None:
+            raise DecodeError(f"payload of {len(y)} bytes is not a zstd frame of its spec")
+        if not form.min_nbytes <= size <= form.max_nbytes:
+            raise DecodeError(f"payload has a zstd header of {size} bytes, {form.needs()}")
+        # The window of a single segment is its size, which may exceed the default limit.
         options = {library.DecompressionParameter.window_log_max: 31}
         inflater = library.ZstdDecompressor(options=options)
         try:
             x: bytes = inflater.decompress(y, max_length=size + 1)
         except library.ZstdError as error:
-            raise DecodeError(f"payload is no zstd frame: {error}") from None
+            raise DecodeError(f"payload is not a valid zstd frame: {error}") from None
         if not inflater.eof:
-            raise DecodeError(f"payload ends inside its zstd frame after {len(x)} bytes")
+            raise DecodeError(f"payload is a truncated zstd frame of {len(x)} bytes")
         if inflater.unused_data:
             count = len(inflater.unused_data)
-            raise DecodeError(f"payload has {count} bytes behind its zstd frame, needs 0")
+            raise DecodeError(f"payload has {count} bytes after its zstd frame, needs 0")
         return x
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
-        # Sealed rows too: whoever holds the spec can seal a frame that ends the process.
+        # Sealed rows too: everyone who has the spec can seal a frame that ends the process.
         if form.min_nbytes == form.max_nbytes:
-            start = head(form.max_nbytes)
-            fits = tf.equal(tf.strings.substr(rows.data, 0, len(start)), start)
+            header = frame_header(form.max_nbytes)
+            fits = tf.equal(tf.strings.substr(rows.data, 0, len(header)), header)
             got = tf.strings.length(rows.data)
             message = f"has {{}} bytes without the zstd header of a frame of {form.max_nbytes}"
         else:
-            fits, got = claims(rows.data)
+            fits, got = content_sizes(rows.data)
             fits &= (got >= form.min_nbytes) & (got <= form.max_nbytes)
-            message = f"has a zstd header that claims {{}} bytes, {form.needs()}"
+            message = f"has a zstd header of {{}} bytes, {form.needs()}"
         rows = rows.check(fits, got, Status.HEADER, message).guard(self.filler(form))
         return replace(rows, data=inflate(rows.data, "ZSTD", form.max_nbytes))
 
 
-def longest(nbytes: int) -> int:
-    """The most that ``nbytes`` can be compressed to: ZSTD_compressBound."""
+def compress_bound(nbytes: int) -> int:
+    """The maximum compressed size of ``nbytes``: ZSTD_compressBound."""
     small = 2**17
     return nbytes + (nbytes >> 8) + ((small - nbytes) >> 11 if nbytes < small else 0)
 
 
-def head(nbytes: int) -> bytes:
-    """What a frame of ``nbytes`` begins with."""
+def frame_header(nbytes: int) -> bytes:
+    """The header of a frame with a content size of ``nbytes``."""
     descriptor = 0x20 if nbytes < 256 else 0x60 if nbytes < 65536 + 256 else 0xA0
-    size, added = DESCRIPTORS[descriptor]
-    return MAGIC + bytes([descriptor]) + (nbytes - added).to_bytes(size, "little")
+    size, offset = DESCRIPTORS[descriptor]
+    return MAGIC + bytes([descriptor]) + (nbytes - offset).to_bytes(size, "little")
 
 
-def claimed(frame: bytes) -> int | None:
-    """The content size of a frame that begins as ``head`` says, else None."""
+def content_size(frame: bytes) -> int | None:
+    """The content size of a frame with a header as ``frame_header`` writes it, else None."""
     if frame[:4] != MAGIC or frame[4:5] == b"" or frame[4] not in DESCRIPTORS:
         return None
-    size, added = DESCRIPTORS[frame[4]]
-    nbytes = int.from_bytes(frame[5 : 5 + size], "little") + added
-    return nbytes if frame.startswith(head(nbytes)) else None
+    size, offset = DESCRIPTORS[frame[4]]
+    nbytes = int.from_bytes(frame[5 : 5 + size], "little") + offset
+    return nbytes if frame.startswith(frame_header(nbytes)) else None
 
 
-def stored(data: bytes) -> bytes:
-    """A frame of blocks that hold their bytes, or one byte and how often: no library is needed."""
-    frame = head(len(data))
-    for start in range(0, max(1, len(data)), 2**17):
-        piece = data[start : start + 2**17]
-        repeats = len(piece) > 1 and piece == piece[:1] * len(piece)
-        last = start + 2**17 >= len(data)
-        frame += (len(piece) << 3 | repeats << 1 | last).to_bytes(3, "little")
-        frame += piece[:1] if repeats else piece
+def content_sizes(frames: Any) -> tuple[Any, Any]:
+    """Strings ``[B]`` -> whether each header is valid, and its content size as int64."""
+    header = tf.cast(tf.io.decode_raw(frames, tf.uint8, fixed_length=MAX_HEADER_NBYTES), tf.int64)
+    descriptor = header[:, 4]
+    size2 = header[:, 5] + header[:, 6] * 2**8
+    size4 = size2 + header[:, 7] * 2**16 + header[:, 8] * 2**24
+    fits = tf.reduce_all(tf.equal(header[:, :4], list(MAGIC)), 1)
+    has4 = tf.equal(descriptor, 0xA0)
+    has2 = tf.equal(descriptor, 0x60)
+    fits &= tf.equal(descriptor, 0x20) | has2 | (has4 & (size4 >= 65536 + 256))
+    return fits, tf.where(has4, size4, tf.where(has2, size2 + 256, header[:, 5]))
+
+
+def store(data: bytes) -> bytes:
+    """A frame of raw and run-length blocks, made without the library."""
+    frame = frame_header(len(data))
+    for start in range(0, max(1, len(data)), MAX_BLOCK_NBYTES):
+        block = data[start : start + MAX_BLOCK_NBYTES]
+        repeats = len(block) > 1 and block == block[:1] * len(block)
+        last = start + MAX_BLOCK_NBYTES >= len(data)
+        frame += (len(block) << 3 | repeats << 1 | last).to_bytes(BLOCK_HEADER_NBYTES, "little")
+        frame += block[:1] if repeats else block
     return frame
-
-
-def claims(frames: Any) -> tuple[Any, Any]:
-    """Strings ``[B]`` -> whether each begins as ``head`` says, and its content size as int64."""
-    start = tf.cast(tf.io.decode_raw(frames, tf.uint8, fixed_length=HEAD), tf.int64)
-    descriptor = start[:, 4]
-    low = start[:, 5] + start[:, 6] * 2**8
-    whole = low + start[:, 7] * 2**16 + start[:, 8] * 2**24
-    fits = tf.reduce_all(tf.equal(start[:, :4], list(MAGIC)), 1)
-    long = tf.equal(descriptor, 0xA0)
-    middle = tf.equal(descriptor, 0x60)
-    fits &= tf.equal(descriptor, 0x20) | middle | (long & (whole >= 65536 + 256))
-    return fits, tf.where(long, whole, tf.where(middle, low + 256, start[:, 5]))

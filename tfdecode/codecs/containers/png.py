@@ -1,4 +1,4 @@
-"""png: the elements as the pixels of a PNG image, which bounds what a row can inflate to."""
+"""png: the elements as the pixels of a PNG image, whose size the graph checks first."""
 
 from __future__ import annotations
 
@@ -37,22 +37,34 @@ from ..base import Container, Cost, bound_by_spec, encoder_only
 
 @dataclass(frozen=True)
 class Png(Container):
-    """Pixels: 8-bit grey, 16-bit grey for elements of 2 bytes, byte planes for wider ones.
-
-    ``planar`` stacks the channels (everything behind the first two axes) into one grey mosaic, the
-    smallest that was measured, and takes every shape. ``interleaved`` keeps 1, 3 or 4 channels of
-    bytes in the pixel, so that the file opens in any viewer as what it is.
-
-    The graph compares the whole head of a row with a constant before ``decode_png`` sees it, and
-    lets no chunk through but one IDAT: a row inflates to what its spec says, whatever it holds. The
-    op checks the CRC; it fails the whole batch on a damaged row, unless the chain is sealed.
+    """Store the array as a PNG image.
 
     Parameters
     ----------
-    layout : "planar" or "interleaved"
-    level : 0 to 12, how hard the encoder tries: 1 to 3 by isa-l, from 4 on by libdeflate
-    describe : whether a tEXt chunk carries the spec, for tools; decoders take files with and
-        without one
+    layout : {"planar", "interleaved"}, default "planar"
+        "planar" stacks the channels (all axes after the first two) into one tall grey image. It
+        takes every shape and gave the smallest files. "interleaved" stores 1, 3 or 4 channels of
+        one byte, or 1 of two bytes, in each pixel, so that viewers show the picture.
+    level : int, default 2
+        Compression level, 0 to 12: isa-l up to 3, libdeflate from 4 on.
+    describe : bool, default True
+        Store the spec in a tEXt chunk, for tools. Decoders accept files with and without it.
+
+    Notes
+    -----
+    Pixels are grey of 8 bits, or of 16 bits for elements of two bytes. Wider elements are stored as
+    byte planes, one below the other. The format is that of the PNG specification (ISO/IEC 15948).
+
+    The graph compares the header of each row with a constant before ``decode_png`` runs, and
+    accepts no chunk but one IDAT: no row inflates to more than its spec says. The op checks the
+    CRC. A damaged row fails the whole batch, unless the chain is sealed.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> payload = tfd.ArraySpec((4, 5), "uint8", "png").encode(np.zeros((4, 5), np.uint8))
+    >>> payload[:4]
+    b'\\x89PNG'
     """
 
     name = "png"
@@ -86,10 +98,10 @@ class Png(Container):
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         image = self.mosaic(form).image
-        frame = 12 + len(END)  # what stands around the deflated data
+        frame = 12 + len(END)  # of the IDAT chunk, and IEND
         described, plain = image.heads(self.text)
-        most = len(described) + frame + longest(image.data_bytes)
-        return BytesForm(len(plain) + frame + LEAST, most, lambda: self.filler(form))
+        bound = len(described) + frame + longest(image.data_bytes)
+        return BytesForm(len(plain) + frame + LEAST, bound, lambda: self.filler(form))
 
     def inflates(self, form: ArrayForm) -> int:
         return self.mosaic(form).image.data_bytes
@@ -100,7 +112,7 @@ class Png(Container):
         return b"tfdecode\0" + self.description.encode("ascii")
 
     def mosaic(self, form: ArrayForm) -> Mosaic:
-        """How arrays of ``form`` lie in the image."""
+        """The layout of arrays of ``form`` in the image."""
         return mosaic(form, self.layout)
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
@@ -118,24 +130,23 @@ class Png(Container):
         tiles = self.mosaic(form)
         image = tiles.image
         length = tf.strings.length(rows.data)
-        told, plain = image.heads(self.text)
-        has_text = tf.equal(tf.strings.substr(rows.data, 0, len(told)), told)
+        described, plain = image.heads(self.text)
+        has_text = tf.equal(tf.strings.substr(rows.data, 0, len(described)), described)
         fits = has_text | tf.equal(tf.strings.substr(rows.data, 0, len(plain)), plain)
         message = "has {} bytes without the PNG header of its spec"
         rows = rows.check(fits, length, Status.HEADER, message)
-        # One IDAT that reaches to IEND: its length, its type, the last twelve bytes.
-        at = tf.minimum(tf.where(has_text, len(told), len(plain)), length)
-        head = tf.io.decode_raw(
-            tf.strings.substr(rows.data, at, tf.fill([rows.size], 8)), tf.uint8, fixed_length=8
-        )
+        # One IDAT that reaches to IEND: compare its length, its type, and the last twelve bytes.
+        offset = tf.minimum(tf.where(has_text, len(described), len(plain)), length)
+        head = tf.strings.substr(rows.data, offset, tf.fill([rows.size], 8))
+        head = tf.io.decode_raw(head, tf.uint8, fixed_length=8)
         size = tf.reduce_sum(tf.cast(head[:, :4], tf.int64) * [1 << 24, 1 << 16, 1 << 8, 1], 1)
         end = tf.strings.substr(
             rows.data, tf.maximum(length - len(END), 0), tf.fill([rows.size], len(END))
         )
         single = tf.reduce_all(tf.equal(tf.cast(head[:, 4:], tf.int32), list(b"IDAT")), 1)
         single &= tf.equal(end, END)
-        single &= tf.equal(size, tf.cast(length - at - 12 - len(END), tf.int64))
-        message = "has {} bytes that are not one IDAT and IEND behind its PNG header"
+        single &= tf.equal(size, tf.cast(length - offset - 12 - len(END), tf.int64))
+        message = "has {} bytes that are not one IDAT and IEND after its PNG header"
         rows = rows.check(single, length, Status.HEADER, message)
         rows = rows.guard(self.filler(form))
 
@@ -144,7 +155,7 @@ class Png(Container):
         def one(row: Any) -> Any:
             pixels = tf.io.decode_png(row, channels=image.samples, dtype=dtype)
             pixels = tf.ensure_shape(pixels, [image.height, image.width, image.samples])
-            return tiles.in_order(pixels)
+            return tiles.to_array_order(pixels)
 
         data = map_rows(one, rows.data, row=tf.TensorSpec([image.pixels], dtype))
         return tiles.tensor(replace(rows, data=data))
@@ -161,7 +172,7 @@ class Mosaic:
     image: Image
 
     def lines(self, x: np.ndarray) -> np.ndarray:
-        """The rows of the image behind a filter byte of 0: uint8 ``[height, 1 + row_bytes]``."""
+        """The rows of the image, each after a filter byte: uint8 ``[height, 1 + row_bytes]``."""
         image = self.image
         lines = image.blank(image.height)
         rows = lines[:, 1:]
@@ -182,7 +193,7 @@ class Mosaic:
         return lines
 
     def array(self, rows: np.ndarray) -> np.ndarray:
-        """The reverse of ``rows``."""
+        """The array of the rows of the image, without filter bytes."""
         form, item = self.form, ITEM_SIZES[self.form.dtype]
         if not prod(form.max_shape):
             return form.zeros()
@@ -195,15 +206,14 @@ class Mosaic:
                 rows = rows.reshape(item, *parts[:3]).transpose(2, 3, 1, 0)
         data = rows.reshape(grid).tobytes()
         if form.dtype == "bool" and data.strip(b"\0\1"):
-            raise DecodeError("payload holds bytes other than 0 and 1, needs bool")
+            raise DecodeError("payload has bytes other than 0 and 1, needs bool")
         return from_little_endian(data, form.dtype).reshape(form.max_shape)
 
-    def in_order(self, pixels: Any) -> Any:
-        """The pixels of one image in the graph, ``[height, width, samples]``, as they lie in the
-        array.
+    def to_array_order(self, pixels: Any) -> Any:
+        """The pixels of one image, ``[height, width, samples]``, flat in the order of the array.
 
-        As one transpose of all axes this took 138 ms for 32 maps of 18 channels; as a matrix, the
-        byte planes of a channel brought together before, a row at a time, 23 ms.
+        One transpose of all axes took 138 ms for 32 maps of 18 channels. First the byte planes of a
+        channel are grouped, then a matrix is transposed, row by row: 23 ms.
         """
         if self.image.samples == 1 and 0 not in self.form.max_shape:
             area = self.height * self.width
@@ -214,12 +224,12 @@ class Mosaic:
         return tf.reshape(pixels, [self.image.pixels])
 
     def tensor(self, rows: Rows) -> Rows:
-        """Rows of such pixels as arrays."""
+        """Rows of pixels in the order of the array, as arrays."""
         form, item = self.form, ITEM_SIZES[self.form.dtype]
         if not prod(form.max_shape):
             return replace(rows, data=tf.zeros(tf.stack([rows.size, *form.max_shape]), form.dtype))
-        whole = [*form.max_shape, item] if item > 2 else form.max_shape
-        pixels = tf.reshape(rows.data, tf.stack([rows.size, *whole]))
+        shape = [*form.max_shape, item] if item > 2 else form.max_shape
+        pixels = tf.reshape(rows.data, tf.stack([rows.size, *shape]))
         if form.dtype == "bool":
             return bool_rows(replace(rows, data=pixels))
         same = pixels.dtype.name == form.dtype
@@ -228,20 +238,19 @@ class Mosaic:
 
 @lru_cache(maxsize=64)
 def mosaic(form: ArrayForm, layout: str) -> Mosaic:
-    """How arrays of ``form`` lie in an image; SpecError where they cannot."""
-    if form.unknown_axis is not None:
-        raise SpecError(f"codec png: {form} has a None dimension, a PNG's size must be known")
+    """The layout of arrays of ``form`` in an image; SpecError if none is valid."""
+    form.require_fixed("png")
     sides = form.max_shape
     height = sides[0] if len(sides) > 1 else 1
     width = sides[min(1, len(sides) - 1)] if sides else 1
     channels, item = prod(sides[2:]), ITEM_SIZES[form.dtype]
     if not prod(sides):
-        image = Image(1, 1, 1, 8)  # a PNG has at least one pixel
+        image = Image(1, 1, 1, 8)  # a PNG needs at least one pixel
     elif layout == "interleaved":
         if (item, channels) not in {(1, 1), (1, 3), (1, 4), (2, 1)}:
             raise SpecError(
-                f"codec png: {form} cannot be interleaved, which takes 1, 3 or 4 channels of "
-                "8 bits, or 1 of 16; planar takes every shape"
+                f"codec png: {form} cannot be interleaved, which needs 1, 3 or 4 channels of "
+                "8 bits, or 1 of 16 bits; use planar"
             )
         image = Image(width, height, channels, 8 * item)
     else:
@@ -249,29 +258,29 @@ def mosaic(form: ArrayForm, layout: str) -> Mosaic:
         image = Image(width, planes * channels * height, 1, depth)
     if max(image.width, image.height) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
         raise SpecError(
-            f"codec png: {form} makes an image of {image.width} x {image.height}; a side can be "
-            f"{MAX_SIDE}, all pixels {MAX_PIXELS}"
+            f"codec png: {form} needs an image of {image.width} x {image.height}, at most "
+            f"{MAX_SIDE} per side and {MAX_PIXELS} pixels are supported"
         )
     return Mosaic(form, height, width, channels, image)
 
 
 def best_filter(image: Image, lines: np.ndarray) -> int:
-    """The one filter for all rows that deflates a sample of them best.
+    """The filter that compresses a sample of the rows best; it is used for all rows.
 
-    Labels and masks want none, depth and other smooth data Sub or Up; the usual heuristic (the
-    least sum of absolute differences) takes Up for labels, which doubles them.
+    None suits labels and masks, Sub or Up suit depth and other smooth data. The usual heuristic
+    (the smallest sum of absolute differences) chooses Up for labels, which doubles their size.
     """
     sample = lines
-    if lines.size > SAMPLE:
-        count = max(2, SAMPLE // PIECES // (1 + image.row_bytes))
-        sample = image.blank(PIECES * count)
-        for piece in range(PIECES):
-            start = max(0, len(lines) - count) * piece // (PIECES - 1)
-            sample[piece * count : (piece + 1) * count] = lines[start : start + count]
+    if lines.size > SAMPLE_NBYTES:
+        count = max(2, SAMPLE_NBYTES // SAMPLE_BLOCKS // (1 + image.row_bytes))
+        sample = image.blank(SAMPLE_BLOCKS * count)
+        for block in range(SAMPLE_BLOCKS):
+            start = max(0, len(lines) - count) * block // (SAMPLE_BLOCKS - 1)
+            sample[block * count : (block + 1) * count] = lines[start : start + count]
     sizes = [len(isal_zlib.compress(image.filtered(sample, kind), 0)) for kind in (NONE, SUB, UP)]
     return sizes.index(min(sizes))
 
 
-#: Bytes that `best_filter` looks at, and in how many places. Over twelve kinds of maps its choice
-#: deflates to 1.055 of the best one's size; twice the bytes or the pieces choose no better.
-SAMPLE, PIECES = 2**13, 8
+#: The size of the sample of `best_filter`, and in how many blocks it is read. For twelve kinds of
+#: maps its choice gives 1.055 times the best size; twice the bytes or blocks is no better.
+SAMPLE_NBYTES, SAMPLE_BLOCKS = 2**13, 8

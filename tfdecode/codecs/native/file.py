@@ -51,11 +51,7 @@ class NativeFile(Container):
         return PACK_ANEW
 
     def resolve(self, form: ArrayForm) -> BytesForm:
-        if form.unknown_axis is not None:
-            raise SpecError(
-                f"codec {self.name}: {form} has a None dimension, and {self.file} is known by its "
-                "whole shape; pack with raw or zlib instead"
-            )
+        form.require_fixed(self.name)
         if form.dtype in self.missing:
             raise SpecError(f"codec {self.name}: {self.missing[form.dtype]}")
         lengths = templates_of(self, form).lengths

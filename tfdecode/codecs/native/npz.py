@@ -86,11 +86,7 @@ class Npz(Container):
         return templates_of(NPY, form)
 
     def resolve(self, form: ArrayForm) -> BytesForm:
-        if form.unknown_axis is not None:
-            raise SpecError(
-                f"codec npz: {form} has a None dimension, and a member is known by its whole "
-                "shape; pack with raw or zlib instead"
-            )
+        form.require_fixed(self.name)
         if form.dtype in NPY.missing:
             advice = NPY.missing[form.dtype].replace("numpy.save", "numpy.savez")
             raise SpecError(f"codec npz: {advice.replace('|npy', '|npz')}")

@@ -83,11 +83,7 @@ class Mat(Container):
             )
 
     def resolve(self, form: ArrayForm) -> BytesForm:
-        if form.unknown_axis is not None:
-            raise SpecError(
-                f"codec mat: {form} has a None dimension, and a variable is known by its whole "
-                "shape; pack with raw or zlib instead"
-            )
+        form.require_fixed(self.name)
         if form.dtype in ("float16", "bfloat16"):
             raise SpecError(
                 f"codec mat: MATLAB has no {form.dtype}; take astype:float32|mat:{self.key} for "
