@@ -1,4 +1,4 @@
-"""What the codec tests share: the row of the table, arrays to try, and what every codec must do."""
+"""Shared by the codec tests: a row of the table of cases, arrays to try, and common checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfdecode.dtypes import ITEM_SIZES, numpy_dtype
 Maker = Callable[[np.random.Generator, tuple[int, ...], str], np.ndarray]
 
 #: Bit patterns that a careless conversion loses, by dtype: NaNs with a payload, signalling and
-#: negative ones, both zeros, infinities, the least and the greatest subnormal number.
+#: negative ones, both zeros, infinities, the smallest and the largest subnormal number.
 SPECIALS = {
     "float16": [0x7E01, 0x7C01, 0xFE55, 0x8000, 0, 0x7C00, 0xFC00, 1, 0x83FF],
     "bfloat16": [0x7FC1, 0x7F81, 0xFFD5, 0x8000, 0, 0x7F80, 0xFF80, 1, 0x807F],
@@ -47,8 +47,8 @@ def any_bits(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np
     return bits.view(numpy_dtype(dtype)).reshape(shape)
 
 
-def whole(low: int, high: int) -> Maker:
-    """Whole numbers from ``low`` to ``high``."""
+def integers(low: int, high: int) -> Maker:
+    """Integers from ``low`` to ``high``."""
 
     def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         return rng.integers(low, high, shape, np.int64, endpoint=True).astype(numpy_dtype(dtype))
@@ -56,8 +56,8 @@ def whole(low: int, high: int) -> Maker:
     return make
 
 
-def carried(dtype: str) -> Maker:
-    """Values of any bits that came from ``dtype`` and are exact in it, none of them a NaN."""
+def exact_in(dtype: str) -> Maker:
+    """Values of any bits that are exact in ``dtype``, without NaN."""
 
     def make(rng: np.random.Generator, shape: tuple[int, ...], target: str) -> np.ndarray:
         values = any_bits(rng, shape, dtype)
@@ -68,8 +68,8 @@ def carried(dtype: str) -> Maker:
     return make
 
 
-def steps(low: int, high: int, *scale: float) -> Maker:
-    """Whole numbers from ``low`` to ``high``, over the scale of each place of the last axis."""
+def multiples(low: int, high: int, *scale: float) -> Maker:
+    """Integers from ``low`` to ``high``, divided by the scale of each index of the last axis."""
 
     def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         numbers = rng.integers(low, high, shape, endpoint=True) / np.float64(scale)
@@ -84,7 +84,7 @@ def one_hot(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.
 
 
 def spots(background: float, values: int | None = None) -> Maker:
-    """Some elements of any bits, or of so many values, in a background."""
+    """Some elements of any bits, or with that many different values, in a background."""
 
     def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         array = np.full(shape, background).astype(numpy_dtype(dtype))
@@ -99,8 +99,8 @@ def spots(background: float, values: int | None = None) -> Maker:
     return make
 
 
-def flat(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """One value everywhere: what compresses best."""
+def constant(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """One value in all elements, which compresses best."""
     return np.full(shape, rng.integers(0, 2)).astype(numpy_dtype(dtype))
 
 
@@ -161,7 +161,7 @@ def assert_same(got: Any, expected: np.ndarray) -> None:
 
 
 def layouts(array: np.ndarray) -> Iterator[np.ndarray]:
-    """The same values as they may lie in memory: each view equals ``array`` bit for bit."""
+    """Views with other memory layouts; each equals ``array`` bit for bit."""
     yield array
     yield np.asfortranarray(array) if array.ndim else array
     backwards = (slice(None, None, -1),) * array.ndim
@@ -178,12 +178,12 @@ def layouts(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def bits_dtype(array: np.ndarray) -> np.dtype:
-    """A dtype under which numpy swaps the bytes of ``array`` as its own dtype needs it."""
+    """A dtype whose bytes numpy can swap: every numpy swaps uint16, not every one bfloat16."""
     return np.dtype(np.uint16) if array.dtype == ml_dtypes.bfloat16 else array.dtype
 
 
 def check_encode_decode(spec: tfd.ArraySpec, array: np.ndarray) -> bytes:
-    """``array`` goes through numpy and comes back the same, new and writable; the payload."""
+    """Check that ``array`` is encoded and decoded by numpy bit for bit; return the payload."""
     payload = spec.encode(array)
     assert type(payload) is bytes
     decoded = spec.decode(payload)
@@ -195,7 +195,7 @@ def check_encode_decode(spec: tfd.ArraySpec, array: np.ndarray) -> bytes:
 
 
 def check_config(spec: tfd.ArraySpec) -> None:
-    """``spec`` is the same after a way through JSON, a dict, chain text and ``repr``."""
+    """Check that JSON, a dict, chain text and ``repr`` recreate ``spec``."""
     again = [
         tfd.ArraySpec.from_json(spec.to_json()),
         tfd.ArraySpec.from_dict(json.loads(json.dumps(spec.to_dict()))),
@@ -209,7 +209,7 @@ def check_config(spec: tfd.ArraySpec) -> None:
             seal=None if len(spec.chains) > 1 else spec.seal,
         ),
     ]
-    if "=..." not in repr(spec):  # where the bytes of a sample are left out
+    if "=..." not in repr(spec):  # which leaves out the bytes of a sample
         again.append(eval(repr(spec), {"ArraySpec": tfd.ArraySpec}))
     for other in again:
         assert other == spec and hash(other) == hash(spec)

@@ -134,7 +134,7 @@ def limits(dtype: str) -> tuple[float, float]:
 
 
 def first_inexact(x: np.ndarray, exact: np.ndarray) -> str:
-    """The first value that is not exact, its index and the number of such values, for messages."""
+    """The first value that is not exact, its index, and how many there are, for messages."""
     index = tuple(int(i) for i in np.argwhere(~exact)[0])
     return f"{x[index]} at index {list(index)} ({np.count_nonzero(~exact)} in all)"
 

@@ -44,8 +44,8 @@ class ArrayForm:
             raise SpecError(f"shape {list(shape)} has a None dimension; pass max_shape to bound it")
         bound = shape if max_shape is None else max_shape
         fits = len(bound) == len(shape) and all(
-            most is not None and (side is None or side == most)
-            for side, most in zip(shape, bound, strict=True)
+            limit is not None and (side is None or side == limit)
+            for side, limit in zip(shape, bound, strict=True)
         )
         if not fits:
             raise SpecError(

@@ -1,4 +1,4 @@
-"""What a codec says of its domain in words is what it takes."""
+"""The domain that a codec states is the domain that it accepts."""
 
 from __future__ import annotations
 

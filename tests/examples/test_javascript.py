@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tests.codecs.cases import CASES
-from tests.common import Case, any_bits, assert_same, whole
+from tests.common import Case, any_bits, assert_same, integers
 from tests.reloaded import Decoders, save
 from tfdecode.dtypes import little_endian
 
@@ -99,15 +99,15 @@ TABLE = [case for case in CASES if can_pack(case)]
 MAPS = [
     Case("raw|seal", (64, 48, 5), "float32"),
     Case("zlib", (64, 48, 5), "float64"),
-    Case("png", (64, 48, 5), "uint8", whole(0, 3)),
+    Case("png", (64, 48, 5), "uint8", integers(0, 3)),
     Case("png", (64, 48, 5), "uint16"),
     Case("png|seal", (64, 48, 5), "float32"),
     Case("png:interleaved", (64, 48, 3), "uint8"),
-    Case("png:interleaved|seal", (64, 48, 4), "uint8", whole(0, 9)),
-    Case("png:interleaved", (64, 48), "uint16", whole(0, 9)),
+    Case("png:interleaved|seal", (64, 48, 4), "uint8", integers(0, 9)),
+    Case("png:interleaved", (64, 48), "uint16", integers(0, 9)),
     Case("transpose:2,0,1|raw|seal", (64, 48, 5), "float64"),
-    Case("transpose:1,2,0|astype:uint8|png|seal", (64, 48, 5), "float32", whole(0, 255)),
-    Case("astype:int32|transpose:1,0|zlib|zlib", (64, 48), "int64", whole(-(2**31), 2**31 - 1)),
+    Case("transpose:1,2,0|astype:uint8|png|seal", (64, 48, 5), "float32", integers(0, 255)),
+    Case("astype:int32|transpose:1,0|zlib|zlib", (64, 48), "int64", integers(-(2**31), 2**31 - 1)),
 ]
 
 

@@ -35,7 +35,7 @@ from .compressors.seal import Seal
 #: The tag of the first chain. UTF-8 uses the bytes up to 0xBF only inside a character, so no text
 #: begins with a tag.
 TAG, MAX_CHAINS = 0xA0, 32
-#: A magic number of so many bytes is not found by chance.
+#: A magic number of four bytes is not found by chance.
 MIN_SURE_MAGIC = 4
 
 

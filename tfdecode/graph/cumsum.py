@@ -7,7 +7,7 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 
-#: Axes of at most so many steps are added step by step, longer ones in blocks of about BLOCK steps.
+#: Axes of up to MAX_STEPS are added step by step, longer ones in blocks of about BLOCK steps.
 MAX_STEPS, BLOCK = 48, 16
 #: Planes with fewer contiguous bytes are transposed first.
 MIN_CONTIGUOUS_NBYTES = 64

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 
-#: MapDefun pays off for rows of at least so many bytes: it starts a row in 2 to 3 us (map_fn in 6
-#: to 8), all cores work, and intermediate tensors stay in the cache.
+#: MapDefun pays off for rows of at least 32 KiB: it starts a row in 2 to 3 us (map_fn in 6 to 8),
+#: all cores work, and intermediate tensors stay in the cache.
 LARGE = 2**15
 
 

@@ -23,7 +23,7 @@ from ...graph.inflate import EXPANSION, GROUP, inflate, inflate_bounded
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
-#: Rows of at most so many bytes are inflated in groups, so that no stream takes more than 100 MB.
+#: Rows of at most 32 KiB are inflated in groups, so that no stream takes more than 100 MB.
 SMALL = 2**15
 #: The modulus of Adler-32: the largest prime below 2**16.
 MODULUS = 65521
@@ -86,15 +86,13 @@ class Zlib(Compressor):
         checked_store(self.name, self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        most = longest(form.max_nbytes)
+        high = longest(form.max_nbytes)
         if self.max_packed is not None:
-            most = min(most, self.max_packed)
-        least = max(LEAST, form.min_nbytes // EXPANSION)
-        if least > most:
-            raise SpecError(
-                f"codec zlib: max_packed is {self.max_packed}, needs {least} even for the best case"
-            )
-        return BytesForm(least, most, lambda: self.filler(form))
+            high = min(high, self.max_packed)
+        low = max(LEAST, form.min_nbytes // EXPANSION)
+        if low > high:
+            raise SpecError(f"codec zlib: max_packed is {self.max_packed}, needs at least {low}")
+        return BytesForm(low, high, lambda: self.filler(form))
 
     def domain(self, form: BytesForm) -> str:
         if self.max_packed is None or self.max_packed >= longest(form.max_nbytes):
@@ -117,14 +115,14 @@ class Zlib(Compressor):
         return compress(form.filler(), 9)  # may exceed max_packed, as it is never sent
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
-        most = self.resolve(form).max_nbytes
+        bound = self.resolve(form).max_nbytes
         if self.store_incompressible:
             y = compress_with_stored_blocks(x, self.level)
-            if len(y) <= most:
+            if len(y) <= bound:
                 return y
         y = compress(x, self.level)
-        if len(y) > most:
-            raise EncodeError(f"array needs {len(y)} bytes, zlib:max_packed allows {most}")
+        if len(y) > bound:
+            raise EncodeError(f"array needs {len(y)} bytes, zlib:max_packed allows {bound}")
         return y
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:

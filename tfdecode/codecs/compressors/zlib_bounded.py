@@ -83,8 +83,8 @@ class ZlibBounded(Compressor):
                 f"codec zlib_bounded: {form.max_nbytes} bytes, at most {MAX_PIXELS} are supported"
             )
         frame = CRC_NBYTES + (0 if form.min_nbytes == form.max_nbytes else PREFIX.size)
-        most = longest(image_of(form.max_nbytes, form.max_nbytes).data_bytes) + frame
-        return BytesForm(LEAST + frame, most, lambda: self.filler(form))
+        bound = longest(image_of(form.max_nbytes, form.max_nbytes).data_bytes) + frame
+        return BytesForm(LEAST + frame, bound, lambda: self.filler(form))
 
     def inflates(self, form: BytesForm) -> int:
         return image_of(form.max_nbytes, form.max_nbytes).data_bytes

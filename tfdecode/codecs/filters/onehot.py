@@ -20,8 +20,7 @@ from ..base import Cost, Filter
 
 #: Class indices are uint8 or uint16.
 MAX_CLASSES = 2**16
-#: The graph looks vectors up in an identity matrix of at most so many bytes, if its rows have at
-#: least so many.
+#: The graph copies rows of an identity matrix, within these limits of its size and its rows.
 MAX_TABLE_NBYTES, MIN_ROW_NBYTES = 2**16, 64
 
 

@@ -19,7 +19,7 @@ from ...graph.rows import Rows, Status
 from ...statistics import Statistics
 from ..base import Cost, Filter
 
-#: The graph looks up two bytes at once for at least so many elements.
+#: From this number of elements on, the graph looks up two bytes at once.
 MIN_PAIRED_ELEMENTS = 2**15
 
 
