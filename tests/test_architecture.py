@@ -21,7 +21,7 @@ FLOORS = (
     {"choose"},
     {"files", "schema"},
     {"spec"},
-    {"spec_json"},
+    {"spec_graph", "spec_json"},
     {"codecs"},
     {"formats", "graph", "statistics"},
     {"casts"},

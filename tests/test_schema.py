@@ -52,7 +52,7 @@ def test_a_name_that_cannot_be(name: Any) -> None:
 
 
 def test_two_inputs_cannot_share_a_key() -> None:
-    with pytest.raises(tfd.SpecError, match="share a signature key"):
+    with pytest.raises(tfd.SpecError, match="have the same signature key"):
         tfd.Schema({"a": POSE, "a_bytes": POSE})
 
 

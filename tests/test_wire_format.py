@@ -26,7 +26,7 @@ from tfdecode.dtypes import ITEM_SIZES, from_little_endian
 from tfdecode.form import MAX_NBYTES, MAX_RANK
 from tfdecode.formats.zlib_stream import longest
 from tfdecode.schema import MAX_BYTES
-from tfdecode.spec import REQUEST_BUDGET
+from tfdecode.spec_graph import REQUEST_BUDGET
 
 TEXT = (Path(__file__).parents[1] / "docs" / "wire-format.md").read_text()
 #: Codecs that leave their encoder a choice of bytes.

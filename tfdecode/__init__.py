@@ -1,7 +1,7 @@
-"""Getting arrays that are not images into a TensorFlow graph.
+"""Send arrays that are not images to a TensorFlow model as small byte strings.
 
-Pack arrays into bytes on a client (numpy, no TensorFlow) and decode them inside the graph with
-stock ops only, bit for bit.
+A client encodes arrays with numpy, without TensorFlow. The graph decodes them with stock ops, bit
+for bit.
 
 >>> import numpy as np, tfdecode as tfd
 >>> spec = tfd.ArraySpec((256, 192), "float64", codecs="astype:uint8|zlib")

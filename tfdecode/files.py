@@ -23,15 +23,15 @@ def load(
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         The file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
         .safetensors .h5 .hdf5``), or else its first bytes do. HDF5, which ``.mat`` of version 7.3
         is too, needs the extra ``hdf5``.
-    key
+    key : str, optional
         Which array, needed if there are several: the member of an ``.npz``, the variable of a
         ``.mat``, the tensor of a ``.safetensors``, the path in an ``.h5``, the path in a pickle
         (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
-    max_bytes
+    max_bytes : int, default 2 GiB
         Most bytes that the array may have; checked before any of them is decoded. The file itself
         is read whole and may have twice as many, or 4 GiB if that is more.
 
@@ -65,10 +65,27 @@ def load(
 
 
 def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
-    """Read every array of a file by its key; ``max_bytes`` bounds their sum. See `load`.
+    """Read all arrays of a file. See `load` for the formats.
 
-    What is no numeric array is left out; a file without any is a `FileError`.
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    max_bytes : int, default 2 GiB
+        Most bytes that all arrays together may have.
 
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Key to array. Anything but numeric arrays is left out.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, is damaged, too large, or holds no array.
+
+    Examples
+    --------
     >>> import pathlib, tempfile
     >>> import numpy as np
     >>> from tfdecode.files import load_all

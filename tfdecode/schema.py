@@ -1,8 +1,9 @@
-"""Schema: the specs of a model's inputs by name, as client and graph share them."""
+"""Schema: the specs of a model's inputs by name, shared by client and graph."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,28 +14,40 @@ from .extras import tensorflow as tf
 from .spec import ArraySpec
 from .spec_json import VERSION, check_version, parse_json
 
-#: Where a copy lies inside a version directory of a SavedModel.
+#: The copy of the schema inside a version directory of a SavedModel.
 ASSET = Path("assets.extra", "tfdecode.json")
-#: The signature that tells the schema, and its output.
+#: The signature that returns the schema, and its output.
 SIGNATURE = "tfdecode_schema"
 #: A schema comes from a server, so its size is not trusted.
 MAX_BYTES = 2**20
 
 
 def bytes_key(name: str) -> str:
-    """The signature key of an input: ``pose_map`` is ``pose_map_bytes``."""
+    """The signature key of an input: ``pose_map_bytes`` for ``pose_map``."""
     return name if name.endswith("_bytes") else f"{name}_bytes"
 
 
 def check_name(name: Any) -> None:
-    """SpecError unless ``name`` can be that of an input."""
+    """SpecError unless ``name`` is valid for an input."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
         raise SpecError(f"input name {name!r} needs letters, digits and _, at most 128")
 
 
 class Schema(Mapping[str, ArraySpec]):
-    """Input name -> ArraySpec.
+    """The specs of a model's byte inputs, by name.
 
+    Parameters
+    ----------
+    inputs : mapping of str to ArraySpec
+        Input name to spec. Names have letters, digits and ``_``, at most 128.
+
+    Raises
+    ------
+    SpecError
+        If a name is invalid, or two inputs have the same signature key.
+
+    Examples
+    --------
     >>> schema = Schema({"pose_map": ArraySpec((2, 3), "float32")})
     >>> schema["pose_map"].dtype, list(schema.feature_keys().values())
     ('float32', ['pose_map_bytes'])
@@ -47,9 +60,11 @@ class Schema(Mapping[str, ArraySpec]):
             check_name(name)
             if not isinstance(spec, ArraySpec):
                 raise SpecError(f"input {name} is {type(spec).__name__}, needs an ArraySpec")
-        keys = [bytes_key(name) for name in inputs]
-        if len(set(keys)) != len(keys):
-            raise SpecError(f"two inputs share a signature key among {', '.join(keys)}")
+            twin = bytes_key(name)
+            if twin != name and twin in inputs:
+                raise SpecError(
+                    f"inputs {name!r} and {twin!r} have the same signature key {twin!r}"
+                )
         self._inputs = dict(inputs)
 
     def __getitem__(self, name: str) -> ArraySpec:
@@ -68,22 +83,47 @@ class Schema(Mapping[str, ArraySpec]):
         return f"Schema({self._inputs!r})"
 
     def feature_keys(self) -> dict[str, str]:
-        """Input name -> signature key, as ``pose_map`` -> ``pose_map_bytes``."""
+        """The signature key of each input.
+
+        Returns
+        -------
+        dict of str to str
+            For example ``{"pose_map": "pose_map_bytes"}``.
+        """
         return {name: bytes_key(name) for name in self}
 
     def feature_spec(self) -> dict[str, Any]:
-        """What ``tf.io.parse_example`` needs to read the payloads from tf.train.Example."""
+        """The features that ``tf.io.parse_example`` needs to read payloads from tf.train.Example.
+
+        Returns
+        -------
+        dict of str to tf.io.FixedLenFeature
+            Signature key to a string scalar.
+        """
         keys = self.feature_keys().values()
         return {key: tf.io.FixedLenFeature([], tf.string) for key in keys}
 
     def decode_tensors(self, payloads: Mapping[str, Any]) -> dict[str, Any]:
-        """Decode a dict with a string tensor for each input's key; other entries are passed on.
+        """Decode the payloads of all inputs, in a graph or in tf.data.
 
-        Takes what a signature or ``tf.io.parse_example`` gives, in a graph or in tf.data, and
-        returns the arrays under the inputs' names. SpecError where a key is missing.
+        Rows of different lengths along a ``None`` dimension fail. Use ``decode_ragged`` of that
+        input's spec; in tf.data, decode before batching, and batch with ``padded_batch``.
 
-        Rows of a batch that differ along a ``None`` dimension fail: take ``decode_ragged`` of that
-        input's spec, or in tf.data decode before batching, and batch by ``padded_batch``.
+        Parameters
+        ----------
+        payloads : mapping of str to tf.Tensor
+            A string tensor for each signature key, as ``tf.io.parse_example`` returns it. Other
+            entries are returned unchanged.
+
+        Returns
+        -------
+        dict of str to tf.Tensor
+            Input name to array, and the other entries.
+
+        Raises
+        ------
+        SpecError
+            If a key is missing, or another entry has the name of an input.
         """
         if not isinstance(payloads, Mapping):
             kind = type(payloads).__name__
@@ -96,9 +136,7 @@ class Schema(Mapping[str, ArraySpec]):
         others = {k: v for k, v in payloads.items() if k not in keys.values()}
         clash = sorted(set(others) & set(self))
         if clash:
-            raise SpecError(
-                f"{', '.join(clash)} would be replaced by the decoded array of that name"
-            )
+            raise SpecError(f"{clash[0]!r} is both a feature and the name of a decoded array")
         decoded = {
             name: spec.decode_tensor(payloads[keys[name]], input_name=keys[name])
             for name, spec in self.items()
@@ -106,13 +144,28 @@ class Schema(Mapping[str, ArraySpec]):
         return {**others, **decoded}
 
     def to_json(self) -> str:
-        """The schema as JSON: ``{"version": 1, "inputs": {name: spec}}``."""
+        """The schema as JSON text: ``{"version": 1, "inputs": {name: spec}}``."""
         inputs = {name: json.loads(spec.to_json()) for name, spec in self.items()}
         return json.dumps({"version": VERSION, "inputs": inputs}, indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Schema:
-        """The schema of a JSON text; SpecError for anything unknown in it."""
+        """Create the schema of a JSON text.
+
+        Parameters
+        ----------
+        text : str or bytes
+            What ``to_json`` returned, at most 1 MiB.
+
+        Returns
+        -------
+        Schema
+
+        Raises
+        ------
+        SpecError
+            If the text is not JSON, or a key or value is unknown.
+        """
         if len(text) > MAX_BYTES:
             raise SpecError(f"schema has {len(text)} bytes, at most {MAX_BYTES} are read")
         schema = parse_json(text, "schema")
@@ -130,19 +183,44 @@ class Schema(Mapping[str, ArraySpec]):
                 raise SpecError(f"input {name[:128]!r}: {error}") from None
         return cls(inputs)
 
-    def save(self, path: Path | str) -> None:
-        """Write the JSON to ``path``; FileError where that cannot be."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the schema as a JSON file.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file to write; it is replaced if it exists.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be written.
+        """
         try:
             Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
         except OSError as error:
             raise FileError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: Path | str) -> Schema:
-        """Read a JSON file, or the copy that lies in a SavedModel's version directory.
+    def load(cls, path: str | os.PathLike[str]) -> Schema:
+        """Read the schema of a JSON file or of a SavedModel, without TensorFlow.
 
-        A directory without a SavedModel is taken for a model's base path: its newest version.
-        Raises FileError where there is no schema, SpecError where it cannot be read.
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A JSON file, the directory of a SavedModel, or the directory of its versions; the newest
+            version is read.
+
+        Returns
+        -------
+        Schema
+
+        Raises
+        ------
+        FileError
+            If there is no schema, or it cannot be read.
+        SpecError
+            If the file is not a valid schema.
         """
         file = Path(path)
         if file.is_dir():

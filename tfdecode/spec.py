@@ -1,14 +1,15 @@
-"""ArraySpec: what one array is, and the chain that carries it; all that client and graph share."""
+"""ArraySpec: the shape and dtype of an array and its codecs, shared by client and graph."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from . import spec_json
 from .codecs.base import AnyCodec
@@ -18,37 +19,44 @@ from .codecs.compressors.seal import Seal
 from .codecs.one_of import OneOf
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
-from .extras import tensorflow as tf
 from .form import ArrayForm, Shape
-from .graph import ragged
-from .graph import rows as graph
-from .graph.autograph import no_autograph
-from .graph.rows import as_batch
+from .spec_graph import GraphSide
 
-#: Decoded bytes that one request may ask for when nobody says ``max_rows``.
-REQUEST_BUDGET = 2**30
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclass(frozen=True, repr=False, init=False)
-class ArraySpec:
-    """One array: its shape, its dtype and the chain of codecs that carries it as bytes.
+class ArraySpec(GraphSide):
+    """The shape and dtype of one array, and the chain of codecs that encodes it as bytes.
 
     Parameters
     ----------
-    shape : sizes of the dimensions, of one example (no batch); at most one may be ``None``
-    dtype : bool, int8 .. int64, uint8 .. uint64, float16, bfloat16, float32, float64, complex64
-        or complex128: a name, a numpy dtype or a tf.DType
-    codecs : chain text (``"astype:uint8|zlib:9"``), or a list of names, dicts and codec objects;
-        ``raw`` is the container where none is named. Several chains by `one_of` or as text with
-        ``or`` between them (``"astype:uint8|zlib or raw"``): ``encode`` takes the smallest whose
-        domain fits, and the graph decodes each row by its own
-    max_shape : needed with a ``None``: the largest shape, which bounds the memory of a row
-    label : tells inputs apart that are otherwise specified alike: it is in the fingerprint, so that
-        a seal refuses the payload of the one where the other belongs
-    seal : whether to end the chain with ``seal``; by default when it has a compressor
+    shape : sequence of int or None
+        The sizes of one example, without the batch. At most one may be ``None``.
+    dtype : dtype_like or tf.DType
+        bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32, float64, complex64 or
+        complex128.
+    codecs : str, or sequence of str, mapping and codec objects, default "raw"
+        Chain text (``"astype:uint8|zlib:9"``), or a list of its steps; without a container, ``raw``
+        is added. Several chains are given by `one_of` or with ``or`` in the text
+        (``"astype:uint8|zlib or raw"``): ``encode`` takes the smallest payload of the chains that
+        can encode the array, and each row of a batch is decoded by its own chain.
+    max_shape : sequence of int, optional
+        The largest shape, which bounds the memory of a row. Needed if ``shape`` has a ``None``.
+    label : str, default ""
+        Distinguishes inputs whose specs are otherwise equal. It is part of the fingerprint, so a
+        sealed payload for one input is refused by the other.
+    seal : bool, optional
+        Whether the chain ends with ``seal``; by default if it has a compressor.
 
-    Raises SpecError for a shape, dtype or chain that cannot be.
+    Raises
+    ------
+    SpecError
+        If the shape, the dtype or the chain is invalid.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> spec = ArraySpec((2, 3), "float32", codecs="astype:uint8|zlib")
     >>> spec
@@ -64,16 +72,16 @@ class ArraySpec:
     label: str
     seal: bool = field(compare=False)  # as the codecs say
     chain: Chain | OneOf = field(init=False, compare=False)
-    #: A spec for each chain of ``one_of``; of any other spec itself alone.
+    #: A spec for each chain of ``one_of``; without ``one_of``, the spec itself.
     alternatives: tuple[ArraySpec, ...] = field(init=False, compare=False)
 
     def __init__(
         self,
-        shape: Any,
-        dtype: Any,
+        shape: Sequence[int | None] | tf.TensorShape,
+        dtype: npt.DTypeLike | tf.DType,
         codecs: Codecs | Alternatives = "raw",
         *,
-        max_shape: Any = None,
+        max_shape: Sequence[int | None] | None = None,
         label: str = "",
         seal: bool | None = None,
     ) -> None:
@@ -82,7 +90,7 @@ class ArraySpec:
         put(self, "dtype", dtype_name(dtype))
         bound = None if max_shape is None else checked_sides(max_shape, "max_shape")
         form = ArrayForm.of(self.shape, self.dtype, bound)
-        # Without a None it says nothing that shape does not.
+        # Without a None, it equals the shape.
         put(self, "max_shape", form.max_shape if form.unknown_axis is not None else None)
         if not isinstance(label, str):
             raise SpecError(f"label is {label!r}, needs text")
@@ -124,13 +132,24 @@ class ArraySpec:
 
     @classmethod
     def joined(cls, specs: Sequence[ArraySpec]) -> ArraySpec:
-        """The spec of ``one_of`` the chains of ``specs``, which differ in nothing else."""
+        """Join specs that differ only in their chains, by ``one_of``.
+
+        Parameters
+        ----------
+        specs : sequence of ArraySpec
+            At least one, all of one shape, dtype, ``max_shape`` and label.
+
+        Returns
+        -------
+        ArraySpec
+            The spec with the chains of all.
+        """
         spec = cls.__new__(cls)
         spec._join(specs)
         return spec
 
     def __repr__(self) -> str:
-        """What makes it again, but for the bytes of a sample: see ``to_json``."""
+        """Python that recreates the spec, except for sample bytes (see ``to_json``)."""
         text = f"{self.shape}, {self.dtype!r}, codecs={brief(self.chain.text)!r}"
         if self.max_shape is not None:
             text += f", max_shape={self.max_shape}"
@@ -148,13 +167,26 @@ class ArraySpec:
 
     # -- numpy --------------------------------------------------------------------------------
 
-    def encode(self, array: Any) -> bytes:
-        """Pack an array of this spec's shape and dtype, in any memory layout and byte order.
+    def encode(self, array: npt.ArrayLike) -> bytes:
+        """Encode one array as a payload.
 
-        Raises EncodeError where shape or dtype differ, or a value is outside the chain's domain.
+        Parameters
+        ----------
+        array : array_like
+            Of this shape and dtype, in any memory layout and byte order.
+
+        Returns
+        -------
+        bytes
+            The same array and spec give the same bytes on every machine.
+
+        Raises
+        ------
+        EncodeError
+            If shape or dtype differ, or a value is outside the chain's domain.
         """
         if isinstance(array, np.ma.MaskedArray):
-            raise EncodeError("array is masked, and a payload has no mask: fill it, array.filled()")
+            raise EncodeError("array is masked; payloads have no mask. Call array.filled() first")
         x = np.asarray(array)
         form = self.chain.form
         if not form.takes(x.shape):
@@ -166,10 +198,23 @@ class ArraySpec:
             raise EncodeError(f"array is {x.dtype.name}, spec needs {self.dtype}{advice}")
         return self.chain.encode(x)
 
-    def decode(self, payload: bytes) -> np.ndarray:
-        """Unpack one payload to a new array, native and in C order.
+    def decode(self, payload: bytes) -> npt.NDArray[Any]:
+        """Decode one payload with numpy.
 
-        Raises DecodeError where the payload is not one that this spec's ``encode`` could have made.
+        Parameters
+        ----------
+        payload : bytes
+            What ``encode`` returned, or a file that a native container of the spec reads.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of this shape and dtype, in native byte order and C order.
+
+        Raises
+        ------
+        DecodeError
+            If the payload is damaged or belongs to another spec.
         """
         if not isinstance(payload, bytes | bytearray | memoryview):
             raise DecodeError(f"payload is {type(payload).__name__}, needs bytes")
@@ -178,155 +223,20 @@ class ArraySpec:
         assert x.dtype == numpy_dtype(form.dtype) and x.ndim == len(form.shape)
         return np.ascontiguousarray(x).reshape(x.shape)
 
-    # -- graph --------------------------------------------------------------------------------
-
-    @no_autograph
-    def decode_tensor(
-        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
-    ) -> Any:
-        """Decode inside a graph (or eagerly), with stock ops only.
-
-        Parameters
-        ----------
-        payloads : a string tensor, scalar or ``[B]``; B may be 0 or unknown
-        input_name : the name of the input in error messages
-        max_rows : the largest B; by default as many as decode to 1 GiB
-
-        Returns a tensor of this dtype: ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with
-        its static shape set. A ``None`` dimension is as long as the rows are, which must agree.
-
-        Fails at run time with InvalidArgumentError, naming the row, what was expected and what
-        came, when any row is bad.
-
-        >>> spec = ArraySpec((2,), "int16")
-        >>> spec.decode_tensor([spec.encode(np.array([1, 2], "int16"))]).numpy().tolist()
-        [[1, 2]]
-        """
-        with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
-            payloads, scalar = as_batch(payloads, input_name)
-            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
-            return self._dense(rows, payloads, scalar, input_name)
-
-    @no_autograph
-    def decode_checked(
-        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
-    ) -> tuple[Any, Any]:
-        """Decode without failing on bad rows: ``(tensor, status)``.
-
-        Takes what ``decode_tensor`` takes and gives the same tensor, bad rows all zeros, and
-        ``status`` int32 ``[B]`` (or a scalar): 0 for a good row, else a `tfdecode.Status`. Good
-        rows are what they would be without their bad neighbours. With a ``None`` dimension, rows
-        shorter than the longest are zeros behind their end.
-
-        A batch of more than ``max_rows`` still fails, and so does a corrupt stream of
-        ``zlib``, ``zlib_bounded``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain without a seal.
-        """
-        with tf.device("/cpu:0"):
-            payloads, scalar = as_batch(payloads, input_name)
-            rows = self._decode_rows(payloads, input_name, max_rows).zero_bad()
-            status = rows.status()
-            status.set_shape(payloads.shape)
-            data = self._dense(rows, payloads, scalar, input_name, pad=True)
-            return data, tf.squeeze(status, 0) if scalar else status
-
-    @no_autograph
-    def decode_ragged(
-        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
-    ) -> Any:
-        """Decode rows whose ``None`` dimension differs, to a tf.RaggedTensor ``[B, *shape]``.
-
-        ``payloads`` is a string tensor ``[B]``. Bad rows fail as in ``decode_tensor``.
-        Raises SpecError for a spec without a ``None`` dimension.
-        """
-        form = self.chain.form
-        if form.unknown_axis is None:
-            raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
-        with tf.device("/cpu:0"):
-            payloads, scalar = as_batch(payloads, input_name)
-            if scalar:
-                raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
-            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
-            return ragged.to_ragged(rows, form)
-
-    @no_autograph
-    def encode_tensor(self, tensor: Any) -> Any:
-        """Encode inside a graph: ``[B, *shape]`` of this dtype to strings ``[B]``, for outputs.
-
-        Raises SpecError for a tensor of another dtype or shape, and where a codec of the chain has
-        no stock op that encodes (``zlib``).
-        """
-        form = self.chain.form
-        if form.unknown_axis is not None:
-            raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
-        with tf.device("/cpu:0"):
-            tensor = tf.convert_to_tensor(tensor)
-            if not tensor.shape.is_compatible_with([None, *form.shape]):
-                raise SpecError(f"tensor has shape {tensor.shape}, needs a batch of {form}")
-            tensor = tf.ensure_shape(tensor, [None, *form.shape])
-            if tensor.dtype.name != self.dtype:
-                raise SpecError(f"tensor is {tensor.dtype.name}, spec needs {self.dtype}")
-            payloads = self.chain.encode_rows(tensor, tf.shape(tensor)[0]).data
-            payloads.set_shape([tensor.shape[0]])
-            return payloads
-
-    @property
-    def chains(self) -> tuple[Chain, ...]:
-        """The chains of ``one_of``, or the only one."""
-        return self.chain.chains if isinstance(self.chain, OneOf) else (self.chain,)
-
-    @cached_property
-    def domain(self) -> str:
-        """The arrays that can be carried, in words; "" for every one of this dtype and shape."""
-        domains = [chain.domain for chain in self.chains]
-        return "" if "" in domains else " or ".join(domains)
-
-    @cached_property
-    def bounded(self) -> bool:
-        """Whether the spec bounds the memory that decoding any bytes takes, hostile ones too.
-
-        A batch then takes at most a few times its arrays, and 100 MB.
-        """
-        steps = (step for chain in self.chains for step in chain.backwards())
-        return all(codec.bounded(form) for codec, form in steps)
-
-    @cached_property
-    def max_rows(self) -> int:
-        """How many rows decode to at most 1 GiB (1 at the least): the default limit of a batch."""
-        return max(1, REQUEST_BUDGET // max(1, self.row_nbytes))
-
-    @property
-    def row_nbytes(self) -> int:
-        """The most bytes that a step makes of a row: a carrier may be wider, records take more."""
-        takes = []
-        for chain in self.chains:
-            for codec, form in chain.backwards():
-                if isinstance(form, ArrayForm) or not chain.sealed:
-                    takes.append(codec.inflates(form))
-                elif not isinstance(codec, Seal):  # only a holder of the spec could make it larger
-                    takes.append(form.max_nbytes)
-        return max(takes)
-
-    def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
-        limit = self.max_rows if max_rows is None else max_rows
-        if type(limit) is not int or not 1 <= limit < 2**31:
-            raise SpecError(f"max_rows is {limit!r}, needs 1 to 2147483647")
-        size = tf.shape(payloads)[0]
-        return self.chain.decode_rows(graph.admit(payloads, size, limit, name), size)
-
-    def _dense(
-        self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
-    ) -> Any:
-        data = rows.data
-        form = self.chain.form
-        if rows.lengths is not None:
-            data = ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, name)
-        data.set_shape([payloads.shape[0], *form.shape])
-        return tf.squeeze(data, 0) if scalar else data
-
     # -- JSON ---------------------------------------------------------------------------------
 
     def to_dict(self, *, canonical: bool = False) -> dict[str, Any]:
-        """A JSON object; ``canonical`` leaves out what only encoders use."""
+        """The spec as a JSON object, without fingerprints.
+
+        Parameters
+        ----------
+        canonical : bool, default False
+            Leave out the options that only encoders use.
+
+        Returns
+        -------
+        dict
+        """
         chains = [cast("tuple[AnyCodec, ...]", one.codecs) for one in self.alternatives]
         fields = spec_json.Fields(self.shape, self.dtype, self.max_shape, self.label, chains)
         return spec_json.to_dict(fields, canonical=canonical)
@@ -344,15 +254,30 @@ class ArraySpec:
         return json.dumps(self.to_dict(canonical=True), sort_keys=True, separators=(",", ":"))
 
     def to_json(self) -> str:
-        """The spec as JSON, with its fingerprint and those of its chains."""
+        """The spec as JSON text, with its fingerprint and those of its chains."""
         value = self.to_dict()
         for chain, one in zip(value.get("one_of", []), self.alternatives, strict=False):
             chain["fingerprint"] = one.fingerprint  # which keys the chain's seal
         return json.dumps({**value, "fingerprint": self.fingerprint}, indent=2)
 
     @classmethod
-    def from_dict(cls, spec: Any) -> ArraySpec:
-        """The spec of a JSON object; SpecError for anything unknown in it."""
+    def from_dict(cls, spec: Mapping[str, Any]) -> ArraySpec:
+        """Create the spec of a JSON object.
+
+        Parameters
+        ----------
+        spec : dict
+            What ``to_dict`` returned, or the object of ``to_json``.
+
+        Returns
+        -------
+        ArraySpec
+
+        Raises
+        ------
+        SpecError
+            If a key or value is unknown, or a fingerprint does not match.
+        """
         stated = spec_json.from_dict(spec)
         shape, dtype, max_shape, label, chains = stated.fields
         specs = [
@@ -374,8 +299,24 @@ class ArraySpec:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ArraySpec:
-        """The spec of a JSON text; SpecError for anything unknown in it.
+        """Create the spec of a JSON text.
 
+        Parameters
+        ----------
+        text : str or bytes
+            What ``to_json`` returned.
+
+        Returns
+        -------
+        ArraySpec
+
+        Raises
+        ------
+        SpecError
+            If the text is not JSON, or as in ``from_dict``.
+
+        Examples
+        --------
         >>> spec = ArraySpec((3,), "uint8", "zlib:9")
         >>> ArraySpec.from_json(spec.to_json()) == spec
         True

@@ -29,7 +29,7 @@ class Fields(NamedTuple):
 
 
 class StatedFields(NamedTuple):
-    """What a JSON object says: the fields, and the fingerprints that it states (or None)."""
+    """The fields of a JSON object, and the fingerprints in it (or None)."""
 
     fields: Fields
     one_of: bool
@@ -96,7 +96,7 @@ def steps_of(chain: dict[str, Any]) -> tuple[AnyCodec, ...]:
 
 
 def stated_fingerprint(value: dict[str, Any]) -> str | None:
-    """The fingerprint that a JSON object states, or None."""
+    """The fingerprint in a JSON object, or None."""
     fingerprint = value.get("fingerprint", "")
     if not isinstance(fingerprint, str):
         raise SpecError(f"fingerprint is {fingerprint!r}, needs text")
@@ -111,7 +111,7 @@ def check_keys(value: dict[str, Any], known: tuple[str, ...], what: str) -> None
 
 
 def parse_json(text: str | bytes, what: str) -> Any:
-    """The value of a JSON text; SpecError where it is none."""
+    """The value of a JSON text; SpecError if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -119,7 +119,7 @@ def parse_json(text: str | bytes, what: str) -> Any:
 
 
 def check_version(value: dict[str, Any], what: str) -> None:
-    """SpecError unless ``value`` states the version that is read here."""
+    """SpecError unless ``value`` has the version of this module."""
     version = value.get("version")
     if type(version) is not int or version != VERSION:  # True == 1, and so does 1.0
         raise SpecError(f"{what} has version {version!r}, known: {VERSION}")

@@ -11,7 +11,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.client import ArrayFile, InProcess
-from tfdecode.client.inputs import packed
+from tfdecode.client.inputs import encode_file
 
 tf = pytest.importorskip("tensorflow")
 
@@ -108,23 +108,26 @@ def test_what_is_sent_of_a_file(tmp_path: Path) -> None:
     data = file.read_bytes()
     for codecs in ("npy", "raw or npy"):
         spec = tfd.ArraySpec((2, 3), "float32", codecs)
-        assert packed(spec, ArrayFile(file)) == (data, ("untouched", "npy"))
+        assert encode_file(spec, ArrayFile(file)) == (data, ("untouched", "npy"))
     double = tfd.ArraySpec((2, 3), "float64", "astype:float32|npy")
-    assert packed(double, ArrayFile(file)) == (data, ("untouched", "astype:float32|npy"))
-    assert packed(POSE, ArrayFile(file)) == (POSE.encode(ARRAY), ("packed", POSE.chain.text))
+    assert encode_file(double, ArrayFile(file)) == (data, ("untouched", "astype:float32|npy"))
+    assert encode_file(POSE, ArrayFile(file)) == (
+        POSE.encode(ARRAY),
+        ("packed", POSE.chain.text),
+    )
     bytes_of = tfd.ArraySpec((len(data),), "uint8", "raw or npy")  # as long as the file is
     with pytest.raises(tfd.EncodeError, match="has shape"):
-        packed(bytes_of, ArrayFile(file))
+        encode_file(bytes_of, ArrayFile(file))
 
 
 def test_a_key_chooses_another_array_than_the_spec_reads(tmp_path: Path) -> None:
     file = tmp_path / "pose.pkl"
     file.write_bytes(pickle.dumps({"a": ARRAY, "b": ARRAY + 1}))
     spec = tfd.infer(file, as_is=True, key="a")
-    assert packed(spec, ArrayFile(file, "a"))[0] == file.read_bytes()
-    assert (spec.decode(packed(spec, ArrayFile(file, "b"))[0]) == ARRAY + 1).all()
+    assert encode_file(spec, ArrayFile(file, "a"))[0] == file.read_bytes()
+    assert (spec.decode(encode_file(spec, ArrayFile(file, "b"))[0]) == ARRAY + 1).all()
     with pytest.raises(tfd.FileError, match="holds no array named c"):
-        packed(spec, ArrayFile(file, "c"))
+        encode_file(spec, ArrayFile(file, "c"))
 
 
 def test_payloads_are_passed_on(model: InProcess, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..client.in_process import InProcess
-from ..client.inputs import ArrayFile, Way
+from ..client.inputs import ArrayFile, Provenance
 from ..codecs.chain_text import brief
 from ..errors import EncodeError
 from ..formats.contents import MAX_BYTES
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     sent = [
         input_facts(name, file, way)
         for (name, files), fed in zip(inputs.items(), prepared.values(), strict=True)
-        for file, way in zip(files, fed.ways, strict=True)
+        for file, way in zip(files, fed.provenance, strict=True)
     ]
     if out is not None:
         saved = {name: named(name, array) for name, array in outputs.items()}
@@ -115,7 +115,7 @@ WORDS = {
 }
 
 
-def input_facts(name: str, file: ArrayFile, way: Way) -> Facts:
+def input_facts(name: str, file: ArrayFile, way: Provenance) -> Facts:
     """What was done with the file of an input."""
     return {"name": name, "file": str(file.path), "key": file.key, **way._asdict()}
 

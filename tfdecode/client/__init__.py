@@ -1,4 +1,4 @@
-"""Clients of a model whose inputs are payloads."""
+"""Clients of models with byte inputs."""
 
 from .in_process import InProcess
 from .inputs import ArrayFile

@@ -1,30 +1,41 @@
-"""A model in this process, asked as a server would be: payloads in, through the byte signature."""
+"""Run a model in this process as a server would: payloads in, through the byte signature."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import DecodeError, FileError, SpecError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..saved_models.session import ServingSession, reason
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
-from .inputs import Fed, Input, Value, stacked
+from .inputs import Input, PreparedInput, Value, prepare_batch
 
 
 class InProcess:
-    """A SavedModel, loaded by the session loader into a fresh graph.
+    """Run a SavedModel in this process, loaded as TensorFlow Serving loads it.
 
     Parameters
     ----------
-    saved_model : a SavedModel's directory, or the base path with its versions: the newest
-    signature : the signature to run
+    saved_model : str or os.PathLike
+        The directory of a SavedModel, or of its versions; the newest version is loaded.
+    signature : str, default "serving_default"
+        The signature to run.
 
-    Raises FileError where there is no model or it does not load, SpecError for another signature.
+    Raises
+    ------
+    FileError
+        If there is no model, or it cannot be loaded.
+    SpecError
+        If the model does not have the signature.
 
+    Examples
+    --------
     >>> import tempfile, tfdecode as tfd
     >>> spec = tfd.ArraySpec((3,), "int32", codecs="zlib")
     >>> with tempfile.TemporaryDirectory() as models:
@@ -34,7 +45,9 @@ class InProcess:
     [[0, 2, 4]]
     """
 
-    def __init__(self, saved_model: Path, signature: str = "serving_default") -> None:
+    def __init__(
+        self, saved_model: str | os.PathLike[str], signature: str = "serving_default"
+    ) -> None:
         self.directory = version_directory(Path(saved_model))
         try:
             self._session = ServingSession(self.directory)
@@ -56,36 +69,72 @@ class InProcess:
             self.close()
             raise
 
-    def predict(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, np.ndarray]:
-        """The outputs of the signature, each ``[B, ...]``, for one example or a list of them.
+    def predict(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, npt.NDArray[Any]]:
+        """Run the signature on one example or on a list of them.
 
         Parameters
         ----------
-        inputs : input name -> one example, or a list of B of them:
+        inputs : mapping of str to array_like, bytes, os.PathLike, ArrayFile, or a list of B of them
+            Input name (or signature key) to one example or several:
 
-            - of the schema: an array, or a file of one (its dtype converted where every value
-              stays the same), which the spec packs; a file that a native container of the spec
-              reads is sent as it is; or the payload itself, bytes or a ``.tfd`` file
-            - other strings: bytes, or a file, whose bytes are passed on as they are
-            - other numbers: an array or a file of one; the batch dimension is added if it lacks it
+            - An input of the schema takes an array, an array file, or a payload (bytes, or a file
+              ``.tfd``). The spec encodes arrays. A file is sent unchanged if the spec reads it;
+              else its array is cast to the spec's dtype, if no value changes, and encoded.
+            - Another string input takes bytes, or a file whose bytes are sent.
+            - Another numeric input takes an array or an array file, with or without the batch
+              dimension.
 
-        Files are a pathlib.Path or, to choose one array of several, an `ArrayFile`.
+            A file is an os.PathLike such as a pathlib.Path or, to choose one array of several, an
+            `ArrayFile`. A ``str`` is never a path here.
 
-        Raises SpecError for names that the signature does not take or that are missing,
-        EncodeError and FileError where an input cannot be packed, DecodeError where the model
-        refuses a payload, TfdecodeError where it fails otherwise.
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            The outputs by name, each ``[B, ...]``.
+
+        Raises
+        ------
+        SpecError
+            If a name is unknown or missing, or the inputs differ in their number of rows.
+        EncodeError, FileError
+            If an input cannot be encoded or read.
+        DecodeError
+            If the model refuses a payload.
+        TfdecodeError
+            If the model fails otherwise.
         """
         return self.run(self.prepare(inputs))
 
-    def prepare(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, Fed]:
-        """Signature key -> what ``predict`` feeds of ``inputs``, in their order; raises as it."""
-        return {
-            key: stacked(self.inputs[key], value) for key, value in self._by_key(inputs).items()
-        }
+    def prepare(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, PreparedInput]:
+        """Encode inputs without running the model: the first half of ``predict``.
 
-    def run(self, prepared: Mapping[str, Fed]) -> dict[str, np.ndarray]:
-        """The outputs for what ``prepare`` made; raises as ``predict``."""
-        feeds = {key: fed.array for key, fed in prepared.items()}
+        Parameters
+        ----------
+        inputs : mapping
+            As ``predict`` takes it.
+
+        Returns
+        -------
+        dict of str to PreparedInput
+            Signature key to the array to feed, in the order of ``inputs``.
+        """
+        by_key = self._by_key(inputs)
+        return {key: prepare_batch(self.inputs[key], value) for key, value in by_key.items()}
+
+    def run(self, prepared: Mapping[str, PreparedInput]) -> dict[str, npt.NDArray[Any]]:
+        """Run the model on prepared inputs: the second half of ``predict``.
+
+        Parameters
+        ----------
+        prepared : mapping of str to PreparedInput
+            The result of ``prepare``.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            The outputs by name, as ``predict`` returns them.
+        """
+        feeds = {key: one.array for key, one in prepared.items()}
         sizes = {key: len(feed) for key, feed in feeds.items() if self.inputs[key].batched}
         if len(set(sizes.values())) > 1:
             listed = ", ".join(f"{self.inputs[key].name} {size}" for key, size in sizes.items())
@@ -107,7 +156,7 @@ class InProcess:
         self.close()
 
     def _read_schema(self) -> Schema:
-        """The schema as the graph tells it, else its copy, else an empty one."""
+        """The schema in the graph, else its copy in assets.extra, else an empty one."""
         if SIGNATURE in self._signatures:
             inputs, outputs = self._signatures[SIGNATURE]
             if set(inputs) == {"batch"} and "schema" in outputs:
@@ -118,7 +167,7 @@ class InProcess:
         return Schema({})
 
     def _by_key(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """``inputs`` by signature key; an input answers to its name and to its key."""
+        """``inputs`` by signature key; an input may be given by its name or by its key."""
         by_name = {**{key: key for key in self.inputs}, **{i.name: k for k, i in self._items()}}
         found: dict[str, Any] = {}
         for name, value in inputs.items():
@@ -141,7 +190,7 @@ class InProcess:
         return f"signature {self.signature} takes {listed or 'nothing'}"
 
     def _refused(self, error: Any) -> TfdecodeError:
-        """What the model says of a payload as a DecodeError, anything else as a failure of it."""
+        """A DecodeError if the model refused a payload, else a TfdecodeError."""
         text = reason(error)
         specced = [key for key, given in self._items() if given.spec is not None]
         if any(text.startswith(f"{key}: ") for key in specced):

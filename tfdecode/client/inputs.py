@@ -1,8 +1,9 @@
-"""The inputs of a signature, and what is fed to them for arrays, files and payloads."""
+"""The inputs of a signature, and the batches to feed for arrays, files and payloads."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..casts import exact_astype
 from ..choose.as_is import reads_as_is, same, untouched
@@ -27,38 +29,61 @@ PAYLOAD_SUFFIX = ".tfd"
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """One array of a file that may hold several."""
+    """One array of a file that may hold several, as the input of a client.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, in a format that `tfdecode.load` reads.
+    key : str, optional
+        Which array, needed if there are several.
+    max_bytes : int, default 2 GiB
+        Most bytes that the array may have.
+
+    Examples
+    --------
+    >>> ArrayFile("maps.npz", "pose").key
+    'pose'
+    """
 
     path: Path
-    key: str | None = None
-    max_bytes: int = MAX_BYTES
+    key: str | None
+    max_bytes: int
+
+    def __init__(
+        self, path: str | os.PathLike[str], key: str | None = None, max_bytes: int = MAX_BYTES
+    ) -> None:
+        object.__setattr__(self, "path", Path(path))  # frozen
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "max_bytes", max_bytes)
 
 
-class Way(NamedTuple):
-    """What was done to make one row: nothing, or what a chain reads or has packed.
+class Provenance(NamedTuple):
+    """How a row was produced.
 
-    ``how`` is "untouched" for a file that the chain reads, "packed" for an array by the chain,
-    "array" for that of a file where the model takes arrays, and "as it is" for a payload and for
-    what no chain is for.
+    ``how`` is "untouched" for a file that the chain reads, "packed" for an array that the chain
+    encoded, "array" for the array of a file if the model takes arrays, and "as it is" for
+    everything else. ``codecs`` is the text of the chain.
     """
 
     how: str = "as it is"
     codecs: str | None = None
 
 
-class Fed(NamedTuple):
-    """What one input is fed, the batch dimension included, and how each row was made."""
+class PreparedInput(NamedTuple):
+    """The array to feed, with its batch dimension, and how each row was produced."""
 
-    array: np.ndarray
-    ways: list[Way]
+    array: npt.NDArray[Any]
+    provenance: list[Provenance]
 
 
-Value: TypeAlias = "np.ndarray | bytes | Path | ArrayFile"
+#: One example. A str is never a path here, so that forwarded text cannot read local files.
+Value: TypeAlias = "npt.ArrayLike | bytes | os.PathLike[str] | ArrayFile"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a signature: its name, the key it is fed by, and what it takes."""
+    """One input of a signature."""
 
     name: str
     key: str
@@ -91,47 +116,47 @@ class Input:
         return f"{self.name} ({self.dtype.name} [{sides}])"
 
 
-def stacked(given: Input, value: Value | Sequence[Value]) -> Fed:
-    """What to feed for one example or a list of them."""
+def prepare_batch(given: Input, value: Value | Sequence[Value]) -> PreparedInput:
+    """The batch to feed for one example or a list of examples."""
     if isinstance(value, bytearray | memoryview):
         value = bytes(value)
     several = isinstance(value, Sequence) and not isinstance(value, bytes | str)
     values: list[Any] = list(value) if several else [value]  # type: ignore[arg-type]
     if not values:
         raise EncodeError(f"input {given.name} has no rows")
-    rows, ways = [], []
+    rows, provenance = [], []
     for index, item in enumerate(values):
         try:
-            row, way = row_of(given, item)
+            row, how = prepare_row(given, item)
         except FileError:  # names the file
             raise
         except TfdecodeError as error:
-            place = f"input {given.name}, row {index}" if several else f"input {given.name}"
-            raise type(error)(f"{place}: {error}") from None
+            prefix = f"input {given.name}, row {index}" if several else f"input {given.name}"
+            raise type(error)(f"{prefix}: {error}") from None
         rows.append(row)
-        ways.append(way)
-    return Fed(joined(given, rows, several), ways)
+        provenance.append(how)
+    return PreparedInput(assemble(given, rows, several), provenance)
 
 
-def row_of(given: Input, value: Any) -> tuple[Any, Way]:
-    """One example, a payload, a byte string or an array, and how it was made."""
+def prepare_row(given: Input, value: Any) -> tuple[Any, Provenance]:
+    """The row to feed for one example, bytes or an array, and how it was produced."""
     if isinstance(value, str):  # a service that forwards text must not read local files
         raise EncodeError("is text, needs an array, bytes or a pathlib.Path")
-    file = ArrayFile(value) if isinstance(value, Path) else value
+    file = ArrayFile(value) if isinstance(value, os.PathLike) else value
     if given.dtype == tf.string:
         if isinstance(value, bytes):
-            return value, Way()
+            return value, Provenance()
         if isinstance(file, ArrayFile):
             if given.spec is None or file.path.suffix == PAYLOAD_SUFFIX:
-                return file_bytes(file), Way()
-            return packed(given.spec, file)
+                return file_bytes(file), Provenance()
+            return encode_file(given.spec, file)
         if given.spec is not None:
-            return encoded(given.spec, value)
-        return np.asarray(value, object), Way()
+            return encode_array(given.spec, value)
+        return np.asarray(value, object), Provenance()
     if isinstance(file, ArrayFile):
         try:
             array = load(file.path, file.key, max_bytes=file.max_bytes)
-            return exact_astype(array, given.dtype.name), Way("array")
+            return exact_astype(array, given.dtype.name), Provenance("array")
         except EncodeError as error:
             raise EncodeError(f"{file.path}: {error}") from None
     if isinstance(value, bytes):
@@ -139,40 +164,40 @@ def row_of(given: Input, value: Any) -> tuple[Any, Way]:
     array = np.asarray(value)
     if array.dtype.name != given.dtype.name:
         raise EncodeError(f"array is {array.dtype.name}, the signature needs {given.dtype.name}")
-    return array, Way()
+    return array, Provenance()
 
 
-def packed(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Way]:
-    """All bytes of a file where the spec takes it as it is; else its array, packed."""
+def encode_file(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Provenance]:
+    """All bytes of a file if the spec reads it; else its array, encoded."""
     found, data, contents = opened(file.path, max_bytes=file.max_bytes)
-    read, way = None, Way()
+    read, how = None, Provenance()
     try:
         if reads_as_is(spec, found):
             with contextlib.suppress(DecodeError):
                 read = untouched(spec, data, max_bytes=file.max_bytes)
-                way = Way("untouched", spec.chain.chosen(data)[0].text)
+                how = Provenance("untouched", spec.chain.chosen(data)[0].text)
         if read is not None and file.key is None:
-            return data, way
+            return data, how
         array = contents.read(file.key, max_bytes=file.max_bytes)
     except FileError as error:
         raise FileError(f"{shown(str(file.path), 200)}: {error}") from None
     try:
         array = exact_astype(array, spec.dtype)
         # A key may choose another array of the file than the spec reads.
-        return (data, way) if read is not None and same(read, array) else encoded(spec, array)
+        return (data, how) if read is not None and same(read, array) else encode_array(spec, array)
     except EncodeError as error:
         raise EncodeError(f"{file.path}: {error}") from None
 
 
-def encoded(spec: ArraySpec, array: np.ndarray) -> tuple[bytes, Way]:
-    """The payload of an array, and the chain that made it."""
+def encode_array(spec: ArraySpec, array: npt.NDArray[Any]) -> tuple[bytes, Provenance]:
+    """The payload of an array, and the chain that encoded it."""
     payload = spec.encode(array)
-    return payload, Way("packed", spec.chain.chosen(payload)[0].text)
+    return payload, Provenance("packed", spec.chain.chosen(payload)[0].text)
 
 
-def joined(given: Input, rows: Sequence[Any], several: bool) -> np.ndarray:
-    """Rows as one array that fits the signature's shape."""
-    batch: np.ndarray
+def assemble(given: Input, rows: Sequence[Any], several: bool) -> npt.NDArray[Any]:
+    """Rows as one array of the signature's shape."""
+    batch: npt.NDArray[Any]
     if isinstance(rows[0], bytes):
         batch = np.empty(len(rows), object)
         batch[:] = rows
@@ -193,10 +218,10 @@ def joined(given: Input, rows: Sequence[Any], several: bool) -> np.ndarray:
 
 
 def file_bytes(file: ArrayFile) -> bytes:
-    """The bytes of a file as they are, an encoded image or a payload."""
+    """All bytes of a file, such as an encoded image or a payload."""
     path = file.path
     if file.key is not None:
-        raise EncodeError(f"{path} is passed on as it is, so it has no array {file.key!r}")
+        raise EncodeError(f"{path} is sent unchanged, so no array {file.key!r} can be chosen")
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end

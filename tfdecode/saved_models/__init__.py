@@ -1,4 +1,4 @@
-"""Models with byte inputs: SavedModels that a stock TensorFlow Serving loads and runs."""
+"""SavedModels with byte inputs, for a stock TensorFlow Serving."""
 
 from .check import check
 from .export import export

@@ -1,4 +1,4 @@
-"""check: will a SavedModel load and run where there is no Python and no custom op?"""
+"""check: can a stock TensorFlow Serving run a SavedModel, without Python and custom ops?"""
 
 from __future__ import annotations
 
@@ -11,23 +11,34 @@ from typing import Any
 from ..schema import version_directory
 from .protobuf import read_protobuf
 
-# They look for a Python function that is in no SavedModel.
+# They call a Python function, which a SavedModel does not contain.
 PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found: the ops that are used, and what a stock server cannot run."""
+    """The result of `check`; as text, one line for people.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The version directory that was read.
+    ops : frozenset of str
+        All ops that the model uses.
+    problems : tuple of str
+        Why a stock server cannot run the model: a sentence for each node.
+    notes : tuple of str
+        What else to know, such as the oldest TensorFlow that can run it.
+    """
 
     path: Path
     ops: frozenset[str]
     problems: tuple[str, ...]
-    #: What is good to know of a model that a stock server can run.
     notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found that stands in the way."""
+        """Whether a stock server can run the model."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -37,13 +48,34 @@ class Report:
 
 
 def check(saved_model: str | os.PathLike[str]) -> Report:
-    """Look through every node of a SavedModel, its function library included.
+    """Check that a stock TensorFlow Serving can run a SavedModel.
 
-    ``saved_model`` is a SavedModel's directory, or the base path of its versions (the newest is
-    looked at). Reported are ops that call Python, and ops that this TensorFlow does not register;
-    a custom op that was loaded into this very process counts as registered.
+    Every node is checked, those of all functions too. Problems are ops that call Python and ops
+    that this TensorFlow does not know. A custom op that was loaded into this process is not found.
 
-    Raises FileError where there is no SavedModel to read.
+    Parameters
+    ----------
+    saved_model : str or os.PathLike
+        The directory of a SavedModel, or of its versions; the newest version is checked.
+
+    Returns
+    -------
+    tfdecode.saved_models.check.Report
+        ``ok``, ``problems``, ``notes`` and ``ops``.
+
+    Raises
+    ------
+    FileError
+        If there is no SavedModel, or it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((2, 3), "float32")
+    >>> with tempfile.TemporaryDirectory() as models:
+    ...     path = tfd.export(lambda pose: pose * 2, models, inputs={"pose": spec})
+    ...     check(path).ok
+    True
     """
     path = version_directory(Path(saved_model))
     model = read_protobuf(path)
@@ -61,16 +93,20 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
                 continue
             ops.add(node.op)
             if node.op in PYTHON_OPS:
-                problems[f"node {node.name}{where} is {node.op}: it needs Python"] = None
+                problems[f"node {node.name}{where} is {node.op}, which needs a Python process"] = (
+                    None
+                )
             elif op_def_registry.get(node.op) is None:
-                problems[f"node {node.name}{where} is {node.op}: no stock op"] = None
+                problems[
+                    f"node {node.name}{where} is {node.op}, which is not a stock TensorFlow op"
+                ] = None
             elif node.op == "DecodeCompressed" and node.attr["compression_type"].s == b"ZSTD":
                 notes["runs from TensorFlow 2.20 on, which is the first to inflate zstd"] = None
     return Report(path, frozenset(ops), tuple(problems), tuple(notes))
 
 
 def nodes(graph: Any) -> Iterator[tuple[str, Any]]:
-    """Every NodeDef with where it stands."""
+    """Every NodeDef, and the function that it is in as text."""
     for node in graph.node:
         yield "", node
     for function in graph.library.function:

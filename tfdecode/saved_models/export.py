@@ -1,4 +1,4 @@
-"""export: a model as a SavedModel with byte inputs, proven to load and run before it appears."""
+"""export: write a model as a SavedModel with byte inputs, tried before it is published."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy.typing as npt
 
 from ..errors import ExportError
 from ..extras import tensorflow as tf
@@ -24,45 +26,63 @@ from .verify import verify
 def export(
     model: Any,
     directory: str | os.PathLike[str],
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, ArraySpec | tf.TensorSpec],
     outputs: Mapping[str, ArraySpec] | None = None,
     *,
     signature: str = "serving_default",
     arrays_signature: str | None = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
     max_rows: int | None = None,
-    sample: Mapping[str, Any] | None = None,
+    sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
     version: int | None = None,
 ) -> Path:
-    """Write ``model`` as the next version below ``directory``, with byte inputs.
+    """Write a model as a SavedModel with byte inputs.
+
+    The model is written under a temporary name that servers ignore. It is checked with `check`,
+    loaded as a server loads it, and run on one example; only then is it renamed. If the export
+    fails, nothing is left.
 
     Parameters
     ----------
-    model : a tf.Module, a Keras 3 model or any callable of tensors; it is called with the names in
-        ``inputs`` as keyword arguments, a functional Keras model by the names of its inputs (one
-        input alone reaches a model of one input under any name)
-    directory : the model's base path, as TensorFlow Serving's ``--model_base_path``
-    inputs : input name -> an ArraySpec, which becomes the byte input ``<name>_bytes`` ``[B]``, or
-        a tf.TensorSpec with its batch dimension, which is passed through as it is
-    outputs : output name -> an ArraySpec whose chain encodes that output to ``<name>_bytes`` in
-        the signature with the byte inputs; a single output without a
-        name takes the one that is given here
-    signature : the signature with the byte inputs
-    arrays_signature : the signature with the arrays themselves, ``[B, *shape]``; None for none
-    on_invalid : "error" fails a request that has a bad row; "mask" serves zeros in its place and
-        adds the output ``status`` int32 ``[B]``: 0, or the tfdecode.Status of the bad row
-    max_rows : the largest batch; by default as many rows as decode to 1 GiB over all inputs
-    sample : input name -> one example (an array, or bytes for a string input) to try the export
-        with; zeros where it is not given
-    version : the number of the version directory; by default one above the newest
+    model : tf.Module, Keras 3 model or callable
+        Called with a tensor for each name in ``inputs`` as keyword arguments. A functional Keras
+        model is called by the names of its inputs. If there is only one input, any name does.
+    directory : str or os.PathLike
+        The directory of the model's versions: ``--model_base_path`` of TensorFlow Serving.
+    inputs : mapping of str to ArraySpec or tf.TensorSpec
+        An ArraySpec becomes the byte input ``<name>_bytes`` ``[B]``. A tf.TensorSpec, with its
+        batch dimension, becomes an input of its own name.
+    outputs : mapping of str to ArraySpec, optional
+        Encodes these outputs, as ``<name>_bytes``, in the signature with byte inputs. The name of a
+        single output without a name is taken from here.
+    signature : str, default "serving_default"
+        The signature with byte inputs.
+    arrays_signature : str or None, default "arrays"
+        The signature that takes arrays ``[B, *shape]``; None leaves it out.
+    on_invalid : {"error", "mask"}
+        "error" fails a request that has a bad row. "mask" uses zeros for a bad row and adds the
+        output ``status``, int32 ``[B]``: 0, or the `Status` of the bad row.
+    max_rows : int, optional
+        The largest batch; by default as many rows as decode to 1 GiB over all inputs.
+    sample : mapping of str to array_like or bytes, optional
+        One example of each input, to run the export on; by default zeros.
+    version : int, optional
+        The number of the version directory; by default the newest plus one.
 
-    Returns the path of the version directory.
+    Returns
+    -------
+    pathlib.Path
+        The version directory.
 
-    Everything is written under a temporary name that no server looks at, looked through by
-    `check`, loaded by the session loader in a fresh graph and run on the sample, and only then
-    renamed. A failed export leaves nothing behind. Raises ExportError saying why, and
-    SpecError for an output whose chain cannot encode in a graph.
+    Raises
+    ------
+    ExportError
+        If the model cannot be traced, saved, loaded or run.
+    SpecError
+        If the chain of an output cannot encode in a graph.
 
+    Examples
+    --------
     >>> import tempfile, tensorflow as tf, tfdecode as tfd
     >>> spec = tfd.ArraySpec((2, 3), "float32", codecs="zlib")
     >>> with tempfile.TemporaryDirectory() as models:
@@ -85,11 +105,13 @@ def export(
     if arrays_signature is not None:
         functions[arrays_signature] = plan.arrays_function()
     if len(functions) < 2 + (arrays_signature is not None):
-        raise ExportError(f"signatures share a name among {signature}, {arrays_signature}")
+        raise ExportError(
+            f"signature and arrays_signature must differ, and neither may be {SIGNATURE!r}"
+        )
 
     base = Path(directory)
     if (base / "saved_model.pb").exists():
-        raise ExportError(f"{base} is a SavedModel itself, needs the directory of its versions")
+        raise ExportError(f"{base} is a SavedModel; pass the directory of its versions")
     existed = base.exists()
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -115,19 +137,19 @@ def export(
 
 
 def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
-    """tf.saved_model.save, its failure as an ExportError."""
+    """Call tf.saved_model.save; ExportError if it fails."""
     module = holder(plan.model, functions.values())
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
     except Exception as error:  # whatever the model's own objects raise
         raise ExportError(
-            f"the model could not be saved: {' '.join(str(error).split())[:300]} (a table is found "
-            "where the model is the tf.Module or Keras model that holds it, not a function of it)"
+            f"the model could not be saved: {' '.join(str(error).split())[:300]} (if the model "
+            "uses lookup tables, pass the tf.Module or Keras model that owns them, not a function)"
         ) from error
 
 
 def publish(built: Path, base: Path, version: int | None) -> Path:
-    """Rename to a version directory; atomic, as it is on the same file system."""
+    """Rename to a version directory, atomically: both are on the same file system."""
     while True:
         numbers = [int(p.name) for p in base.iterdir() if p.name.isdecimal()]
         number = version if version is not None else max(numbers, default=0) + 1

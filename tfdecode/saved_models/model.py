@@ -1,4 +1,4 @@
-"""What export needs of a model: to call it by the names of its inputs, and what it holds."""
+"""A model as export needs it: called by the names of its inputs, with its variables."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     """A function that calls ``model`` with a dict of its inputs, in inference mode.
 
     A Keras model that knows its inputs takes them in their own structure; anything else takes
-    keyword arguments, or, if it has one input under another name, that input alone. ExportError
-    where the names do not fit.
+    keyword arguments or, if it has a single input of another name, that input. ExportError if the
+    names do not fit.
     """
     names = list(names)
     if not callable(model):
@@ -62,7 +62,7 @@ def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]]
 
 
 def not_named(names: list[str], wanted: list[str]) -> ExportError:
-    """Raised where the names of the inputs are not those that the model knows."""
+    """The error for names that the model does not have."""
     takes = ", ".join(wanted) or "none"
     return ExportError(f"inputs are named {', '.join(names)}, but the model takes: {takes}")
 

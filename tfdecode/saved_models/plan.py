@@ -1,4 +1,4 @@
-"""What is to be exported: specs, signatures and the functions behind them."""
+"""The plan of an export: the specs of a model and the functions of its signatures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import same_size
 from ..schema import Schema, bytes_key
-from ..spec import REQUEST_BUDGET, ArraySpec
+from ..spec import ArraySpec
+from ..spec_graph import REQUEST_BUDGET
 from .model import caller, output_tensors
 
 #: The key of the status output under ``on_invalid="mask"``.
@@ -19,7 +20,7 @@ STATUS = "status"
 
 
 class Plan:
-    """What is to be exported: the model, its inputs and outputs, and the functions they make."""
+    """The model, its inputs and outputs, and the functions of the signatures."""
 
     def __init__(
         self,
@@ -52,14 +53,14 @@ class Plan:
         if not self.specs:
             raise ExportError("inputs has no ArraySpec: there is nothing to decode")
         if mask:
-            self.refuse_unsealed()
-        self.warn_of_twins()
+            self.check_maskable()
+        self.warn_of_equal_specs()
         row = sum(spec.row_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, REQUEST_BUDGET // max(1, row))  # from 1 on if given
         self.call = caller(model, inputs)
 
-    def refuse_unsealed(self) -> None:
-        """Masks need a seal in front of what throws for the whole batch."""
+    def check_maskable(self) -> None:
+        """ExportError for an unsealed chain with an op that fails the whole batch for a bad row."""
         for name, spec in self.specs.items():
             unsealed = [chain.codecs for chain in spec.chains if not chain.sealed]
             if any(codec.throws for codecs in unsealed for codec in codecs):
@@ -68,20 +69,20 @@ class Plan:
                     "seal=True adds one"
                 )
 
-    def warn_of_twins(self) -> None:
-        """Sealed inputs with one fingerprint take each other's payloads."""
+    def warn_of_equal_specs(self) -> None:
+        """Warn of sealed inputs with equal specs, which accept each other's payloads."""
         known: dict[str, str] = {}
         for name, spec in self.specs.items():
             twin = known.setdefault(spec.fingerprint, name)
             if spec.seal and twin != name:
                 warnings.warn(
-                    f"inputs {twin} and {name} have the same spec, so a seal cannot notice that "
-                    "their payloads were swapped; give them labels",
+                    f"inputs {twin} and {name} have equal specs, so swapped payloads would not be "
+                    "detected; give them different labels",
                     stacklevel=4,
                 )
 
     def bytes_function(self) -> Any:
-        """Payloads in, the model's outputs out."""
+        """The function of the signature with byte inputs."""
         signature = {
             **{key: tf.TensorSpec([None], tf.string, name=key) for key in self.keys.values()},
             **self.passed(),
@@ -89,7 +90,7 @@ class Plan:
         return concrete(self.serve_bytes, signature)
 
     def arrays_function(self) -> Any:
-        """Arrays in, the model's outputs out."""
+        """The function of the signature that takes arrays."""
         signature = {
             **{
                 name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
@@ -109,14 +110,14 @@ class Plan:
         return concrete(schema, {"batch": tf.TensorSpec([None], tf.string, name="batch")})
 
     def passed(self) -> dict[str, Any]:
-        """The inputs that are no arrays of ours, under their own names."""
+        """The inputs without an ArraySpec, under their own names."""
         return {
             name: tf.TensorSpec(spec.shape, spec.dtype, name=name)
             for name, spec in self.others.items()
         }
 
     def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
-        """The body of the bytes signature."""
+        """Decode payloads, run the model and encode its outputs."""
         arrays = {name: payloads[name] for name in self.others}
         packed = same_size({key: payloads[key] for key in self.keys.values()})
         statuses = []
@@ -144,7 +145,7 @@ class Plan:
         return results
 
     def results(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """The model on arrays, its outputs by name."""
+        """The outputs of the model on arrays, by name."""
         returned = self.call(arrays)
         results = output_tensors(returned, self.model)
         if len(results) == len(self.outputs) == 1 and tf.is_tensor(returned):  # without a name
@@ -157,7 +158,7 @@ class Plan:
 
 
 def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
-    """One traced function; errors of ours stay as they are, others say that tracing failed."""
+    """Trace a function; an error of the model becomes an ExportError."""
     try:
         traced = tf.function(function, autograph=False)
         return traced.get_concrete_function(**signature)

@@ -12,9 +12,9 @@ saved_model_pb2: Any = LazyModule("tensorflow.core.protobuf.saved_model_pb2", "t
 
 
 def read_protobuf(directory: Path) -> Any:
-    """The SavedModel protobuf of a model's directory, nothing of it loaded or run.
+    """The SavedModel protobuf of a model's directory, without loading or running the model.
 
-    Raises FileError where it cannot be read, MissingExtraError without TensorFlow.
+    Raises FileError if it cannot be read, MissingExtraError without TensorFlow.
     """
     model = saved_model_pb2.SavedModel()
     try:

@@ -1,4 +1,4 @@
-"""SavedModels on disk: which version is the newest, and running one as a server does."""
+"""Run a SavedModel as a server does: loaded into a session, not as Python objects."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reason(error: Any) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No log line below an error: the session loader is deprecated for users, and says so."""
+    """Log only errors: the session loader warns that it is deprecated."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""verify: an export is loaded and run as a server would, before anyone can see it."""
+"""verify: load and run an export as a server would, before it is published."""
 
 from __future__ import annotations
 
@@ -31,16 +31,14 @@ def verify(
     """Load the export as a server would and run every signature on one example."""
     report = check(path)
     if not report.ok:
-        raise ExportError(
-            "the export has ops that no stock server runs: " + "; ".join(report.problems)
-        )
+        raise ExportError("a stock server cannot run the export: " + "; ".join(report.problems))
     unknown = set(sample) - set(plan.specs) - set(plan.others)
     if unknown:
-        raise ExportError(f"sample names no input: {', '.join(sorted(unknown))}")
+        raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
     arrays = {name: sample_of(name, spec, sample) for name, spec in plan.specs.items()}
     others = {name: passed_sample(name, spec, sample) for name, spec in plan.others.items()}
     payloads = {plan.keys[name]: [payload(name, plan.specs[name], x)] for name, x in arrays.items()}
-    # An empty string may be nothing that the model takes, as where it is to decode an image.
+    # A model may not accept an empty string, for example if it decodes images.
     unsampled = [n for n, s in plan.others.items() if s.dtype == tf.string and n not in sample]
     feeds = {SIGNATURE: {"batch": [b""]}, signature: {**payloads, **others}}
     if arrays_signature is not None:

@@ -1,0 +1,213 @@
+"""The graph side of an ArraySpec: decoding payloads with stock ops, and the memory it takes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from .codecs.chain import Chain
+from .codecs.compressors.seal import Seal
+from .codecs.one_of import OneOf
+from .errors import SpecError
+from .extras import tensorflow as tf
+from .form import ArrayForm, Shape
+from .graph import ragged
+from .graph import rows as graph
+from .graph.autograph import no_autograph
+from .graph.rows import as_batch
+
+#: Decoded bytes that one request may take if ``max_rows`` is not given.
+REQUEST_BUDGET = 2**30
+
+
+class GraphSide:
+    """The methods of ArraySpec that run in a graph, and the limits that they keep."""
+
+    shape: Shape
+    dtype: str
+    chain: Chain | OneOf
+
+    @no_autograph
+    def decode_tensor(
+        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
+    ) -> Any:
+        """Decode inside a graph or eagerly, with stock ops only.
+
+        Parameters
+        ----------
+        payloads : tf.Tensor of string
+            A scalar or ``[B]``; B may be 0 or unknown.
+        input_name : str, default "payload"
+            The name of the input in error messages.
+        max_rows : int, optional
+            The largest B; by default as many rows as decode to 1 GiB.
+
+        Returns
+        -------
+        tf.Tensor
+            Of this dtype: ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with a static
+            shape. All rows must have the same length along a ``None`` dimension.
+
+        Raises
+        ------
+        tf.errors.InvalidArgumentError
+            At run time, if a row is bad. The message names the row, and expected and actual values.
+
+        Examples
+        --------
+        >>> spec = ArraySpec((2,), "int16")
+        >>> spec.decode_tensor([spec.encode(np.array([1, 2], "int16"))]).numpy().tolist()
+        [[1, 2]]
+        """
+        with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
+            payloads, scalar = as_batch(payloads, input_name)
+            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
+            return self._dense(rows, payloads, scalar, input_name)
+
+    @no_autograph
+    def decode_checked(
+        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
+    ) -> tuple[Any, Any]:
+        """Decode without failing on bad rows.
+
+        A batch of more than ``max_rows`` still fails, and so does a corrupt stream of
+        ``zlib``, ``zlib_bounded``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain without a seal.
+
+        Parameters
+        ----------
+        payloads, input_name, max_rows : tf.Tensor of string, str, int
+            As ``decode_tensor`` takes them.
+
+        Returns
+        -------
+        tensor : tf.Tensor
+            As ``decode_tensor`` returns it; bad rows are zeros. They do not change the other rows.
+            Rows shorter than the longest are padded with zeros.
+        status : tf.Tensor of int32
+            ``[B]`` or a scalar: 0 for a good row, else a `tfdecode.Status`.
+        """
+        with tf.device("/cpu:0"):
+            payloads, scalar = as_batch(payloads, input_name)
+            rows = self._decode_rows(payloads, input_name, max_rows).zero_bad()
+            status = rows.status()
+            status.set_shape(payloads.shape)
+            data = self._dense(rows, payloads, scalar, input_name, pad=True)
+            return data, tf.squeeze(status, 0) if scalar else status
+
+    @no_autograph
+    def decode_ragged(
+        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
+    ) -> Any:
+        """Decode rows of different lengths along the ``None`` dimension.
+
+        Parameters
+        ----------
+        payloads, input_name, max_rows : tf.Tensor of string ``[B]``, str, int
+            As ``decode_tensor`` takes them. Bad rows fail as there.
+
+        Returns
+        -------
+        tf.RaggedTensor
+            ``[B, *shape]``.
+
+        Raises
+        ------
+        SpecError
+            If the spec has no ``None`` dimension, or ``payloads`` is a scalar.
+        """
+        form = self.chain.form
+        if form.unknown_axis is None:
+            raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
+        with tf.device("/cpu:0"):
+            payloads, scalar = as_batch(payloads, input_name)
+            if scalar:
+                raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
+            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
+            return ragged.to_ragged(rows, form)
+
+    @no_autograph
+    def encode_tensor(self, tensor: Any) -> Any:
+        """Encode inside a graph, for outputs of a model.
+
+        Parameters
+        ----------
+        tensor : tf.Tensor
+            ``[B, *shape]`` of this dtype.
+
+        Returns
+        -------
+        tf.Tensor of string
+            ``[B]`` payloads.
+
+        Raises
+        ------
+        SpecError
+            If dtype or shape differ, or a codec has no stock op that encodes (``zlib``).
+        """
+        form = self.chain.form
+        if form.unknown_axis is not None:
+            raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
+        with tf.device("/cpu:0"):
+            tensor = tf.convert_to_tensor(tensor)
+            if not tensor.shape.is_compatible_with([None, *form.shape]):
+                raise SpecError(f"tensor has shape {tensor.shape}, needs a batch of {form}")
+            tensor = tf.ensure_shape(tensor, [None, *form.shape])
+            if tensor.dtype.name != self.dtype:
+                raise SpecError(f"tensor is {tensor.dtype.name}, spec needs {self.dtype}")
+            payloads = self.chain.encode_rows(tensor, tf.shape(tensor)[0]).data
+            payloads.set_shape([tensor.shape[0]])
+            return payloads
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains of ``one_of``, or the single one."""
+        return self.chain.chains if isinstance(self.chain, OneOf) else (self.chain,)
+
+    @cached_property
+    def domain(self) -> str:
+        """The arrays that can be encoded, in words; "" if all of this dtype and shape can."""
+        domains = [chain.domain for chain in self.chains]
+        return "" if "" in domains else " or ".join(domains)
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether the spec bounds the memory that decoding any bytes takes, hostile ones too.
+
+        A batch then takes at most a few times its arrays, and 100 MB.
+        """
+        steps = (step for chain in self.chains for step in chain.backwards())
+        return all(codec.bounded(form) for codec, form in steps)
+
+    @cached_property
+    def max_rows(self) -> int:
+        """The default limit of a batch: the rows that decode to at most 1 GiB, at least 1."""
+        return max(1, REQUEST_BUDGET // max(1, self.row_nbytes))
+
+    @property
+    def row_nbytes(self) -> int:
+        """Peak bytes any step needs for one row; dtypes on the way can be wider than its own."""
+        takes = []
+        for chain in self.chains:
+            for codec, form in chain.backwards():
+                if isinstance(form, ArrayForm) or not chain.sealed:
+                    takes.append(codec.inflates(form))
+                elif not isinstance(codec, Seal):  # only a holder of the spec could make it larger
+                    takes.append(form.max_nbytes)
+        return max(takes)
+
+    def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
+        limit = self.max_rows if max_rows is None else max_rows
+        if type(limit) is not int or not 1 <= limit < 2**31:
+            raise SpecError(f"max_rows is {limit!r}, needs 1 to 2147483647")
+        size = tf.shape(payloads)[0]
+        return self.chain.decode_rows(graph.admit(payloads, size, limit, name), size)
+
+    def _dense(
+        self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
+    ) -> Any:
+        data = rows.data
+        form = self.chain.form
+        if rows.lengths is not None:
+            data = ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, name)
+        data.set_shape([payloads.shape[0], *form.shape])
+        return tf.squeeze(data, 0) if scalar else data
