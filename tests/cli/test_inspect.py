@@ -1,4 +1,4 @@
-"""inspect: what files are, told to people and to machines."""
+"""inspect: files described for people and as JSON."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def failure(capsys) -> str:
 
 def test_an_array_file_is_a_table_of_its_arrays(capsys) -> None:
     head, names, *rows = lines(capsys, "maps.npz")
-    assert head.startswith("maps.npz  2 arrays, a file of ")
+    assert head.startswith("maps.npz  2 arrays, ")
     assert names.split() == ["key", "dtype", "shape", "bytes", "order", "range", "values"]
     assert [row.split(maxsplit=6) for row in rows[:2]] == [
         ["pose", "float32", "[2,3,4]", "96", "C", "0..23", "exact in uint8"],
@@ -87,16 +87,21 @@ def test_the_chain_that_reads_the_file_itself_is_named(capsys) -> None:
     np.save("other.npy", POSE)
     [found] = facts(capsys, "depth.npy")
     assert (found["arrays"][0]["as_is"], found["arrays"][0]["as_is_refused"]) == ("npy", None)
-    assert lines(capsys, "depth.npy")[-1] == "as it is  npy reads this file: pack FILE --as-is"
+    assert (
+        lines(capsys, "depth.npy")[-1]
+        == "as it is  a graph reads this file with npy: pack FILE --as-is"
+    )
     Path("known.pkl").write_bytes(pickle.dumps({"pose": POSE}))
     assert lines(capsys, "known.pkl")[-1].endswith(
-        " pkl:pose reads this file: pack FILE#pose --as-is"
+        " a graph reads this file with pkl:pose: pack FILE#pose --as-is"
     )
     [found] = facts(capsys, "pose.pkl")  # which holds more than the array
     chain = found["arrays"][0]["as_is"]
     assert tfd.ArraySpec((2, 3, 4), "float32", chain).decode(Path("pose.pkl").read_bytes()).any()
-    said = "as it is, pose  pkl:pose,head=...,tail=... reads this file: pack FILE#pose --as-is"
-    assert lines(capsys, "pose.pkl")[3] == said
+    assert lines(capsys, "pose.pkl")[3] == (
+        "as it is, pose  a graph reads this file with pkl:pose,head=...,tail=...: "
+        "pack FILE#pose --as-is"
+    )
 
 
 def test_why_no_graph_reads_the_file_itself(capsys) -> None:
@@ -104,7 +109,9 @@ def test_why_no_graph_reads_the_file_itself(capsys) -> None:
     [found] = facts(capsys, "text.pkl")
     assert found["arrays"][0]["as_is"] is None
     assert "protocol=4" in found["arrays"][0]["as_is_refused"]
-    assert lines(capsys, "text.pkl")[-1].startswith("as it is  no: it does not hold its numbers")
+    assert lines(capsys, "text.pkl")[-1].startswith(
+        "as it is  no: it does not hold the array's own"
+    )
 
 
 def test_values_that_are_not_finite_are_counted(capsys) -> None:
@@ -250,7 +257,7 @@ def test_a_broken_payload_is_status_1(damage, reason: str, step: str | None, cap
     assert found["decodes"] is False and reason in found["error"]
     inspect("pose.tfd", status=1)
     out, err = capsys.readouterr()
-    assert f"  decodes      no{f': {step} cannot be undone' if step else ''}\n" in out
+    assert f"  decodes      no{f': {step} failed to decode' if step else ''}\n" in out
     assert err.startswith("tfdecode inspect: pose.tfd: ") and err.count("\n") == 1
 
 
@@ -267,7 +274,7 @@ def test_a_payload_without_a_spec(capsys) -> None:
     os.remove("pose.tfd.json")
     inspect("pose.tfd", status=1)
     assert failure(capsys) == (
-        "tfdecode inspect: pose.tfd: no spec pose.tfd.json lies beside it; name one with --spec"
+        "tfdecode inspect: pose.tfd: there is no pose.tfd.json next to it; pass --spec"
     )
 
 
@@ -312,24 +319,27 @@ def wire(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (png(b"{"), "the spec in its tEXt chunk cannot be used: it is no JSON"),
-        (png(b"[" * 100_000), "the spec in its tEXt chunk cannot be used: it is no JSON"),
-        (png(b"\xff\xfe\x00"), "the spec in its tEXt chunk cannot be used: it is no JSON"),
+        (png(b"{"), "the spec in its tEXt chunk is invalid: it is no JSON"),
+        (png(b"[" * 100_000), "the spec in its tEXt chunk is invalid: it is no JSON"),
+        (png(b"\xff\xfe\x00"), "the spec in its tEXt chunk is invalid: it is no JSON"),
         (png(b"[]"), "spec is list, needs a JSON object"),
-        (png(wire(shape=[2**31 - 1] * 4)), "bytes, at most 2147482624 can be"),
+        (png(wire(shape=[2**31 - 1] * 4)), "bytes, at most 2147482624 are supported"),
         (png(wire(shape="x")), "shape is 'x', needs a list of sizes"),
         (png(wire(codecs=[{"name": "\x1b[31m"}])), r"unknown codec '\x1b[31m'"),
         (png(wire(label="\n", version=2)), "spec has version 2"),
         (png(wire(shape=[2, 5, 3])), "does not match its seal"),
         (png(wire(codecs=[{"name": "raw"}])), "bytes, needs 96"),
-        (png(b" " * 2**20), "its tEXt chunk has 1048585 bytes, at most 1048576 are read"),
+        (png(b" " * 2**20), "its tEXt chunk has 1048585 bytes, at most 1048576 are supported"),
         (png(b"{}", length=2**32 - 1), "its tEXt chunk has 4294967295 bytes, at most 1048576"),
         (png(b"{}", length=2**19), "its tEXt chunk is damaged"),
         (png(b"{}", length=3), "its tEXt chunk is damaged"),
         (png(wire()[:-1] + b" " * 9 + b"}"), "does not match its seal"),
-        (png(b"x", keyword=b"Comment\0\0"), "is a PNG image that carries no spec; name one with"),
-        (SIGNATURE, "is a PNG image that carries no spec"),
-        (SIGNATURE + bytes(33), "is a PNG image that carries no spec"),
+        (
+            png(b"x", keyword=b"Comment\0\0"),
+            "is a PNG image without a spec; if it is a payload, pass --spec",
+        ),
+        (SIGNATURE, "is a PNG image without a spec"),
+        (SIGNATURE + bytes(33), "is a PNG image without a spec"),
     ],
 )
 def test_a_png_with_a_hostile_spec(data: bytes, reason: str, capsys) -> None:
@@ -366,10 +376,8 @@ def test_a_chain_that_takes_no_file_as_it_is_is_told(capsys) -> None:
     Path("either.json").write_text(tfd.ArraySpec((2, 3), "float32", "npy or csv").to_json())
     [found] = facts(capsys, "either.json")
     assert [one["only_tagged"] for one in found["one_of"]] == [False, True]
-    said = [line for line in lines(capsys, "either.json") if line.startswith("  takes")]
-    assert said == [
-        "  takes    no file as it is, for none tells that it is of this chain; pack its array"
-    ]
+    said = [line for line in lines(capsys, "either.json") if line.startswith("  accepts")]
+    assert said == ["  accepts  packed arrays only: files cannot be recognised as this chain's"]
 
 
 def test_a_spec_is_told_in_lines(capsys) -> None:
@@ -377,7 +385,7 @@ def test_a_spec_is_told_in_lines(capsys) -> None:
     assert told[0] == "pose.tfd.json  a spec of float32 [2,3,4]"
     assert f"  fingerprint        {SPEC.fingerprint}" in told
     assert "  carries            integers 0..255 exactly, no -0.0" in told
-    assert "  sealed             yes: damage and mix-ups are refused" in told
+    assert "  sealed             yes: damaged or swapped payloads are refused" in told
 
 
 @pytest.mark.parametrize(
@@ -417,7 +425,7 @@ def test_a_schema_tells_each_input(capsys) -> None:
         ("pose", "pose_bytes"),
         ("labels", "labels_bytes"),
     ]
-    assert "input pose  float32 [2,3,4], payloads under pose_bytes" in lines(capsys, "schema.json")
+    assert "input pose  float32 [2,3,4], payload key pose_bytes" in lines(capsys, "schema.json")
 
 
 def test_one_input_of_a_schema(capsys) -> None:
@@ -431,8 +439,8 @@ def test_one_input_of_a_schema(capsys) -> None:
         ("s.json", "{", "s.json: it is no JSON: "),
         ("s.json", "{}", "s.json: spec has version None, known: 1"),
         ("s.json", SPEC.to_json().replace("zlib", "zl\\u001bib"), "s.json: unknown codec 'zl"),
-        ("schema.json#x", "", "schema.json: has no input x, choose one by #NAME of pose, labels"),
-        ("none.json", "", "none.json: no spec could be read: No such file or directory"),
+        ("schema.json#x", "", "schema.json: has no input x; choose one with #NAME: pose, labels"),
+        ("none.json", "", "none.json: cannot be read: No such file or directory"),
         ("none.npy", "", "none.npy: cannot be read: No such file or directory"),
         ("none.tfd", "", "none.tfd: there is no such file"),
         ("s.xyz", "hello", "s.xyz: has an unknown suffix"),
@@ -482,12 +490,15 @@ def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["maps.npz#pose", "--key", "pose"], "argument --key: not allowed with a PATH that names"),
+        (
+            ["maps.npz#pose", "--key", "pose"],
+            "argument --key: not allowed with a PATH that has a #KEY",
+        ),
         (["maps.npz", "depth.npy", "--plot", "x.png"], "argument --plot: needs one PATH"),
-        (["maps.npz", "--plot", "x.pdf"], "'x.pdf' is no name of a .png"),
+        (["maps.npz", "--plot", "x.pdf"], "'x.pdf' is not the name of a .png"),
         (["maps.npz", "--max-bytes", "-1"], "'-1' is not a whole number"),
-        ([""], "'' is no name of a file"),
-        (["#x"], "'#x' is no name of a file"),
+        ([""], "'' is not a file name"),
+        (["#x"], "'#x' is not a file name"),
     ],
 )
 def test_bad_options_are_status_2(options: list[str], reason: str, capsys) -> None:
@@ -531,4 +542,4 @@ def test_a_tfrecord_is_no_payload_though_a_schema_lies_beside_it(tmp_path, capsy
     (tmp_path / "x.tfrecord").write_bytes(bytes(20))
     (tmp_path / "x.tfrecord.json").write_text('{"version": 1, "inputs": {}}')
     assert main(["inspect", str(tmp_path / "x.tfrecord")]) == 1
-    assert "is a TFRecord of examples" in capsys.readouterr()[1]
+    assert "is a TFRecord; read it with tf.data.TFRecordDataset" in capsys.readouterr()[1]

@@ -76,7 +76,7 @@ def test_a_model_is_told_in_lines(model: Path, capsys) -> None:
     assert ["serving_default", "input", "pose_bytes", "string", "[None]"] in [
         line.split() for line in told
     ]
-    assert "input pose  float32 [2,3], payloads under pose_bytes" in told
+    assert "input pose  float32 [2,3], payload key pose_bytes" in told
 
 
 def test_a_model_without_a_schema(model: Path, capsys) -> None:
@@ -125,5 +125,5 @@ def test_without_tensorflow_the_byte_inputs_are_told(model: Path) -> None:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert not done.stderr
-    assert "note:  signatures are not read: tensorflow is not installed; install" in done.stdout
-    assert "input pose  float32 [2,3], payloads under pose_bytes" in done.stdout
+    assert "note: signatures are not read: tensorflow is not installed; install" in done.stdout
+    assert "input pose  float32 [2,3], payload key pose_bytes" in done.stdout

@@ -30,13 +30,21 @@ def test_every_command_has_help_with_examples(command: str, capsys) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"tfdecode {command} " in text.split("examples:")[1]
-    assert "--json" in text
+    assert "--json" in text and "`" not in text
 
 
 def test_the_overview_lists_every_command(capsys) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(what in text for what in cli.COMMANDS.values())
+
+
+def test_a_bare_command_line_lists_the_commands_and_is_status_2(capsys) -> None:
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert not out and "required" not in err
+    for name, what in cli.COMMANDS.items():
+        assert any(line.split(maxsplit=1) == [name, what] for line in err.splitlines())
 
 
 def test_the_version(capsys) -> None:
@@ -47,9 +55,8 @@ def test_the_version(capsys) -> None:
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        ([], "required: COMMAND"),
         (["pakc"], "invalid choice: 'pakc'"),
-        (["--", "pack"], "the command stands first"),
+        (["--", "pack"], "put the command before its options"),
         (["pack"], "required: FILE"),
         (["pack", "a.npy", "--cod", "raw"], "unrecognized arguments: --cod"),
         (["pack", "a.npy", "--\x1b[31m"], r"unrecognized arguments: --\x1b[31m"),

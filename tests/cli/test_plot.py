@@ -277,7 +277,7 @@ def test_a_failed_write_leaves_nothing(folder: Path, capsys) -> None:
     before = set(folder.iterdir())
     plot("map.npy", "--plot", "no/such/x.png", status=1)
     assert capsys.readouterr().err.startswith(
-        "tfdecode inspect: no/such: the folder does not exist"
+        "tfdecode inspect: no/such: the directory does not exist"
     )
     assert set(folder.iterdir()) == before
 

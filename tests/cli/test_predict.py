@@ -60,7 +60,7 @@ def test_outputs_make_a_table(model: Path, capsys) -> None:
     sent, told = out.split("\n\n")
     assert sent.splitlines() == [
         "pose         pose.npy: packed by raw|zlib|seal",
-        "image_bytes  im#1 [x].png: sent as it is",
+        "image_bytes  im#1 [x].png: its bytes are sent",
     ]
     assert not err and [line.split() for line in told.splitlines()] == [
         ["name", "dtype", "shape", "min", "mean", "max"],
@@ -155,8 +155,8 @@ def test_no_model(capsys) -> None:
     [
         (["pose"], "'pose' is not NAME=FILE"),
         (["=pose.npy"], "'=pose.npy' is not NAME=FILE"),
-        (["pose=pose.npy", "-o", "pose.npy"], "pose.npy would be overwritten, it is the input"),
-        (["pose=pose.npy", "-o", "."], "argument -o: '.' is no name of a file"),
+        (["pose=pose.npy", "-o", "pose.npy"], "pose.npy is also an input"),
+        (["pose=pose.npy", "-o", "."], "argument -o: '.' is not a file name"),
     ],
 )
 def test_bad_arguments_are_status_2(model: Path, given: list[str], reason: str, capsys) -> None:
@@ -192,16 +192,16 @@ def test_a_row_that_a_model_masks_is_told(tmp_path: Path, capsys) -> None:
     Path("bad.tfd").write_bytes(payload[:-1] + b"!")
     assert main(["predict", "masking", "pose=good.tfd"]) == 0
     assert main(["predict", "masking", "pose=bad.tfd"]) == 1
-    assert "row 0 was refused and is masked: SEAL" in capsys.readouterr()[1]
+    assert "row 0 is invalid and masked: SEAL" in capsys.readouterr()[1]
 
 
-def test_a_file_that_the_chain_reads_is_sent_untouched(tmp_path: Path, capsys) -> None:
+def test_a_file_that_the_chain_reads_is_sent_unchanged(tmp_path: Path, capsys) -> None:
     Path("pose.pkl").write_bytes(pickle.dumps({"id": 3, "pose": POSE, "mask": POSE > 2}))
     spec = tfd.infer(Path("pose.pkl"), as_is=True, key="pose")
     tfd.export(lambda pose: {"sum": tf.reduce_sum(pose, [1, 2])}, "whole", inputs={"pose": spec})
     assert main(["predict", "whole", "pose=pose.pkl"]) == 0  # no key: it cannot be loaded
     sent, _, _, outputs = capsys.readouterr().out.splitlines()
-    said = "pose  pose.pkl: sent untouched, read by pkl:pose,head=...,tail=..."
+    said = "pose  pose.pkl: sent unchanged, read by pkl:pose,head=...,tail=..."
     assert sent == said and outputs.split()[-1] == "15"
     assert main(["predict", "whole", "pose=pose.pkl", "--max-bytes", "23"]) == 1
     said = "pose.pkl: the array decodes to 48 bytes, more than the limit of 23"

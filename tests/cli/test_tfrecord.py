@@ -168,7 +168,7 @@ def test_the_only_variable_of_the_first_file_is_its_name() -> None:
     assert list(packed("labels")) == ["one.mat", "a.npy"]
 
 
-def test_a_key_may_stand_behind_each_file() -> None:
+def test_a_key_may_follow_each_file() -> None:
     np.savez("two.npz", pose=MAPS[0], depth=MAPS[1])
     np.savez("more.npz", pose=MAPS[1], depth=MAPS[0])
     pack("two.npz#depth", "more.npz#pose")
@@ -189,7 +189,7 @@ def test_a_key_that_no_input_can_have_is_no_name(key: str) -> None:
 def test_no_input_is_called_as_the_file_names_are(folder: Path, capsys) -> None:
     tfd.Schema({"file": tfd.ArraySpec((4, 3), "float32")}).save("schema.json")
     before = names(folder)
-    reason = "input name file is that of the file names; choose another with --name"
+    reason = '"file" is the feature of the file names; choose another input name with --name'
     for option, value in (("--name", "file"), ("--spec", "schema.json")):
         pack("a.npy", option, value, status=2)
         assert usage_error(capsys).endswith(f"argument {option}: {reason}")
@@ -270,7 +270,7 @@ def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
     assert list(packed()) == ["a.npy", "c.npy"]
 
 
-def test_nothing_is_left_behind_where_every_file_fails(folder: Path, capsys) -> None:
+def test_nothing_is_written_if_every_file_fails(folder: Path, capsys) -> None:
     Path(OUT).write_bytes(b"old")
     before = names(folder)
     pack("none.npy", "no.npy", status=1)
@@ -284,23 +284,23 @@ def test_nothing_is_left_behind_where_every_file_fails(folder: Path, capsys) -> 
     [
         (
             np.zeros((4, 3)),
-            "array is float64, the examples are float32 as a.npy is; "
-            "choose one dtype for all with --dtype",
+            "array is float64, but the examples so far are float32 (from a.npy); "
+            "pass --dtype to convert all",
         ),
         (
             np.zeros((9, 3), "float32"),
-            "array has shape [9,3], the examples have [4,3] as a.npy has; choose another array "
-            "with --key, or name a spec with a None dimension with --spec",
+            "array has shape [9,3], but the examples so far have [4,3] (from a.npy); choose "
+            "another array with --key, or pass a --spec that has a None dimension",
         ),
         (
             np.zeros((9, 9), "float32"),
-            "array has shape [9,9], the examples have [4,3] as a.npy has; choose another array "
-            "with --key, or pack it into a TFRecord of its own",
+            "array has shape [9,9], but the examples so far have [4,3] (from a.npy); choose "
+            "another array with --key, or pack it into its own TFRecord",
         ),
         (
             np.zeros(3, "float32"),
-            "array has shape [3], the examples have [4,3] as a.npy has; choose another array "
-            "with --key, or pack it into a TFRecord of its own",
+            "array has shape [3], but the examples so far have [4,3] (from a.npy); choose "
+            "another array with --key, or pack it into its own TFRecord",
         ),
     ],
 )
@@ -325,10 +325,10 @@ def test_dtype_makes_one_of_several() -> None:
 
 
 def test_a_payload_that_no_example_takes(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(tfrecord, "MOST", 40)
+    monkeypatch.setattr(tfrecord, "MAX_PAYLOAD_BYTES", 40)
     pack("a.npy", "--codec", "raw", status=1)
     assert capsys.readouterr().err == (
-        "tfdecode pack: a.npy: payload has 48 bytes, a tf.train.Example takes at most 40\n"
+        "tfdecode pack: a.npy: payload has 48 bytes, a tf.train.Example can hold at most 40\n"
     )
 
 
@@ -364,8 +364,8 @@ def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
     ("options", "reason"),
     [
         (["--tfrecord", OUT, "-o", "x"], "argument -o: not allowed with argument --tfrecord"),
-        (["--tfrecord", "c.npy"], "argument --tfrecord: 'c.npy' is named as an array file, not as"),
-        (["--tfrecord", "."], "argument --tfrecord: '.' is no name of a file"),
+        (["--tfrecord", "c.npy"], "argument --tfrecord: 'c.npy' has the suffix of an array file"),
+        (["--tfrecord", "."], "argument --tfrecord: '.' is not a file name"),
         (["--tfrecord", "sub"], "cannot write sub: it is not a regular file"),
         (["--tfrecord", OUT, "--name", "a b"], "argument --name: input name 'a b' needs letters,"),
         (["--name", "x"], "argument --name: needs argument --tfrecord"),
@@ -386,7 +386,7 @@ def test_an_input_is_never_overwritten(out: str, folder: Path, capsys) -> None:
     (folder / "spec.json").write_text(SPEC.to_json())
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert main(["pack", "maps", "--spec", "spec.json", "--tfrecord", out]) == 2
-    assert "would be overwritten, it is the input" in usage_error(capsys)
+    assert "is also an input" in usage_error(capsys)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -400,7 +400,7 @@ def test_a_missing_directory_is_a_reason(capsys) -> None:
     assert main(["pack", "a.npy", "--tfrecord", "no/such/x"]) == 1
     assert capsys.readouterr() == (
         "",
-        "tfdecode pack: no/such: the folder does not exist; make it\n",
+        "tfdecode pack: no/such: the directory does not exist\n",
     )
 
 

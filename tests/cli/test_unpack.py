@@ -73,7 +73,7 @@ def test_o_and_spec(folder: Path) -> None:
 def test_an_input_is_never_overwritten(out: str, folder: Path, capsys) -> None:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     unpack("pose.pkl.tfd", "-o", out, status=2)
-    assert "would be overwritten" in capsys.readouterr().err
+    assert "is also an input" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -81,8 +81,7 @@ def test_a_payload_without_a_spec(capsys) -> None:
     os.remove("pose.pkl.tfd.json")
     unpack("pose.pkl.tfd", status=1)
     assert failure(capsys) == (
-        "tfdecode unpack: pose.pkl.tfd: no spec pose.pkl.tfd.json lies beside it; "
-        "name one with --spec"
+        "tfdecode unpack: pose.pkl.tfd: there is no pose.pkl.tfd.json next to it; pass --spec"
     )
 
 
@@ -120,7 +119,7 @@ def test_an_edited_spec(capsys) -> None:
     unpack("pose.pkl.tfd", status=1)
     assert failure(capsys) == (
         "tfdecode unpack: pose.pkl.tfd: pose.pkl.tfd.json: "
-        "spec does not have the fingerprint that it states: it was edited"
+        "the spec's fingerprint does not match its fields: it was edited"
     )
 
 

@@ -2,7 +2,7 @@
 
 A command is a module here with ``add_arguments(parser)``, ``run(arguments) -> int``, a docstring
 (its description) and ``EXAMPLES``. It is imported when it is asked for, so that ``pack`` never
-waits for what ``predict`` needs.
+waits for the imports of ``predict``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .failure import UsageError, complain, one_line, reason
 COMMANDS = {
     "pack": "pack array files into payloads",
     "unpack": "unpack payloads into .npy files",
-    "inspect": "tell what array files, payloads, specs and models are, and draw arrays",
-    "bench": "measure chains on your files, and the codecs on this machine",
+    "inspect": "describe array files, payloads, specs and models, and plot arrays",
+    "bench": "measure on your files how small chains are and how fast they decode",
     "predict": "run a SavedModel in this process on arrays and files",
 }
 
@@ -33,8 +33,9 @@ INTERRUPTED, PIPE_CLOSED = 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0: done; 1: the work failed, the reason is one line on stderr; 2: the command line is wrong;
-    130: interrupted; 141: nobody reads the output any more.
+    0: done; 1: the work failed, the reason is one line on stderr; 2: the command line is wrong, or
+    empty (the list of commands is then on stderr); 130: interrupted; 141: the reader of the output
+    has gone.
 
     >>> main(["pack", "no-such-file.npy"])
     1
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(command: str, given: Sequence[str]) -> int:
-    """One command on its arguments; SystemExit as argparse raises it."""
+    """Run one command; SystemExit as argparse raises it."""
     module = importlib.import_module(f"{__name__}.{command}")
     parser = Parser(
         prog=f"tfdecode {command}",
@@ -72,7 +73,7 @@ def run(command: str, given: Sequence[str]) -> int:
     if any("\0" in argument for argument in given):  # no shell passes one, but a caller of main
         parser.error("an argument has a null character")
     try:
-        # Files and options in any order, but for ``--``, which argparse loses in that mode.
+        # Files and options in any order. Not with "--", which argparse loses in that mode.
         parse = parser.parse_args if "--" in given else parser.parse_intermixed_args
         status: int = module.run(parse(given))
     except UsageError as error:
@@ -81,24 +82,27 @@ def run(command: str, given: Sequence[str]) -> int:
 
 
 def overview(given: Sequence[str]) -> int:
-    """What a command line without a known command gets: help, the version or an error."""
+    """Help, the version or an error, for a command line without a known command."""
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  {name:{width}}  {what}" for name, what in COMMANDS.items())
     parser = Parser(
         prog="tfdecode",
-        description="Getting arrays that are not images into a TensorFlow graph.",
-        epilog=f"commands:\n{listed}\n\ntfdecode COMMAND --help tells more, with examples",
+        description="Send arrays to TensorFlow models as byte strings that the graph decodes.",
+        epilog=f"commands:\n{listed}\n\ntfdecode COMMAND --help shows options and examples",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see below")
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
     parser.parse_args(given)
-    parser.error("the command stands first")
+    parser.error("put the command before its options")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, whose errors cannot carry control characters of the command line to a terminal."""
+    """argparse, but its errors escape control characters of the command line."""
 
     def error(self, message: str) -> NoReturn:
         super().error(one_line(message))
@@ -115,7 +119,7 @@ class Version(argparse.Action):
 
 
 def silence_stdout() -> None:
-    """Let the interpreter flush what nobody reads into nowhere, without a message."""
+    """Send what is still buffered to os.devnull, so that the interpreter exits silently."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

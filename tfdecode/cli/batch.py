@@ -1,9 +1,9 @@
-"""Doing one thing to each of several files: a failure of one does not stop the others."""
+"""Process several files: a failure of one does not stop the others."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,53 +11,50 @@ from ..errors import TfdecodeError
 from .failure import complain, one_line, reason
 from .show import fits, progress, say, table
 
-Facts = dict[str, Any]
+#: A JSON object of ``--json``; a TypedDict in the module that makes it.
+Report = Mapping[str, Any]
 
 
-def each(
+def process_files(
     command: str,
     paths: Sequence[Path],
-    work: Callable[[int], Facts],
+    work: Callable[[int], Report],
     *,
     as_json: bool,
-    sentence: Callable[[Facts], str],
-    columns: dict[str, Callable[[Facts], str]],
+    sentence: Callable[[Any], str],
+    columns: Mapping[str, Callable[[Any], str]],
     right: Sequence[str],
 ) -> int:
-    """Call ``work`` with the index of each path, tell what came of it, return the exit status.
+    """Call ``work`` with the index of each path, print the reports, return the exit status.
 
-    ``work`` returns what is told of one file: as ``sentence`` makes it for a single file, in a
-    table of ``columns`` for several (as sentences again where a terminal is too narrow for it), or
-    as one JSON array.
+    One file is printed as a ``sentence``; several as a table of ``columns``, or as sentences if
+    the terminal is too narrow; with ``as_json`` all are one JSON array.
     """
-    told, failures = gather(command, paths, work)
-    good = [facts for facts in told if "error" not in facts]
+    reports, failures = gather(command, paths, work)
+    good = [report for report in reports if "error" not in report]
+    rows = [[cell(report) for cell in columns.values()] for report in good]
     if as_json:
-        say(json.dumps(told, indent=2))
-    elif good and len(paths) == 1:
-        say(one_line(sentence(good[0])))
-    elif good:
-        rows = [[cell(facts) for cell in columns.values()] for facts in good]
-        if not fits(list(columns), rows):
-            for facts in good:
-                say(one_line(sentence(facts)))
-        else:
-            table(list(columns), rows, right)
+        say(json.dumps(reports, indent=2))
+    elif len(paths) > 1 and good and fits(list(columns), rows):
+        table(list(columns), rows, right)
+    else:
+        for report in good:
+            say(one_line(sentence(report)))
     for failure in failures:
         complain(command, failure)
     return 1 if failures else 0
 
 
 def gather(
-    command: str, paths: Sequence[Path], work: Callable[[int], Facts]
-) -> tuple[list[Facts], list[str]]:
-    """What ``work`` tells of each path, and why it failed where it did."""
-    told: list[Facts] = []
+    command: str, paths: Sequence[Path], work: Callable[[int], Report]
+) -> tuple[list[Report], list[str]]:
+    """The report of ``work`` on each path, and the reasons of those that failed."""
+    reports: list[Report] = []
     failures: list[str] = []
     for index in progress(range(len(paths)), f"tfdecode {command}"):
         try:
-            told.append(work(index))
+            reports.append(work(index))
         except (TfdecodeError, OSError, MemoryError) as error:
             failures.append(reason(error, paths[index]))
-            told.append({"file": str(paths[index]), "error": one_line(failures[-1])})
-    return told, failures
+            reports.append({"file": str(paths[index]), "error": one_line(failures[-1])})
+    return reports, failures

@@ -14,10 +14,10 @@ from ..choose import PREFER, rank
 from ..files import load
 from ..formats.contents import MAX_BYTES
 from . import measure
-from .batch import Facts
+from .batch import Report
 from .quiet_import import import_quietly
 from .show import dimensions, progress, ratio, say, table
-from .source import array_file, byte_count, keyed
+from .source import array_file, byte_count, with_key
 
 EXAMPLES = """\
 examples:
@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure the files."""
     import_quietly()
-    places = keyed(arguments.files, arguments.key, "FILE")
-    found = [measured(path, key, arguments) for path, key in places]
+    files = with_key(arguments.files, arguments.key, "FILE")
+    found = [measured(path, key, arguments) for path, key in files]
     if arguments.json:
         say(json.dumps(found, indent=2))
         return 0
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Facts:
+def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Report:
     """What the chains make of one file."""
     array = load(path, key, max_bytes=arguments.max_bytes)
     options = ("prefer", "min_tensorflow", "trusted")
@@ -85,7 +85,7 @@ def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Fact
     }
 
 
-def show(found: Facts) -> None:
+def show(found: Report) -> None:
     """The chains of one file as a table."""
     form = f"{found['dtype']} {dimensions(found['shape'])}"
     say(f"{found['file']}: {form}, {found['array_bytes']:,} bytes, batches of {found['rows']}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..choose import BANDWIDTHS, Candidate
-from .batch import Facts
+from .batch import Report
 from .show import ratio, say, table
 
 
-def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Facts]:
+def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Report]:
     """The candidates for ``--json``, the best one first."""
     return [
         {
@@ -24,7 +24,7 @@ def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Facts]:
     ]
 
 
-def show(source: str, candidates: Sequence[Facts], prefer: str) -> None:
+def show(source: str, candidates: Sequence[Report], prefer: str) -> None:
     """A table of the candidates."""
     first = "; chains smaller and faster to decode than zlib come first"
     say(

@@ -10,7 +10,7 @@ from ..errors import FileError
 
 
 class UsageError(Exception):
-    """A command line that cannot be carried out: exit status 2."""
+    """An invalid command line: exit status 2."""
 
 
 def complain(command: str | None, text: str) -> None:
@@ -19,8 +19,13 @@ def complain(command: str | None, text: str) -> None:
     print(f"{name}: {one_line(text)}", file=sys.stderr)
 
 
+def note(text: str) -> None:
+    """Write what is worth knowing but not an error to stderr."""
+    print(f"note: {one_line(text)}", file=sys.stderr)
+
+
 def reason(error: BaseException, path: str | os.PathLike[str] | None = None) -> str:
-    """What ``error`` says, with the file that it is about in front."""
+    """The message of ``error``, with the file that it is about as prefix."""
     if isinstance(error, FileError):  # names its file itself
         return str(error)
     if isinstance(error, MemoryError):
@@ -39,10 +44,10 @@ def path_of(name: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` with everything escaped that a terminal would not simply print.
+    """``text`` with control characters escaped.
 
     Names of files and models come from others: a newline would end the line, an escape sequence
-    would steer the terminal.
+    would control the terminal.
 
     >>> one_line("two\\nlines")
     'two\\\\nlines'

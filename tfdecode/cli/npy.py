@@ -12,7 +12,7 @@ from ..errors import EncodeError
 
 
 def savable(array: np.ndarray) -> np.ndarray:
-    """``array`` in a dtype that ``.npy`` knows: bfloat16 as float32, byte strings as ``S``.
+    """``array`` in a dtype that ``.npy`` has: bfloat16 as float32, byte strings as ``S``.
 
     bfloat16 is the upper half of a float32, so every bit is kept. EncodeError for byte strings
     that end in a zero byte: ``S`` would drop it.

@@ -1,20 +1,22 @@
 """Pack array files (.npy .mat .pkl .csv .h5 ...) into payloads that a model's graph decodes.
 
-Writes FILE.tfd, the payload, and FILE.tfd.json, its spec: what unpack and the model need to know.
-With --tfrecord all payloads go into one file for training, a tf.train.Example each with the name of
-its file under ``file``, and OUT.tfrecord.json is their schema: what tfdecode.Schema.load reads. It
-is written of the files that can be packed; where some cannot, they are named and the exit status
-is 1.
-With --as-is the payload is the file itself, all of it, untouched, and the spec says how a graph
-reads it.
+Writes FILE.tfd, the payload, and FILE.tfd.json, its spec, which unpack and the model need.
+
+With --tfrecord, all payloads go into one TFRecord file, one tf.train.Example per input file; the
+feature "file" holds the file name. OUT.tfrecord.json is the schema, for tfdecode.Schema.load.
+
+With --as-is, the payload is the whole file, unchanged; the spec says how a graph reads it.
+
+Files that cannot be packed are skipped and reported, and the exit status is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import BinaryIO, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -31,39 +33,41 @@ from ..files import has_suffix, load, opened
 from ..formats.contents import MAX_BYTES, shown
 from ..spec import ArraySpec
 from . import explain
-from .batch import Facts, each
-from .failure import UsageError, complain
-from .packing import preferences, read, sizes, spec_of
+from .batch import Report, process_files
+from .failure import UsageError, note
+from .packing import SizesReport, preferences, read, sizes, spec_of
 from .show import dimensions, ratio
-from .source import LIMIT, array_file, byte_count, keyed, read_spec, source, spec_path
+from .source import MAX_BYTES_HELP, array_file, byte_count, path_key, read_spec, spec_path, with_key
 from .write import named_path, outputs, refuse_overwriting, write_files
+
+Item = TypeVar("Item")
 
 EXAMPLES = """\
 examples:
   tfdecode pack pose.pkl                                pose.pkl.tfd and pose.pkl.tfd.json
-  tfdecode pack labels.mat --key S --dtype uint8        one variable, where its values allow uint8
+  tfdecode pack labels.mat --key S --dtype uint8        one variable, if its values fit uint8
   tfdecode pack depth.npy --codec 'astype:uint16|zlib:9'
-  tfdecode pack pose.pkl --prefer smallest --explain    what was tried, and what it costs
+  tfdecode pack pose.pkl --prefer smallest --explain    the chains that were tried
   tfdecode pack *.pkl --spec model/1#pose_map -o packed/
-  tfdecode pack 'maps.npz#pose'                         one array of several, as by --key
-  tfdecode pack pose.pkl --as-is                        the file is the payload; see its spec
+  tfdecode pack 'maps.npz#pose'                         one array of several, as with --key
+  tfdecode pack pose.pkl --as-is                        the file itself is the payload
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
-#: Options of the choice of a chain, and all for which ``--as-is`` leaves no room.
+#: Options of the choice of a chain, and all that ``--as-is`` excludes.
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
 NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE)
 
 COLUMNS = {
-    "file": lambda facts: source(facts),
-    "dtype": lambda facts: str(facts["dtype"]),
-    "shape": lambda facts: dimensions(facts["shape"]),
-    "chain": lambda facts: brief(facts["codecs"]),
-    "array bytes": lambda facts: f"{facts['array_bytes']:,}",
-    "payload bytes": lambda facts: f"{facts['payload_bytes']:,}",
-    "ratio": lambda facts: ratio(facts["array_bytes"], facts["payload_bytes"]),
-    "payload": lambda facts: str(facts["payload"]),
+    "file": lambda report: path_key(report["file"], report["key"]),
+    "dtype": lambda report: str(report["dtype"]),
+    "shape": lambda report: dimensions(report["shape"]),
+    "chain": lambda report: brief(report["codecs"]),
+    "array bytes": lambda report: f"{report['array_bytes']:,}",
+    "payload bytes": lambda report: f"{report['payload_bytes']:,}",
+    "ratio": lambda report: ratio(report["array_bytes"], report["payload_bytes"]),
+    "payload": lambda report: str(report["payload"]),
 }
 
 
@@ -78,21 +82,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="array file; FILE#KEY for one array of several",
     )
     add("--key", help="which array of a file that holds several")
-    add("--dtype", type=dtype, help="convert first; an error where a value would change")
+    add("--dtype", type=argument(dtype_name), help="cast first; fails if any value would change")
     add(
         "--codec",
-        type=chain,
+        type=argument(parse_any),
         metavar="CHAIN",
-        help="chain text, or several with ' or ' between (default: chosen for each array)",
+        help="chain text, or several joined by ' or ' (default: chosen for each array)",
     )
-    add("--prefer", choices=PREFER, help="what to choose a chain for (default: balanced)")
+    add("--prefer", choices=PREFER, help="goal when choosing a chain (default: balanced)")
     add(
         "--min-tensorflow",
-        type=release,
+        type=argument(release),
         metavar="VERSION",
-        help="the oldest that the model has to run in (default: 2.12; zstd needs 2.20)",
+        help="oldest TensorFlow that must run the model (default: 2.12; zstd needs 2.20)",
     )
-    add("--portable", action="store_true", help="choose among what the JavaScript client packs")
+    add(
+        "--portable",
+        action="store_true",
+        help="use only codecs that the JavaScript client supports",
+    )
     add(
         "--trusted",
         action="store_true",
@@ -103,57 +111,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--as-is",
         action="store_true",
-        help="the whole file is the payload, untouched, also what in it is not the array; not "
-        f"with {', '.join(map(option_name, NOT_AS_IS))}",
+        help="send the whole file unchanged, including anything in it besides the array; cannot "
+        f"be combined with {', '.join(map(option_name, NOT_AS_IS))}",
     )
     add(
         "--seal",
         action=argparse.BooleanOptionalAction,
-        help="eight bytes that refuse damage and mix-ups (default: where something compresses)",
+        help="append an 8-byte checksum keyed by the spec, so that damaged or swapped payloads are "
+        "refused (default: if the chain compresses)",
     )
-    add("--label", help="goes into the spec: tells inputs apart that are otherwise alike")
+    add("--label", help="text stored in the spec; distinguishes inputs with equal specs")
     add(
         "--spec",
         metavar="SPEC",
-        help="SPEC.json or MODEL_DIR#INPUT: pack as this spec says, in place of a chain",
+        help="pack by this spec, SPEC.json or MODEL_DIR#INPUT, instead of choosing a chain",
     )
     out = parser.add_mutually_exclusive_group()
     out.add_argument(
         "-o",
         metavar="OUT",
-        help="the payload; a directory for several files or where it ends in / (default: FILE.tfd)",
+        help="output file; or a directory, if there are several files or it ends in / "
+        "(default: FILE.tfd)",
     )
     out.add_argument(
         "--tfrecord",
         type=records_path,
         metavar="OUT.tfrecord",
-        help="one file of a tf.train.Example each, all of one spec; GZIP where it ends in .gz",
+        help="write one TFRecord file, one tf.train.Example per input; compressed if the name "
+        "ends in .gz",
     )
     add(
         "--name",
-        help="what --tfrecord calls the input (default: as in --spec, the key, or else array)",
+        help='input name in the TFRecord (default: from --spec, else the key, else "array")',
     )
-    add(
-        "--max-bytes",
-        type=byte_count,
-        default=MAX_BYTES,
-        metavar="N",
-        help=LIMIT,
-    )
-    add("--json", action="store_true", help="print a JSON array with an object for each file")
+    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help=MAX_BYTES_HELP)
+    add("--json", action="store_true", help="print a JSON array, one object per file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Pack each file."""
     spec = None
-    arguments.files = keyed(arguments.files, arguments.key, "FILE")
-    places: list[tuple[Path, str | None]] = arguments.files
-    inputs = [path for path, _ in places]
+    arguments.files = with_key(arguments.files, arguments.key, "FILE")
+    files: list[tuple[Path, str | None]] = arguments.files
+    inputs = [path for path, _ in files]
     protected = list(inputs)
     if arguments.spec is not None:
-        for option in ("codec", "seal", "label"):
-            if getattr(arguments, option) is not None:
-                raise UsageError(f"argument --{option}: not allowed with argument --spec")
+        exclude(arguments, "spec", ("codec", "seal", "label"))
         spec, origin = read_spec(arguments.spec)
         protected.append(origin)
     check_choice(arguments)
@@ -165,10 +168,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("argument --name: needs argument --tfrecord")
     payloads = outputs(inputs, arguments.o, "{}.tfd".format)
     refuse_overwriting(protected, [p for path in payloads for p in (path, spec_path(path))])
-    return each(
+    return process_files(
         "pack",
         inputs,
-        lambda index: pack(*places[index], payloads[index], spec, arguments),
+        lambda index: pack(*files[index], payloads[index], spec, arguments),
         as_json=arguments.json,
         sentence=sentence,
         columns=COLUMNS,
@@ -177,21 +180,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_choice(arguments: argparse.Namespace) -> None:
-    """UsageError for options that do not go together."""
+    """UsageError for options that cannot be combined."""
     if arguments.as_is:
-        for option in NOT_AS_IS:
-            given = getattr(arguments, option)
-            if given or (given is False and option == "seal"):
-                raise UsageError(
-                    f"argument {option_name(option)}: not allowed with argument --as-is"
-                )
-    fixed = "codec" if arguments.codec is not None else "spec"
-    if arguments.codec is not None or arguments.spec is not None:
-        for option in CHOICE:
-            if getattr(arguments, option):
-                raise UsageError(
-                    f"argument {option_name(option)}: not allowed with argument --{fixed}"
-                )
+        exclude(arguments, "as_is", NOT_AS_IS)
+    for option in ("codec", "spec"):
+        if getattr(arguments, option) is not None:
+            exclude(arguments, option, CHOICE)
     if arguments.seal is False:
         if arguments.codec is None:
             raise UsageError("argument --no-seal: needs argument --codec")
@@ -201,19 +195,40 @@ def check_choice(arguments: argparse.Namespace) -> None:
             raise UsageError("argument --no-seal: not allowed with a chain that names seal")
 
 
+class PackReport(SizesReport):
+    """A file and its payload."""
+
+    file: str
+    key: str | None
+    payload: str
+    spec: str
+    fingerprint: str
+
+
+def exclude(arguments: argparse.Namespace, option: str, others: Sequence[str]) -> None:
+    """UsageError if one of ``others`` is given, which ``option`` excludes."""
+    for other in others:
+        given = getattr(arguments, other)
+        # Switches are False unless given; --no-seal is False and given.
+        if given is not None and (given is not False or other == "seal"):
+            raise UsageError(
+                f"argument {option_name(other)}: not allowed with argument {option_name(option)}"
+            )
+
+
 def option_name(option: str) -> str:
-    """An attribute of the arguments as the option that it comes from."""
+    """The option that sets this attribute of the arguments."""
     return f"--{option.replace('_', '-')}"
 
 
 def pack(
     path: Path, key: str | None, out: Path, spec: ArraySpec | None, arguments: argparse.Namespace
-) -> Facts:
-    """Pack one file, and what to tell of it."""
+) -> Report:
+    """Pack one file; returns its report."""
     if arguments.as_is:
-        return written(path, key, out, *whole(path, key, spec, arguments))
+        return write(path, key, out, *read_whole(path, key, spec, arguments))
     array = read(path, key, spec, arguments)
-    tried: list[Facts] = []
+    tried: Sequence[Report] = ()
     if spec is None and arguments.explain:
         wanted = preferences(arguments)
         tried = explain.facts(rank(array, **wanted), array.nbytes)
@@ -221,14 +236,14 @@ def pack(
             explain.show(str(path), tried, wanted["prefer"])
     if spec is None:
         spec = spec_of(array, arguments)
-    facts = written(path, key, out, array, spec, spec.encode(array))
-    return {**facts, **({"tried": tried} if tried else {})}
+    report = write(path, key, out, array, spec, spec.encode(array))
+    return {**report, "tried": tried} if tried else report
 
 
-def written(
+def write(
     path: Path, key: str | None, out: Path, array: np.ndarray, spec: ArraySpec, payload: bytes
-) -> Facts:
-    """Write a payload and its spec, and what to tell of them."""
+) -> PackReport:
+    """Write a payload and its spec; returns the report."""
     text = spec.to_json() + "\n"
     write_files(
         {
@@ -246,15 +261,15 @@ def written(
     }
 
 
-def whole(
+def read_whole(
     path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> tuple[np.ndarray, ArraySpec, bytes]:
-    """For ``--as-is`` the array of a file, the spec that reads it, and all bytes of the file."""
+    """For ``--as-is``: the array of a file, the spec that reads it, and the bytes of the file."""
     limit = {"max_bytes": arguments.max_bytes}
-    taken = ""
+    accepted = ""
     if spec is None:
         spec, payload = spec_of_file(path, key, label=arguments.label or "", **limit)
-        array, taken = spec.decode(payload), also_taken(spec)
+        array, accepted = spec.decode(payload), accepted_files(spec)
     else:
         payload = opened(path, **limit)[1]
         try:
@@ -262,90 +277,76 @@ def whole(
         except FileError as error:
             raise FileError(f"{shown(str(path), 200)}: {error}") from None
         except DecodeError as error:
-            reason = f"the spec does not take this file as it is, try without --as-is: {error}"
+            reason = f"the spec cannot read this file as it is; try without --as-is: {error}"
             raise EncodeError(reason) from None
         if key is not None and not reads(key, path, array, limit):
-            raise EncodeError(f"the spec reads another array of the file than {key}")
-    complain("pack", f"{path}: {sent(spec, payload)}{'; ' + taken if taken else ''}")
+            raise EncodeError(f"the spec reads an array of the file that is not {key}")
+    codec = spec.chain.chosen(payload)[0].codecs[-1]
+    alone = codec.name not in ("npz", "mat") and not has_sample(codec)
+    content = "which is only this array" if alone else "everything in it"
+    note(f"{path}: the payload is the whole file ({len(payload):,} bytes, {content}).{accepted}")
     return array, spec, payload
 
 
-def sent(spec: ArraySpec, payload: bytes) -> str:
-    """What a client sends with a file as it is."""
-    codec = spec.chain.chosen(payload)[0].codecs[-1]
-    alone = codec.name not in ("npz", "mat") and not sample_of(codec)
-    what = "which is this array alone" if alone else "with all that is in it"
-    return f"the payload is the whole file, {len(payload):,} bytes, {what}"
-
-
-def also_taken(spec: ArraySpec) -> str:
-    """Which files a spec takes beside the one that it was made from."""
+def accepted_files(spec: ArraySpec) -> str:
+    """Which files a spec accepts besides the one that it was made from."""
     (codec,) = spec.chains[0].codecs
-    if not sample_of(codec):
-        return f"other {codec.name} files with such an array are accepted too"
+    if not has_sample(codec):
+        return f" The spec accepts any {codec.name} file with an array of this dtype and shape."
     key = getattr(codec, "key", None)
-    usual = f"with {shown(key)} alone" if key else "of the array alone"
+    ordinary = shown(key) if key else "the array"
     return (
-        f"{codec.around:,} bytes of it, those around the numbers, are now part of the spec: "
-        "another file is accepted if it differs in nothing but the numbers, and refused if it "
-        f"differs around them, as by another value beside the array (usual files {usual} are "
-        "accepted too)"
+        f" The spec now contains the {codec.around:,} bytes around the array: it accepts files "
+        f"that differ only in the array's values, and ordinary files that hold only {ordinary}."
     )
 
 
-def sample_of(codec: AnyCodec) -> TypeGuard[SampledFile]:
-    """Whether the bytes of a sample stand in the spec."""
+def has_sample(codec: AnyCodec) -> TypeGuard[SampledFile]:
+    """Whether the spec contains bytes of a sample file."""
     return isinstance(codec, SampledFile) and bool(codec.head)
 
 
 def reads(key: str, path: Path, array: np.ndarray, limit: dict[str, int]) -> bool:
-    """Whether ``array`` is that of ``key`` in the file."""
+    """Whether ``array`` is the one of ``key`` in the file."""
     return same(exact_astype(load(path, key, **limit), array.dtype.name), array)
 
 
-def write_bytes(file: Any, data: bytes) -> None:
+def write_bytes(file: BinaryIO, data: bytes) -> None:
     """Write all of ``data``."""
     file.write(data)
 
 
-def sentence(facts: Facts) -> str:
+def sentence(report: Report) -> str:
     """One packed file in a line."""
-    before, after = facts["array_bytes"], facts["payload_bytes"]
+    before, after = report["array_bytes"], report["payload_bytes"]
     return (
-        f"{source(facts)}: {facts['dtype']} {dimensions(facts['shape'])} by "
-        f"{brief(facts['codecs'])}, {before:,} -> {after:,} bytes "
-        f"({ratio(before, after)}) -> {facts['payload']}"
+        f"{path_key(report['file'], report['key'])}: {report['dtype']} "
+        f"{dimensions(report['shape'])} by {brief(report['codecs'])}, {before:,} -> {after:,} "
+        f"bytes ({ratio(before, after)}) -> {report['payload']}"
     )
 
 
-def dtype(text: str) -> str:
-    """The argument of ``--dtype``."""
-    try:
-        return dtype_name(text)
-    except SpecError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
+    """``parse`` as a ``type`` of argparse, which prints the message of this error alone."""
+
+    def parsed(text: str) -> Item:
+        try:
+            return parse(text)
+        except SpecError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def records_path(text: str) -> Path:
-    """The argument of ``--tfrecord``; an array file is more likely an input, and is kept."""
+    """The argument of ``--tfrecord``; the name of an array file is taken for a mistake."""
     path = named_path(text)
     if has_suffix(path):
-        raise argparse.ArgumentTypeError(f"{text!r} is named as an array file, not as a TFRecord")
+        raise argparse.ArgumentTypeError(f"{text!r} has the suffix of an array file")
     return path
 
 
 def release(text: str) -> str:
     """The argument of ``--min-tensorflow``."""
-    try:
-        version(text)
-    except SpecError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    version(text)
     return text
-
-
-def chain(text: str) -> tuple[AnyCodec, ...] | Alternatives:
-    """The argument of ``--codec``, as far as it can be judged without an array."""
-    try:
-        return parse_any(text)
-    except SpecError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,10 +1,10 @@
-"""What ``pack`` and ``pack --tfrecord`` do with one array."""
+"""Read and pack one array, for ``pack`` and ``pack --tfrecord``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -14,13 +14,12 @@ from ..dtypes import dtype_name
 from ..errors import EncodeError
 from ..files import load
 from ..spec import ArraySpec
-from .batch import Facts
 
 
 def read(
     path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> np.ndarray:
-    """The array of a file, in the dtype that was asked for."""
+    """The array of a file, cast to ``--dtype``."""
     array = load(path, key, max_bytes=arguments.max_bytes)
     if arguments.dtype is not None:
         return exact_astype(array, arguments.dtype)
@@ -33,7 +32,7 @@ def read(
 
 
 def spec_of(array: np.ndarray, arguments: argparse.Namespace) -> ArraySpec:
-    """The spec that an array is packed by where none was named."""
+    """The spec that an array is packed by, if ``--spec`` is not given."""
     if arguments.codec is not None:
         fields = {"label": arguments.label or "", "seal": arguments.seal}
         return ArraySpec(array.shape, dtype_name(array.dtype), arguments.codec, **fields)
@@ -44,7 +43,7 @@ def spec_of(array: np.ndarray, arguments: argparse.Namespace) -> ArraySpec:
 
 
 def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `infer` is told of the options."""
+    """The arguments of ``infer``."""
     return {
         "prefer": arguments.prefer or "balanced",
         "min_tensorflow": arguments.min_tensorflow or "2.12",
@@ -53,8 +52,18 @@ def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def sizes(array: np.ndarray, spec: ArraySpec, payload: bytes) -> Facts:
-    """What there is to tell of an array and its payload, wherever that went."""
+class SizesReport(TypedDict):
+    """An array and its payload."""
+
+    dtype: str
+    shape: list[int]
+    codecs: str
+    array_bytes: int
+    payload_bytes: int
+
+
+def sizes(array: np.ndarray, spec: ArraySpec, payload: bytes) -> SizesReport:
+    """The part of a report that does not depend on the output file."""
     return {
         "dtype": spec.dtype,
         "shape": list(array.shape),

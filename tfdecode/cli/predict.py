@@ -1,10 +1,11 @@
 """Run a SavedModel in this process on arrays and files, as a server would run it.
 
-Inputs that are arrays to the model are packed as its schema says, from an array file or a payload
-(.tfd); an array file that the chain of the input reads as it is goes untouched, all of it. Other
-strings get the bytes of the file, as an encoded image; other numbers its array. The dtype of a file
-is converted where every value stays the same. A NAME given several times makes a batch of as many
-rows. What was done with each file is told above the table of the outputs.
+An input with a spec is packed by it, from an array file or a payload (.tfd). If the input's chain
+can read an array file directly, the whole file is sent unchanged. For other string inputs, the
+bytes of the file are sent (for example an encoded image); for other numeric inputs, its array.
+
+Arrays are cast to the dtype of the input if no value changes. Give NAME several times to send a
+batch of rows. A line for each file says how it was sent; the outputs follow.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -25,12 +26,11 @@ from ..codecs.chain_text import brief
 from ..errors import EncodeError
 from ..formats.contents import MAX_BYTES
 from ..graph.rows import Status
-from .batch import Facts
 from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
 from .show import dimensions, fields, number, plain, say, table
-from .source import LIMIT, byte_count, source, split_fragment
+from .source import MAX_BYTES_HELP, byte_count, path_key, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -44,11 +44,18 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``predict``."""
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the base path of versions")
+    add(
+        "model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the directory of its versions"
+    )
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
-    add("--signature", default="serving_default", metavar="S", help="default: %(default)s")
+    add(
+        "--signature",
+        default="serving_default",
+        metavar="S",
+        help="signature to run (default: %(default)s)",
+    )
     add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
-    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help=LIMIT)
+    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help=MAX_BYTES_HELP)
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -75,58 +82,85 @@ def run(arguments: argparse.Namespace) -> int:
         prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
         outputs = model.run(prepared)
     sent = [
-        input_facts(name, file, way)
+        input_report(name, file, way)
         for (name, files), fed in zip(inputs.items(), prepared.values(), strict=True)
         for file, way in zip(files, fed.provenance, strict=True)
     ]
     if out is not None:
         saved = {name: named(name, array) for name, array in outputs.items()}
         write_files({out: partial(save_npz, arrays=saved)})
-    facts = [{"name": name, **summary(outputs[name])} for name in sorted(outputs)]
+    results = [output_report(name, outputs[name]) for name in sorted(outputs)]
     masked = masked_rows(outputs)
     for row, why in masked.items():
-        complain("predict", f"row {row} was refused and is masked: {why}")
+        complain("predict", f"row {row} is invalid and masked: {why}")
     if arguments.json:
-        told = {
+        report = {
             "model": str(model.directory),
             "signature": model.signature,
             "inputs": sent,
-            "outputs": [{key: plain(value) for key, value in fact.items()} for fact in facts],
+            "outputs": [{key: plain(value) for key, value in one.items()} for one in results],
             "saved": str(out) if out is not None else None,
         }
-        say(json.dumps(told, indent=2))
+        say(json.dumps(report, indent=2))
         return 1 if masked else 0
     rows = [
-        [fact["name"], fact["dtype"], dimensions(fact["shape"]), *map(number, statistics(fact))]
-        for fact in facts
+        [
+            *(one["name"], one["dtype"], dimensions(one["shape"])),
+            *map(number, (one["min"], one["mean"], one["max"])),
+        ]
+        for one in results
     ]
-    fields([(fact["name"], f"{source(fact)}: {spoken(fact)}") for fact in sent])
+    fields([(one["name"], input_line(one)) for one in sent])
     if sent:
         say("")
     table(("name", "dtype", "shape", *STATISTICS), rows, right=STATISTICS)
     return 1 if masked else 0
 
 
-WORDS = {
-    "untouched": "sent untouched, read by {}",
+#: How a file was sent, in words for people.
+SENT = {
+    "untouched": "sent unchanged, read by {}",
     "packed": "packed by {}",
     "array": "its array is sent",
-    "as it is": "sent as it is",
+    "as it is": "its bytes are sent",
 }
 
 
-def input_facts(name: str, file: ArrayFile, way: Provenance) -> Facts:
-    """What was done with the file of an input."""
-    return {"name": name, "file": str(file.path), "key": file.key, **way._asdict()}
+class InputReport(TypedDict):
+    """How the file of an input was sent."""
+
+    name: str
+    file: str
+    key: str | None
+    how: str
+    codecs: str | None
 
 
-def spoken(fact: Facts) -> str:
-    """The same in words, behind the name of the file."""
-    return WORDS[fact["how"]].format(brief(fact["codecs"] or ""))
+class OutputReport(TypedDict):
+    """An output; statistics are None if it has no numbers."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    min: Any
+    mean: float | None
+    max: Any
+
+
+def input_report(name: str, file: ArrayFile, way: Provenance) -> InputReport:
+    """How the file of an input was sent."""
+    path, how, codecs = str(file.path), way.how, way.codecs
+    return {"name": name, "file": path, "key": file.key, "how": how, "codecs": codecs}
+
+
+def input_line(report: InputReport) -> str:
+    """The same for people."""
+    sent = SENT[report["how"]].format(brief(report["codecs"] or ""))
+    return f"{path_key(report['file'], report['key'])}: {sent}"
 
 
 def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:
-    """The rows that a model exported with ``on_invalid="mask"`` refused, and why."""
+    """Invalid rows of a model that was exported with ``on_invalid="mask"``, and why."""
     status = outputs.get("status")
     if status is None or status.dtype != np.int32 or status.ndim != 1:
         return {}
@@ -137,25 +171,21 @@ def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:
 STATISTICS = ("min", "mean", "max")
 
 
-def summary(array: np.ndarray) -> dict[str, Any]:
-    """The dtype and shape of an output, and its least, mean and greatest value if it has any."""
+def output_report(name: str, array: np.ndarray) -> OutputReport:
+    """The dtype, shape and statistics of an output."""
     string = array.dtype.kind == "O"
-    facts = {"dtype": "string" if string else array.dtype.name, "shape": list(array.shape)}
-    values: list[Any] = [None] * 3
+    low = mean = high = None
     if array.size and not string and array.dtype.kind != "c":
         # float64 for what numpy has no statistics of: bool, bfloat16, and sums beyond float16.
         exact = array if array.dtype.kind in "iu" else array.astype(np.float64)
-        values = [exact.min().item(), float(np.mean(exact, dtype=np.float64)), exact.max().item()]
-    return {**facts, **dict(zip(STATISTICS, values, strict=True))}
-
-
-def statistics(facts: dict[str, Any]) -> list[Any]:
-    """The three numbers of a summary."""
-    return [facts[name] for name in STATISTICS]
+        low, high = exact.min().item(), exact.max().item()
+        mean = float(np.mean(exact, dtype=np.float64))
+    dtype, shape = "string" if string else array.dtype.name, list(array.shape)
+    return OutputReport(name=name, dtype=dtype, shape=shape, min=low, mean=mean, max=high)
 
 
 def named(name: str, array: np.ndarray) -> np.ndarray:
-    """An output as it is saved; EncodeError tells which one cannot be."""
+    """An output as it is saved; EncodeError names one that cannot be saved."""
     try:
         return savable(array)
     except EncodeError as error:

@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its chatter: stderr is for the one line that matters."""
+"""Import TensorFlow without its log lines: stderr is for the command's own message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-#: What users set to see TensorFlow's log, and what then leaves stderr alone.
+#: Users set it to see TensorFlow's log; stderr is then left alone.
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
@@ -18,13 +18,13 @@ def import_quietly() -> None:
         return
     os.environ[LEVEL] = "3"  # read once, at the import
     # TensorFlow 2.21 logs six lines while its libraries load, whatever the level.
-    with no_stderr(), contextlib.suppress(ImportError):  # its absence is told when it is used
+    with no_stderr(), contextlib.suppress(ImportError):  # reported when it is used
         importlib.import_module("tensorflow")
 
 
 @contextlib.contextmanager
 def no_stderr() -> Iterator[None]:
-    """Send what native code writes to descriptor 2 nowhere."""
+    """Discard what native code writes to file descriptor 2."""
     sys.stderr.flush()
     try:
         kept = os.dup(2)

@@ -1,4 +1,4 @@
-"""What people read: lines, tables on stdout and progress on stderr."""
+"""Text for people: lines and tables on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 def say(text: str) -> None:
-    """Print to stdout; characters that its encoding lacks are escaped."""
+    """Print to stdout; escape characters that its encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -39,7 +39,7 @@ def number(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON can say it, which knows neither NaN nor infinity: null."""
+    """``value`` for JSON, which has neither NaN nor infinity: those become None."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -55,19 +55,19 @@ def terminal_width() -> int:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Print a table; the columns named by ``right`` hold numbers."""
+    """Print a table; the columns named by ``right`` are right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
-    # Where no terminal sets a width, lines are as long as they are: nothing wrapped or cut.
+    # Without a terminal there is no width: nothing is wrapped or cut.
     width = terminal_width() if terminal else 10_000
     lines = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         lines.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        # Text, not str: names with [brackets] are no markup.
+        # Text, not str: rich would read names with [brackets] as markup.
         lines.add_row(*(Text(one_line(cell)) for cell in row))
     buffer = io.StringIO()
     Console(file=buffer, width=width, force_terminal=terminal, highlight=False).print(lines)
@@ -75,7 +75,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> None:
-    """Print names and what they are, a line each; those that are nothing are left out."""
+    """Print names and values, a line each; pairs with an empty value are left out."""
     width = max((len(name) for name, _ in pairs), default=0)
     for name, text in pairs:
         if text:
@@ -83,7 +83,7 @@ def fields(pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """Go through ``items``, with a bar on stderr while it is a terminal and there are several."""
+    """Iterate over ``items``, with a progress bar if stderr is a terminal and there are several."""
     if len(items) < 2 or not sys.stderr.isatty():
         yield from items
         return

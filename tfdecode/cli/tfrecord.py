@@ -1,4 +1,4 @@
-"""``pack --tfrecord``: payloads in one file for training, decoded there as in the served graph."""
+"""``pack --tfrecord``: one file of payloads, which tf.data decodes as the served graph does."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from ..extras import tensorflow as tf
 from ..files import listing
 from ..schema import Schema, bytes_key, check_name
 from ..spec import ArraySpec
-from .batch import Facts, gather
+from .batch import Report, gather
 from .failure import UsageError, complain, one_line
-from .packing import read, sizes, spec_of
+from .packing import SizesReport, read, sizes, spec_of
 from .quiet_import import import_quietly
 from .show import dimensions, ratio, say
 from .source import read_specs, spec_path, split_fragment
 from .write import refuse_overwriting, write_files
 
-#: The feature that holds the name of the file, and so no name of an input.
+#: The feature that holds the file name; an input cannot have this name.
 FILE = "file"
-#: What the input is called where nothing names it.
+#: The default name of the input.
 NAME = "array"
-#: Most bytes of a payload: protocol buffers end at 2 GiB, and the file's name needs some of them.
-MOST = 2**31 - 2**16
+#: Protocol buffers have at most 2 GiB, and the file name takes some of them.
+MAX_PAYLOAD_BYTES = 2**31 - 2**16
 
 
 def pack_examples(
     arguments: argparse.Namespace, spec: ArraySpec | None, protected: Sequence[Path]
 ) -> int:
-    """Pack all files into ``--tfrecord``, tell what came of it, return the exit status."""
+    """Pack all files into ``--tfrecord``, print the report, return the exit status."""
     out: Path = arguments.tfrecord
     records = Records(arguments, spec, given_name(arguments))
     refuse_overwriting(protected, [out, spec_path(out)])
@@ -46,7 +46,7 @@ def pack_examples(
     with contextlib.suppress(NothingPacked):
         write_files({out: records.write, spec_path(out): records.write_schema})
     if arguments.json:
-        say(json.dumps(records.told, indent=2))
+        say(json.dumps(records.reports, indent=2))
     elif records.schema is not None:
         say(one_line(records.sentence()))
     for failure in records.failures:
@@ -54,31 +54,43 @@ def pack_examples(
     return 1 if records.failures else 0
 
 
+class ExampleReport(SizesReport):
+    """A file and its example."""
+
+    file: str
+    key: str | None
+    input: str
+    feature: str
+    tfrecord: str
+    schema: str
+    fingerprint: str
+
+
 class NothingPacked(Exception):
-    """No file could be packed, so nothing is to be written."""
+    """No file could be packed, so nothing is written."""
 
 
 @dataclass
 class Records:
-    """The examples of a run, and what they have in common from the first one that is packed."""
+    """The examples of a run, and the spec that they share: that of the first one."""
 
     arguments: argparse.Namespace
     spec: ArraySpec | None
     name: str | None
-    #: The file whose array made the spec; None while there is none, and with ``--spec``.
+    #: The file whose array made the spec; None before it is packed, and with ``--spec``.
     first: Path | None = None
     schema: Schema | None = None
-    told: Sequence[Facts] = ()
+    reports: Sequence[Report] = ()
     failures: Sequence[str] = ()
 
     def write(self, file: BinaryIO) -> None:
-        """Write the examples; NothingPacked where there is none."""
-        places: list[tuple[Path, str | None]] = self.arguments.files
+        """Write the examples; NothingPacked if there are none."""
+        files: list[tuple[Path, str | None]] = self.arguments.files
         compression = "GZIP" if self.arguments.tfrecord.suffix == ".gz" else ""
         try:
             with tf.io.TFRecordWriter(file.name, compression) as writer:
-                self.told, self.failures = gather(
-                    "pack", [path for path, _ in places], lambda i: self.pack(*places[i], writer)
+                self.reports, self.failures = gather(
+                    "pack", [path for path, _ in files], lambda i: self.pack(*files[i], writer)
                 )
         except tf.errors.OpError as error:  # "temporary name; No space left on device"
             raise OSError(error.message.rpartition("; ")[2]) from None
@@ -86,20 +98,21 @@ class Records:
             raise NothingPacked
 
     def write_schema(self, file: BinaryIO) -> None:
-        """Write what ``Schema.load`` reads."""
+        """Write the JSON file of the schema."""
         assert self.schema is not None
         file.write(f"{self.schema.to_json()}\n".encode())
 
-    def pack(self, path: Path, key: str | None, writer: Any) -> Facts:
-        """Pack one file, and what to tell of it."""
+    def pack(self, path: Path, key: str | None, writer: Any) -> ExampleReport:
+        """Pack one file; returns its report."""
         array = read(path, key, None if self.first else self.spec, self.arguments)
         if self.first is not None:
-            self.check_alike(array)
+            self.check_form(array)
         spec = self.spec or spec_of(array, self.arguments)
         payload = spec.encode(array)
-        if len(payload) > MOST:
+        if len(payload) > MAX_PAYLOAD_BYTES:
             raise EncodeError(
-                f"payload has {len(payload)} bytes, a tf.train.Example takes at most {MOST}"
+                f"payload has {len(payload)} bytes, "
+                f"a tf.train.Example can hold at most {MAX_PAYLOAD_BYTES}"
             )
         if self.schema is None:
             self.name = self.name or name_in(path, key, self.arguments)
@@ -120,33 +133,32 @@ class Records:
             "fingerprint": spec.fingerprint,
         }
 
-    def check_alike(self, array: np.ndarray) -> None:
-        """EncodeError where an array has another form than the one that made the spec."""
+    def check_form(self, array: np.ndarray) -> None:
+        """EncodeError if dtype or shape differ from the array that made the spec."""
         assert self.spec is not None
         if array.dtype.name != self.spec.dtype:
             raise EncodeError(
-                f"array is {array.dtype.name}, the examples are {self.spec.dtype} as {self.first} "
-                "is; choose one dtype for all with --dtype"
+                f"array is {array.dtype.name}, but the examples so far are {self.spec.dtype} "
+                f"(from {self.first}); pass --dtype to convert all"
             )
         shape = self.spec.shape
         if array.shape != shape:
             one_side = array.ndim == len(shape) and sum(map(int.__ne__, array.shape, shape)) == 1
-            advice = "pack it into a TFRecord of its own"
+            advice = "pack it into its own TFRecord"
             if one_side:
-                advice = "name a spec with a None dimension with --spec"
+                advice = "pass a --spec that has a None dimension"
             raise EncodeError(
-                f"array has shape {dimensions(array.shape)}, the examples have "
-                f"{dimensions(shape)} as {self.first} has; choose another array with --key, or "
+                f"array has shape {dimensions(array.shape)}, but the examples so far have "
+                f"{dimensions(shape)} (from {self.first}); choose another array with --key, or "
                 f"{advice}"
             )
 
     def sentence(self) -> str:
         """All examples in a line."""
         assert self.spec is not None and self.name is not None
-        good = [facts for facts in self.told if "error" not in facts]
-        before, after = (
-            sum(facts[f"{what}_bytes"] for facts in good) for what in ("array", "payload")
-        )
+        good = [report for report in self.reports if "error" not in report]
+        before = sum(report["array_bytes"] for report in good)
+        after = sum(report["payload_bytes"] for report in good)
         return (
             f"{self.arguments.tfrecord}: {len(good)} example{'' if len(good) == 1 else 's'} of "
             f"{bytes_key(self.name)}, {self.spec.dtype} {dimensions(self.spec.shape)} by "
@@ -160,13 +172,13 @@ def example(features: dict[str, bytes]) -> bytes:
         key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
         for key, value in features.items()
     }
-    made = tf.train.Example(features=tf.train.Features(feature=lists))
-    serialized: bytes = made.SerializeToString(deterministic=True)
+    message = tf.train.Example(features=tf.train.Features(feature=lists))
+    serialized: bytes = message.SerializeToString(deterministic=True)
     return serialized
 
 
 def given_name(arguments: argparse.Namespace) -> str | None:
-    """The name of the input that ``--name`` or ``--spec`` says; UsageError where it cannot be."""
+    """The name of the input, from ``--name`` or ``--spec``; UsageError if it is not allowed."""
     option = "spec" if arguments.name is None else "name"
     name: str | None = arguments.name
     if name is None and arguments.spec is not None:
@@ -177,8 +189,8 @@ def given_name(arguments: argparse.Namespace) -> str | None:
         raise UsageError(f"argument --{option}: {error}") from None
     if name == FILE:
         raise UsageError(
-            f"argument --{option}: input name {FILE} is that of the file names; "
-            "choose another with --name"
+            f'argument --{option}: "{FILE}" is the feature of the file names; '
+            "choose another input name with --name"
         )
     return name
 
@@ -193,7 +205,7 @@ def input_of(source: str) -> str | None:
 
 
 def name_in(path: Path, key: str | None, arguments: argparse.Namespace) -> str:
-    """The key of the array, the chosen or the only one, where an input can be called so."""
+    """The key of the array, given or the only one, or NAME if no input can have that name."""
     found = key
     if found is None:
         found = listing(path, max_bytes=arguments.max_bytes).entries[0].key

@@ -1,7 +1,7 @@
-"""Unpack payloads into .npy files, every bit as it was packed.
+"""Unpack payloads into .npy files, bit for bit as they were packed.
 
-The spec is read from PAYLOAD.json beside each payload. numpy's .npy has no bfloat16: such arrays
-are saved as float32, which holds the same values.
+The spec is read from PAYLOAD.json next to each payload, unless --spec names one. The .npy format
+has no bfloat16: bfloat16 arrays are saved as float32, which holds the same values.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import argparse
 import stat
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from ..codecs.chain_text import brief
 from ..errors import DecodeError, FileError
 from ..spec import ArraySpec
-from .batch import Facts, each
+from .batch import process_files
 from .npy import savable, save_npy
 from .show import dimensions
 from .source import read_spec, spec_path
@@ -28,27 +29,27 @@ examples:
 """
 
 COLUMNS = {
-    "file": lambda facts: str(facts["file"]),
-    "dtype": lambda facts: spoken_dtype(facts),
-    "shape": lambda facts: dimensions(facts["shape"]),
-    "chain": lambda facts: brief(facts["codecs"]),
-    "payload bytes": lambda facts: f"{facts['payload_bytes']:,}",
-    "array bytes": lambda facts: f"{facts['array_bytes']:,}",
-    "array": lambda facts: str(facts["array"]),
+    "file": lambda report: str(report["file"]),
+    "dtype": lambda report: saved_dtype(report),
+    "shape": lambda report: dimensions(report["shape"]),
+    "chain": lambda report: brief(report["codecs"]),
+    "payload bytes": lambda report: f"{report['payload_bytes']:,}",
+    "array bytes": lambda report: f"{report['array_bytes']:,}",
+    "array": lambda report: str(report["array"]),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``unpack``."""
     add = parser.add_argument
-    add("files", nargs="+", type=named_path, metavar="PAYLOAD", help="what pack wrote")
+    add("files", nargs="+", type=named_path, metavar="PAYLOAD", help="payload that pack wrote")
     add("--spec", metavar="SPEC", help="SPEC.json or MODEL_DIR#INPUT (default: PAYLOAD.json)")
     add(
         "-o",
         metavar="OUT",
-        help="the .npy; a directory for several payloads or where it ends in /",
+        help="output file; or a directory, if there are several payloads or it ends in /",
     )
-    add("--json", action="store_true", help="print a JSON array with an object for each payload")
+    add("--json", action="store_true", help="print a JSON array, one object per payload")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         protected.append(origin)
     arrays = outputs(inputs, arguments.o, lambda name: f"{name.removesuffix('.tfd')}.npy")
     refuse_overwriting(protected, arrays)
-    return each(
+    return process_files(
         "unpack",
         inputs,
         lambda index: unpack(inputs[index], arrays[index], spec),
@@ -72,10 +73,23 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Facts:
-    """Unpack one payload, and what to tell of it."""
+class UnpackReport(TypedDict):
+    """A payload and its array."""
+
+    file: str
+    dtype: str
+    saved_dtype: str
+    shape: list[int]
+    codecs: str
+    payload_bytes: int
+    array_bytes: int
+    array: str
+
+
+def unpack(path: Path, out: Path, spec: ArraySpec | None) -> UnpackReport:
+    """Unpack one payload; returns its report."""
     if spec is None:
-        spec = spec_beside(path)
+        spec = load_spec(path)
     payload = read_payload(path, spec)
     array = spec.decode(payload)
     saved = savable(array)
@@ -92,19 +106,19 @@ def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Facts:
     }
 
 
-def spec_beside(path: Path) -> ArraySpec:
-    """The spec that ``pack`` wrote beside a payload."""
-    beside = spec_path(path)
+def load_spec(path: Path) -> ArraySpec:
+    """The spec that ``pack`` wrote next to a payload."""
+    file = spec_path(path)
     if not path.is_file():
         what = "is not a file" if path.exists() else "there is no such file"
         raise FileError(f"{path}: {what}")
-    if not beside.exists():
-        raise FileError(f"{path}: no spec {beside.name} lies beside it; name one with --spec")
-    return read_spec(str(beside))[0]
+    if not file.exists():
+        raise FileError(f"{path}: there is no {file.name} next to it; pass --spec")
+    return read_spec(str(file))[0]
 
 
 def read_payload(path: Path, spec: ArraySpec) -> bytes:
-    """The bytes of a payload; one that is longer than its spec allows is not read."""
+    """The bytes of a payload, which is not read if it is longer than its spec allows."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
@@ -117,17 +131,17 @@ def read_payload(path: Path, spec: ArraySpec) -> bytes:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def sentence(facts: Facts) -> str:
+def sentence(report: UnpackReport) -> str:
     """One unpacked payload in a line."""
     return (
-        f"{facts['file']}: {spoken_dtype(facts)} {dimensions(facts['shape'])} by "
-        f"{brief(facts['codecs'])}, {facts['payload_bytes']:,} -> {facts['array_bytes']:,} bytes "
-        f"-> {facts['array']}"
+        f"{report['file']}: {saved_dtype(report)} {dimensions(report['shape'])} by "
+        f"{brief(report['codecs'])}, {report['payload_bytes']:,} -> {report['array_bytes']:,} "
+        f"bytes -> {report['array']}"
     )
 
 
-def spoken_dtype(facts: Facts) -> str:
-    """The dtype, and that of the file where it is another."""
-    if facts["saved_dtype"] == facts["dtype"]:
-        return str(facts["dtype"])
-    return f"{facts['dtype']} (saved as {facts['saved_dtype']}, the same values)"
+def saved_dtype(report: UnpackReport) -> str:
+    """The dtype, and the dtype of the saved file if it differs."""
+    if report["saved_dtype"] == report["dtype"]:
+        return str(report["dtype"])
+    return f"{report['dtype']} (saved as {report['saved_dtype']}, the same values)"

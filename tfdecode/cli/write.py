@@ -1,4 +1,4 @@
-"""Writing outputs: where they go, never over an input, and never half of one."""
+"""Writing outputs: their paths, never over an input, and never half of one."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Writer = Callable[[BinaryIO], object]
 
 
 def named_path(text: str) -> Path:
-    """An argument that names a file; ``.``, ``/`` and nothing do not."""
+    """An argument that names a file; ``.``, ``/`` and the empty string do not."""
     path = Path(text)
     if not path.name:
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file name")
     return path
 
 
 def outputs(inputs: Sequence[Path], out: str | None, rename: Callable[[str], str]) -> list[Path]:
-    """The output of each input: beside it or, with ``-o``, in that directory or that file.
+    """The output path of each input: next to it or, with ``-o``, that directory or that file.
 
     ``out`` is the file itself for one input, and a directory for several, or when it ends in ``/``
-    or is an existing directory; such a directory is made. UsageError where ``out`` is a file for
-    several inputs.
+    or is an existing directory; the directory is made if need be. UsageError if ``out`` is a file
+    and there are several inputs.
     """
     if not out:
         return [path.with_name(rename(path.name)) for path in inputs]
@@ -41,23 +41,25 @@ def outputs(inputs: Sequence[Path], out: str | None, rename: Callable[[str], str
 
 
 def refuse_overwriting(inputs: Iterable[Path], written: Sequence[Path]) -> None:
-    """UsageError where an output is an input, stands twice, or is no regular file."""
+    """UsageError if an output is an input, occurs twice, or is not a regular file."""
     identities = {identity: path for path in inputs if (identity := identity_of(path))}
     seen = set()
     for path in written:
         identity = identity_of(path)
         if identity in identities:
-            raise UsageError(f"{path} would be overwritten, it is the input {identities[identity]}")
-        place = (os.path.realpath(path.parent), path.name)
-        if place in seen:
+            raise UsageError(
+                f"{path} is also an input ({identities[identity]}); refusing to overwrite it"
+            )
+        resolved = (os.path.realpath(path.parent), path.name)
+        if resolved in seen:
             raise UsageError(f"two inputs would both be written to {path}")
-        seen.add(place)
+        seen.add(resolved)
         if path.exists() and not path.is_file():  # renaming over a device would remove it
             raise UsageError(f"cannot write {path}: it is not a regular file")
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """What two names of one file have in common; None where there is no file."""
+    """Device and inode, equal for two names of one file; None if there is no file."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -66,7 +68,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def write_files(writers: Mapping[Path, Writer]) -> None:
-    """Write files whole or not at all: all of them beside their places first, then renamed."""
+    """Write all files or none: into temporary files in the same directories, then renamed."""
     temporary: dict[Path, Path] = {}
     try:
         for path, write in writers.items():
@@ -75,9 +77,9 @@ def write_files(writers: Mapping[Path, Writer]) -> None:
                 with temporary[path].open("xb") as file:
                     write(file)
             except FileNotFoundError as error:
-                folder = str(path.parent)
-                raise OSError(error.errno, "the folder does not exist; make it", folder) from None
-            except OSError as error:  # in the words of the place that was asked for
+                missing = "the directory does not exist"
+                raise OSError(error.errno, missing, str(path.parent)) from None
+            except OSError as error:  # name the file that was asked for, not the temporary one
                 raise OSError(error.errno, error.strerror or str(error), str(path)) from None
         for path in writers:
             os.replace(temporary[path], path)

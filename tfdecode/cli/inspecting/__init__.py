@@ -1,1 +1,1 @@
-"""What `inspect` finds: for each kind of file its facts, and how people are shown them."""
+"""The reports of ``inspect``: for each kind of file, how they are made and printed."""

@@ -1,29 +1,69 @@
-"""SavedModels: the specs of their byte inputs, and their signatures where TensorFlow is there."""
+"""SavedModels: the specs of their byte inputs and, with TensorFlow, their signatures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ...errors import MissingExtraError, TfdecodeError
 from ...extras import tensorflow as tf
 from ...saved_models.protobuf import read_protobuf
 from ...schema import ASSET, Schema, version_directory
-from ..batch import Facts
 from ..failure import one_line
 from ..quiet_import import import_quietly
 from ..show import dimensions, fields, say, table
 from . import specs
 
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # in typing from Python 3.11 on
 
-def facts(path: Path) -> Facts:
-    """What lies in a SavedModel's directory, or in the newest version below a base path.
 
-    Nothing of the model is loaded. Without TensorFlow, ``signatures`` is None.
+class TensorReport(TypedDict):
+    """An input or output of a signature; ``shape`` is None for any rank."""
+
+    name: str
+    dtype: str
+    shape: list[int | None] | None
+
+
+class SignatureReport(TypedDict):
+    """A signature."""
+
+    name: str
+    inputs: list[TensorReport]
+    outputs: list[TensorReport]
+
+
+class ModelReport(TypedDict):
+    """A SavedModel; None for what could not be read."""
+
+    file: str
+    kind: Literal["model"]
+    directory: str
+    inputs: list[specs.InputReport] | None
+    tags: list[str] | None
+    tensorflow: str | None
+    signatures: list[SignatureReport] | None
+    note: str | None
+    error: NotRequired[str]
+
+
+def report(path: Path) -> ModelReport:
+    """The SavedModel in a directory, or its newest version if the directory holds versions.
+
+    The model is not loaded. Without TensorFlow, ``signatures`` is None.
     """
     directory = version_directory(path)
-    found: Facts = {"file": str(path), "kind": "model", "directory": str(directory)}
-    found |= {"inputs": None, "tags": None, "tensorflow": None, "signatures": None, "note": None}
+    found: ModelReport = {
+        "file": str(path),
+        "kind": "model",
+        "directory": str(directory),
+        "inputs": None,
+        "tags": None,
+        "tensorflow": None,
+        "signatures": None,
+        "note": None,
+    }
     if (directory / ASSET).exists():
         try:
             found["inputs"] = specs.inputs(Schema.load(directory))
@@ -31,7 +71,7 @@ def facts(path: Path) -> Facts:
             found["error"] = one_line(str(error))
     try:
         import_quietly()
-        found |= graph(read_protobuf(directory))
+        found["tags"], found["tensorflow"], found["signatures"] = graph(read_protobuf(directory))
     except MissingExtraError as error:
         found["note"] = f"signatures are not read: {error}"
     except TfdecodeError as error:
@@ -39,26 +79,23 @@ def facts(path: Path) -> Facts:
     return found
 
 
-def graph(model: Any) -> Facts:
-    """What the protobuf says of the graph that servers load, or of the first one."""
+def graph(model: Any) -> tuple[list[str], str, list[SignatureReport]]:
+    """Tags, TensorFlow version and signatures of the graph that servers load, or the first one."""
     metas = list(model.meta_graphs)
     served = [meta for meta in metas if "serve" in meta.meta_info_def.tags] or metas
     if not served:
-        return {"tags": [], "tensorflow": "", "signatures": []}
+        return [], "", []
     meta = served[0]
-    signatures = [
+    signatures: list[SignatureReport] = [
         {"name": name, "inputs": tensors(signature.inputs), "outputs": tensors(signature.outputs)}
         for name, signature in sorted(meta.signature_def.items())
-        if not name.startswith("__saved_model")  # what the loader itself runs
+        if not name.startswith("__saved_model")  # the loader's own
     ]
-    return {
-        "tags": sorted(meta.meta_info_def.tags),
-        "tensorflow": meta.meta_info_def.tensorflow_version,
-        "signatures": signatures,
-    }
+    info = meta.meta_info_def
+    return sorted(info.tags), info.tensorflow_version, signatures
 
 
-def tensors(infos: Any) -> list[Facts]:
+def tensors(infos: Any) -> list[TensorReport]:
     """The name, dtype and shape of each input or output of a signature."""
     return [
         {"name": name, "dtype": dtype(info.dtype), "shape": shape(info.tensor_shape)}
@@ -76,36 +113,36 @@ def dtype(number: int) -> str:
 
 
 def shape(proto: Any) -> list[int | None] | None:
-    """Sides, None where any size goes; None for any rank."""
+    """The dimensions, None if unknown; None if the rank is unknown."""
     if proto.unknown_rank:
         return None
     return [None if dim.size < 0 else dim.size for dim in proto.dim]
 
 
-def show(found: Facts) -> None:
-    """Signatures, then the specs of the byte inputs."""
+def print_report(found: ModelReport) -> None:
+    """Print the signatures, then the specs of the byte inputs."""
     by = f", written by TensorFlow {found['tensorflow']}" if found["tensorflow"] else ""
     tagged = f" tagged {', '.join(found['tags'])}" if found["tags"] else ""
-    where = "" if found["directory"] == found["file"] else f", {found['directory']}"
-    fields([(found["file"], f"a SavedModel{where}{tagged}{by}")])
+    version = "" if found["directory"] == found["file"] else f", {found['directory']}"
+    fields([(found["file"], f"a SavedModel{version}{tagged}{by}")])
     if found["note"]:
-        fields([("note:", found["note"])])
+        say(one_line(f"note: {found['note']}"))
     rows = [
-        [signature["name"], way.removesuffix("s"), row["name"], row["dtype"], sides(row["shape"])]
+        [signature["name"], kind, row["name"], row["dtype"], any_dimensions(row["shape"])]
         for signature in found["signatures"] or ()
-        for way in ("inputs", "outputs")
-        for row in signature[way]
+        for kind, tensors in (("input", signature["inputs"]), ("output", signature["outputs"]))
+        for row in tensors
     ]
     if rows:
         table(("signature", "", "name", "dtype", "shape"), rows)
     elif found["signatures"] is not None:
         say("no signatures")
     if found["inputs"] is None:
-        say("no schema of byte inputs" if "error" not in found else "no schema that can be read")
+        say("no schema of byte inputs" if "error" not in found else "no readable schema")
     else:
-        specs.show_inputs(found["inputs"])
+        specs.print_inputs(found["inputs"])
 
 
-def sides(shape: list[int | None] | None) -> str:
-    """A shape in which anything may be unknown."""
+def any_dimensions(shape: list[int | None] | None) -> str:
+    """A shape whose rank may be unknown."""
     return "any" if shape is None else dimensions(shape)

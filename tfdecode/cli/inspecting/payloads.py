@@ -1,10 +1,11 @@
-"""Payloads: which spec carries them, what each step of its chain makes of them, and what comes."""
+"""Payloads: their spec, the length after each step of the chain, and the decoded array."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -16,24 +17,26 @@ from ...formats.png import SIGNATURE
 from ...schema import MAX_BYTES
 from ...spec import ArraySpec
 from ...spec_json import parse_json
-from ..batch import Facts
 from ..failure import one_line
 from ..show import fields, ratio, table
 from ..source import spec_path
-from ..unpack import read_payload, spec_beside
+from ..unpack import load_spec, read_payload
 from . import specs
-from .values import spoken, values
+from .values import ValuesReport, range_and_remarks, values
 
-#: Signature and IHDR: what stands before the chunk that carries a spec.
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # in typing from Python 3.11 on
+
+#: Signature and IHDR, which come before the chunk that holds a spec.
 PNG_HEAD = 33
 KEYWORD = b"tfdecode\0"
 
 
 def find_spec(path: Path) -> tuple[ArraySpec, str]:
-    """The spec that lies beside a payload or stands in it, and where it was found."""
+    """The spec next to a payload or inside it, and where it was found."""
     if not spec_path(path).exists() and is_png(path):
-        return described(path), "its tEXt chunk"
-    return spec_beside(path), str(spec_path(path))
+        return embedded_spec(path), "its tEXt chunk"
+    return load_spec(path), str(spec_path(path))
 
 
 def is_png(path: Path) -> bool:
@@ -43,15 +46,14 @@ def is_png(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(SIGNATURE)) == SIGNATURE
-    except OSError:  # told where it is read as a whole
+    except OSError:  # reported when the whole file is read
         return False
 
 
-def described(path: Path) -> ArraySpec:
-    """The spec that the png codec writes into a tEXt chunk; it comes from a stranger.
+def embedded_spec(path: Path) -> ArraySpec:
+    """The spec that the png codec writes into a tEXt chunk, right after IHDR; it is not trusted.
 
-    The chunk is looked for in the one place where the codec puts it. Raises FileError where there
-    is none, SpecError where it is damaged or no spec.
+    Raises FileError if there is no such chunk, SpecError if it is damaged or not a spec.
     """
     with path.open("rb") as file:
         head = file.read(PNG_HEAD + 8)
@@ -59,11 +61,10 @@ def described(path: Path) -> ArraySpec:
         text = file.read(len(KEYWORD)) if kind == b"tEXt" else b""
         if len(head) < PNG_HEAD + 8 or text != KEYWORD:
             raise FileError(
-                f"{path}: is a PNG image that carries no spec; name one with --spec if it is a "
-                "payload"
+                f"{path}: is a PNG image without a spec; if it is a payload, pass --spec"
             )
         if length > MAX_BYTES:
-            raise SpecError(f"its tEXt chunk has {length} bytes, at most {MAX_BYTES} are read")
+            raise SpecError(f"its tEXt chunk has {length} bytes, at most {MAX_BYTES} are supported")
         text += file.read(length - len(KEYWORD)) if length > len(KEYWORD) else b""
         crc = file.read(4)
     if len(text) != length or crc != zlib.crc32(kind + text).to_bytes(4, "big"):
@@ -71,20 +72,37 @@ def described(path: Path) -> ArraySpec:
     try:
         return ArraySpec.from_dict(parse_json(text[len(KEYWORD) :], "it"))
     except SpecError as error:
-        raise SpecError(f"the spec in its tEXt chunk cannot be used: {error}") from None
+        raise SpecError(f"the spec in its tEXt chunk is invalid: {error}") from None
 
 
-def facts(
-    path: Path, spec: ArraySpec, source: str, max_bytes: int
-) -> tuple[Facts, np.ndarray | None]:
-    """What a payload is under ``spec``, and its array if it decodes.
+class PayloadReport(specs.SpecReport):
+    """A payload; ``decodes`` is None if that was not tried."""
 
-    One whose row can take more than ``max_bytes`` is not decoded: ``decodes`` is None then.
+    file: str
+    kind: Literal["payload"]
+    spec_from: str
+    file_bytes: int | None
+    decodes: bool | None
+    values: ValuesReport | None
+    array_length: int | None
+    fails_at: str | None
+    packed_by: NotRequired[str]
+    array_shape: NotRequired[list[int]]
+    error: NotRequired[str]
+
+
+def report(
+    path: Path, spec: ArraySpec, spec_from: str, max_bytes: int
+) -> tuple[PayloadReport, np.ndarray | None]:
+    """The report on a payload of ``spec``, and its array if it decodes.
+
+    A payload whose row can take more than ``max_bytes`` is not decoded.
     """
-    found: Facts = {"file": str(path), "kind": "payload", "spec_from": source, **specs.facts(spec)}
-    found |= {"file_bytes": None, "decodes": None, "values": None}
+    own = {"file": str(path), "kind": "payload", "spec_from": spec_from, **specs.report(spec)}
+    unknown = dict.fromkeys(("file_bytes", "decodes", "values", "array_length", "fails_at"))
+    found = cast("PayloadReport", own | unknown)
     chain = spec.chains[0]
-    # The steps in the order of encoding, their lengths found on the way back.
+    # In the order of encoding; filled from the end, as the payload is decoded.
     lengths: list[int | None] = [None] * (len(chain.codecs) + 1)
     array: np.ndarray | None = None
     try:
@@ -93,7 +111,7 @@ def facts(
         if isinstance(spec.chain, OneOf):
             chain, payload = spec.chain.chosen(payload)
             lengths = [None] * (len(chain.codecs) + 1)
-            found |= {"packed_by": chain.text, "steps": specs.steps_of(chain)}
+            found["packed_by"], found["steps"] = chain.text, specs.steps_of(chain)
         lengths[-1] = len(payload)
         if spec.row_nbytes <= max_bytes:
             found["decodes"] = False
@@ -102,32 +120,35 @@ def facts(
                 if isinstance(value, np.ndarray):
                     array = value
             assert array is not None
-            found |= {"decodes": True, "array_shape": list(array.shape), "values": values(array)}
+            found["decodes"], found["values"] = True, values(array)
+            found["array_shape"] = list(array.shape)
     except DecodeError as error:
         array = None
-        found |= {"decodes": False, "error": one_line(f"{path}: {error}")}
+        found["decodes"], found["error"] = False, one_line(f"{path}: {error}")
     found["array_length"] = lengths[0]
-    for step, length in zip(found["steps"], lengths[1:], strict=False):  # none if no chain is known
+    for step, length in zip(
+        found["steps"], lengths[1:], strict=False
+    ):  # no steps if no chain of one_of matches
         step["length"] = length
-    found["fails_at"] = None if found["decodes"] is not False else failing(chain, lengths)
+    if found["decodes"] is False:
+        found["fails_at"] = failing(chain, lengths)
     return found, array
 
 
 def failing(chain: Chain, lengths: Sequence[int | None]) -> str | None:
-    """The step that could not be undone; None where not even the payload has a fitting length."""
-    whole, form = lengths[-1], chain.payload
-    if whole is None or not form.min_nbytes <= whole <= form.max_nbytes:
+    """The step that failed to decode; None if already the payload's length is wrong."""
+    nbytes, form = lengths[-1], chain.payload
+    if nbytes is None or not form.min_nbytes <= nbytes <= form.max_nbytes:
         return None
-    undone = sum(length is not None for length in lengths) - 1
-    return brief(to_text(chain.codecs[-1 - undone]))
+    decoded = sum(length is not None for length in lengths) - 1
+    return brief(to_text(chain.codecs[-1 - decoded]))
 
 
-def show(found: Facts) -> None:
-    """The spec, the way through the chain and the array."""
+def print_report(found: PayloadReport) -> None:
+    """Print the spec, the steps of the chain and the array."""
     size = found["file_bytes"]
     what = "a payload" if size is None else f"a payload of {size:,} bytes"
     fields([(found["file"], f"{what}: {specs.array(found)}")])
-    said = dict(specs.summary(found))
     before = found["array_length"]
     packed = f"{ratio(before, size)} smaller than the array" if before and size else ""
     keep = ("  chain", "  label", "  sealed", "  fingerprint")
@@ -135,9 +156,9 @@ def show(found: Facts) -> None:
         [
             ("  spec", f"from {found['spec_from']}"),
             ("  packed by", brief(found.get("packed_by", ""))),
-            *((name, text) for name, text in said.items() if name in keep),
+            *((name, text) for name, text in specs.summary(found) if name in keep),
             ("  decodes", verdict(found)),
-            ("  values", found_values(found)),
+            ("  values", values_line(found)),
             ("  packed", packed),
         ]
     )
@@ -159,17 +180,17 @@ def show(found: Facts) -> None:
     table(("  step", "makes", "bytes", "allowed"), [array, *rows], right=("bytes", "allowed"))
 
 
-def found_values(found: Facts) -> str:
-    """What the array holds, where there is one."""
+def values_line(found: PayloadReport) -> str:
+    """The values of the array, if it was decoded."""
     if not found["values"]:
         return ""
-    return ", ".join(filter(None, spoken(found["values"], found["array_shape"])))
+    return ", ".join(filter(None, range_and_remarks(found["values"], found["array_shape"])))
 
 
-def verdict(found: Facts) -> str:
-    """Whether it decodes."""
+def verdict(found: PayloadReport) -> str:
+    """Whether the payload decodes."""
     if found["decodes"] is None:
         return "not tried: a row of this spec is larger than --max-bytes"
     if not found["decodes"]:
-        return f"no: {found['fails_at']} cannot be undone" if found["fails_at"] else "no"
+        return f"no: {found['fails_at']} failed to decode" if found["fails_at"] else "no"
     return "yes"

@@ -1,22 +1,84 @@
-"""Specs and schemas: what payloads are, what they can carry and what they can cost."""
+"""Specs and schemas: the payloads, which arrays they can carry and what memory they can take."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ...codecs.chain import Chain
 from ...codecs.chain_text import brief, to_text
 from ...codecs.one_of import OneOf
-from ...form import ArrayForm, Form
+from ...form import ArrayForm
 from ...schema import Schema, bytes_key
 from ...spec import ArraySpec
-from ..batch import Facts
 from ..show import dimensions, fields, table
 
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # in typing from Python 3.11 on
 
-def facts(spec: ArraySpec) -> Facts:
-    """What one spec says, and what follows from it."""
+
+class StepReport(TypedDict):
+    """A step of a chain; ``array`` is the dtype and shape that it makes, None for bytes."""
+
+    codec: str
+    kind: str
+    array: dict[str, Any] | None
+    bytes: list[int]
+    domain: str
+    length: NotRequired[int | None]
+
+
+class SpecReport(TypedDict):
+    """A spec; pairs of bytes are minimum and maximum."""
+
+    dtype: str
+    shape: list[int | None]
+    max_shape: list[int] | None
+    label: str
+    codecs: str
+    domain: str
+    array_bytes: int
+    payload_bytes: list[int]
+    row_bytes: int
+    inflates_to: int
+    max_rows: int
+    sealed: bool
+    fingerprint: str
+    steps: list[StepReport]
+    one_of: list[AlternativeReport]
+
+
+class AlternativeReport(SpecReport):
+    """One chain of ``one_of``."""
+
+    only_tagged: bool
+
+
+class InputReport(SpecReport):
+    """An input of a schema."""
+
+    name: str
+    key: str
+
+
+class SpecFileReport(SpecReport):
+    """The JSON file of a spec."""
+
+    file: str
+    kind: Literal["spec"]
+
+
+class SchemaFileReport(TypedDict):
+    """The JSON file of a schema."""
+
+    file: str
+    kind: Literal["schema"]
+    inputs: list[InputReport]
+
+
+def report(spec: ArraySpec) -> SpecReport:
+    """A spec, and what follows from it."""
     several = len(spec.alternatives) > 1
     steps = [] if several else steps_of(spec.chains[0])
     payload = spec.chain.payload
@@ -41,122 +103,125 @@ def facts(spec: ArraySpec) -> Facts:
     }
 
 
-def alternative(chain: Chain | OneOf, spec: ArraySpec) -> Facts:
-    """What the spec of one chain of ``one_of`` says, and whether it is known by its tag alone."""
+def alternative(chain: Chain | OneOf, spec: ArraySpec) -> AlternativeReport:
+    """One chain of ``one_of``, and whether payloads are recognised by its tag only."""
     assert isinstance(chain, OneOf)
-    return {**facts(spec), "only_tagged": spec.chain in chain.unreached}
+    return {**report(spec), "only_tagged": spec.chain in chain.unreached}
 
 
-def steps_of(chain: Chain) -> list[Facts]:
+def steps_of(chain: Chain) -> list[StepReport]:
     """Each step of a chain: what it makes and what it can carry."""
-    forms = zip(chain.codecs, chain.forms[:-1], chain.forms[1:], strict=True)
     return [
-        {"codec": to_text(codec), "kind": codec.kind, **made(form), "domain": codec.domain(before)}
-        for codec, before, form in forms
+        {
+            "codec": to_text(codec),
+            "kind": codec.kind,
+            "array": {"dtype": form.dtype, "shape": list(form.shape)}
+            if isinstance(form, ArrayForm)
+            else None,
+            "bytes": [form.min_nbytes, form.max_nbytes],
+            "domain": codec.domain(before),
+        }
+        for codec, before, form in zip(chain.codecs, chain.forms, chain.forms[1:], strict=False)
     ]
 
 
-def made(form: Form) -> Facts:
-    """What stands behind a step: its dtype and shape or None for bytes, and how long it can be."""
-    if isinstance(form, ArrayForm):
-        array = {"dtype": form.dtype, "shape": list(form.shape)}
-        return {"array": array, "bytes": [form.min_nbytes, form.max_nbytes]}
-    return {"array": None, "bytes": [form.min_nbytes, form.max_nbytes]}
-
-
-def file_facts(path: Path, found: ArraySpec | Schema) -> Facts:
-    """What the JSON file of a spec or a schema says."""
+def file_report(path: Path, found: ArraySpec | Schema) -> SpecFileReport | SchemaFileReport:
+    """The JSON file of a spec or a schema."""
     if isinstance(found, ArraySpec):
-        return {"file": str(path), "kind": "spec", **facts(found)}
+        return {"file": str(path), "kind": "spec", **report(found)}
     return {"file": str(path), "kind": "schema", "inputs": inputs(found)}
 
 
-def inputs(schema: Schema) -> list[Facts]:
-    """What a schema says of each input."""
-    return [{"name": name, "key": bytes_key(name), **facts(spec)} for name, spec in schema.items()]
+def inputs(schema: Schema) -> list[InputReport]:
+    """Each input of a schema."""
+    return [{"name": name, "key": bytes_key(name), **report(spec)} for name, spec in schema.items()]
 
 
-def show(found: Facts) -> None:
-    """A spec, or the specs of a schema."""
+def print_report(found: SpecFileReport | SchemaFileReport) -> None:
+    """Print a spec, or the specs of a schema."""
     if found["kind"] == "spec":
         fields([(found["file"], f"a spec of {array(found)}")])
-        show_spec(found)
+        print_spec(found)
         return
     count = len(found["inputs"])
     fields([(found["file"], f"a schema of {count} input{'' if count == 1 else 's'}")])
-    show_inputs(found["inputs"])
+    print_inputs(found["inputs"])
 
 
-def show_inputs(specs: Sequence[Facts]) -> None:
-    """Each input of a schema under its name."""
+def print_inputs(specs: Sequence[InputReport]) -> None:
+    """Print each input of a schema under its name."""
     for spec in specs:
-        fields([(f"input {spec['name']}", f"{array(spec)}, payloads under {spec['key']}")])
-        show_spec(spec)
+        fields([(f"input {spec['name']}", f"{array(spec)}, payload key {spec['key']}")])
+        print_spec(spec)
 
 
-def show_spec(spec: Facts) -> None:
-    """What a spec says, in a few lines."""
+def print_spec(spec: SpecReport) -> None:
+    """Print a spec in a few lines."""
     fields(summary(spec))
-    for one in [spec, *spec["one_of"]]:
-        if one is not spec:
-            tagged = "no file as it is, for none tells that it is of this chain; pack its array"
-            fields(
-                [
-                    ("  or", brief(one["codecs"])),
-                    ("  carries", carries(one)),
-                    ("  takes", tagged if one["only_tagged"] else ""),
-                ]
-            )
-        if len(one["steps"]) > 1:
-            rows = [
-                [
-                    f"  {brief(step['codec'])}",
-                    result(step),
-                    span(step["bytes"]),
-                    step["domain"] or "all",
-                ]
-                for step in one["steps"]
+    print_steps(spec)
+    for one in spec["one_of"]:
+        packed_only = "packed arrays only: files cannot be recognised as this chain's"
+        fields(
+            [
+                ("  or", brief(one["codecs"])),
+                ("  carries", carries(one)),
+                ("  accepts", packed_only if one["only_tagged"] else ""),
             ]
-            table(("  step", "makes", "bytes", "carries"), rows, right=("bytes",))
+        )
+        print_steps(one)
 
 
-def summary(spec: Facts) -> list[tuple[str, str]]:
-    """Names and values of what a spec says as a whole."""
+def print_steps(spec: SpecReport) -> None:
+    """Print a table of the steps, if there are several."""
+    rows = [
+        [f"  {brief(step['codec'])}", result(step), span(step["bytes"]), step["domain"] or "all"]
+        for step in spec["steps"]
+    ]
+    if len(rows) > 1:
+        table(("  step", "makes", "bytes", "carries"), rows, right=("bytes",))
+
+
+def summary(spec: SpecReport) -> list[tuple[str, str]]:
+    """Names and values that describe a spec as a whole."""
     normal, worst = spec["row_bytes"], spec["inflates_to"]
     memory = f"at most {normal:,} bytes" + (f", a hostile one {worst:,}" if worst > normal else "")
-    sealed = "yes: damage and mix-ups are refused" if spec["sealed"] else "no: damage can pass"
+    sealed = "yes: damaged or swapped payloads are refused" if spec["sealed"] else "no"
     return [
         ("  chain", brief(spec["codecs"])),
         ("  label", spec["label"]),
         ("  carries", carries(spec)),
         ("  payload", f"{span(spec['payload_bytes'])} bytes"),
         ("  a row inflates to", memory),
-        ("  rows of a request", f"at most {spec['max_rows']:,}, unless the model says otherwise"),
+        (
+            "  rows per request",
+            f"at most {spec['max_rows']:,}, unless the model sets another limit",
+        ),
         ("  sealed", sealed),
         ("  fingerprint", spec["fingerprint"]),
     ]
 
 
-def carries(spec: Facts) -> str:
+def carries(spec: SpecReport) -> str:
     """The domain in words."""
     if spec["one_of"]:
-        return "what any of its chains carries; encode takes the smallest payload"
+        return "every array that one of its chains carries; the smallest payload is used"
     return spec["domain"] or "every array of this dtype and shape"
 
 
-def array(spec: Facts) -> str:
+def array(spec: SpecReport) -> str:
     """The dtype and the shape of a spec."""
     shape = dimensions(spec["shape"])
     bound = f" (at most {dimensions(spec['max_shape'])})" if spec["max_shape"] else ""
     return f"{spec['dtype']} {shape}{bound}"
 
 
-def result(step: Facts) -> str:
-    """What a step makes."""
-    return array({**step["array"], "max_shape": None}) if step["array"] else "bytes"
+def result(step: StepReport) -> str:
+    """The dtype and shape that a step makes, or "bytes"."""
+    made = step["array"]
+    return f"{made['dtype']} {dimensions(made['shape'])}" if made else "bytes"
 
 
 def span(bounds: Sequence[int]) -> str:
-    """Least and most as ``8..100``."""
-    least, most = bounds
-    return f"{most:,}" if least == most else f"{least:,}..{most:,}"
+    """Minimum and maximum as ``8..100``."""
+    low, high = bounds
+    return f"{high:,}" if low == high else f"{low:,}..{high:,}"

@@ -1,10 +1,10 @@
-"""What values an array holds: how far they reach, which are no numbers, how few they are."""
+"""The values of an array: range, NaN and infinities, distinct values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -12,11 +12,22 @@ from ...statistics import few, narrowest
 from ..show import number
 
 
-def values(array: np.ndarray) -> dict[str, Any]:
-    """Facts about the values; ``min`` and ``max`` are those of the finite ones.
+class ValuesReport(TypedDict):
+    """Statistics of the values of an array."""
 
-    ``distinct`` is None where there are more than 256, ``exact_in`` the narrowest dtype that holds
-    every value with every bit (None: no narrower one).
+    min: float | None
+    max: float | None
+    nan: int
+    inf: int
+    distinct: int | None
+    exact_in: str | None
+
+
+def values(array: np.ndarray) -> ValuesReport:
+    """Statistics; ``min`` and ``max`` are those of the finite values.
+
+    ``distinct`` is None if there are more than 256, ``exact_in`` the narrowest dtype that holds
+    every value bit for bit (None: the array's own).
 
     >>> values(np.array([0.0, 7.0, np.nan]))["max"]
     7.0
@@ -37,32 +48,28 @@ def values(array: np.ndarray) -> dict[str, Any]:
 
 
 def real_numbers(array: np.ndarray) -> np.ndarray:
-    """``array`` in a native dtype that numpy orders: bfloat16 as float32."""
+    """``array`` in a native dtype that numpy can compare: bfloat16 as float32."""
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def spoken(facts: dict[str, Any], shape: Sequence[int]) -> list[str]:
-    """Range and remarks for people: two cells of a table."""
-    count = facts["distinct"]
-    if facts["min"] is None:
+def range_and_remarks(found: ValuesReport, shape: Sequence[int]) -> list[str]:
+    """Two cells of a table for people."""
+    count = found["distinct"]
+    if found["min"] is None:
         reach = "-"
-    elif facts["min"] == facts["max"]:
-        reach = number(facts["min"])
+    elif found["min"] == found["max"]:
+        reach = number(found["min"])
     else:
-        reach = f"{number(facts['min'])}..{number(facts['max'])}"
+        reach = f"{number(found['min'])}..{number(found['max'])}"
     remarks = []
     size = math.prod(shape)
-    if count == 1 and size > 1 and not facts["nan"] + facts["inf"]:
+    if count == 1 and size > 1 and not found["nan"] + found["inf"]:
         remarks.append("constant")
     elif count is not None and 1 < count <= size // 2:  # a few numbers are nearly always distinct
         remarks.append(f"{count} distinct")
-    remarks += [f"{facts[kind]:,} {word}" for kind, word in ODD.items() if facts[kind]]
-    if facts["exact_in"] is not None:
-        remarks.append(f"exact in {facts['exact_in']}")
+    remarks += [f"{n:,} {word}" for n, word in ((found["nan"], "NaN"), (found["inf"], "inf")) if n]
+    if found["exact_in"] is not None:
+        remarks.append(f"exact in {found['exact_in']}")
     return [reach, ", ".join(remarks)]
-
-
-#: Values that are no finite numbers, as people call them.
-ODD = {"nan": "NaN", "inf": "inf"}

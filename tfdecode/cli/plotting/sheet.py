@@ -13,7 +13,7 @@ import numpy as np
 from ...dtypes import dtype_name
 from ...extras import missing_extra
 from ..failure import one_line
-from ..inspecting.values import spoken, values
+from ..inspecting.values import range_and_remarks, values
 from ..show import dimensions
 from .colours import GREY, colour_bar, colours_of, has_bar
 from .draw import DRAW, ratio_of, write
@@ -104,7 +104,7 @@ def head(figure: Any, array: np.ndarray, name: str, drawn: Drawing) -> None:
 
     It is outside of the figure, which is saved with all that is drawn around it.
     """
-    reach, remarks = spoken(values(array), array.shape)
+    reach, remarks = range_and_remarks(values(array), array.shape)
     facts = [f"{dtype_name(array.dtype)} {dimensions(array.shape)}", remarks]
     facts.insert(1, f"values {reach}" if reach != "-" else "")
     name, half = one_line(name), int(max(figure.bbox.width, 800) / 28)  # characters that fit
