@@ -16,10 +16,19 @@ import tensorflow as tf
 import tfdecode as tfd
 from tests.common import any_bits, assert_same
 from tests.reloaded import save, traced
-from tfdecode.codecs.native.mat.walk import STORAGE, carries
 from tfdecode.errors import FileError
 from tfdecode.formats.mat import v5
-from tfdecode.formats.zlib_stream import longest
+from tfdecode.formats.mat.types import (
+    BIG_ENDIAN,
+    CLASS_OF,
+    COMPLEX,
+    LOGICAL,
+    STORAGE,
+    TYPE_OF,
+    VERSION,
+    carries,
+)
+from tfdecode.formats.zlib_stream import compress_bound
 
 sio = pytest.importorskip("scipy.io")
 MATLAB = sorted((Path(sio.matlab.__file__).parent / "tests" / "data").glob("*.mat"))
@@ -46,13 +55,13 @@ def key_of(dtype: str, shape: tuple[int, ...], name: str = "S") -> str:
     return f"{name}_{dtype}_{'x'.join(map(str, shape))}"
 
 
-def by_matlab() -> Iterator[tuple[Path, str, np.ndarray]]:
+def by_matlab(version: bytes) -> Iterator[tuple[Path, str, np.ndarray]]:
     """MATLAB's own files with a numeric variable, as the reader of the format reads them."""
     for path in MATLAB:
         data = path.read_bytes()
         if not path.stem.startswith(("test", "big", "little", "miu")):
             continue
-        if data[124:128] not in (b"\x00\x01IM", b"\x01\x00MI") or 0 in data[:4]:
+        if data[124:128] != version or 0 in data[:4]:
             continue
         try:
             arrays = v5.contents(data).read_all()
@@ -63,7 +72,7 @@ def by_matlab() -> Iterator[tuple[Path, str, np.ndarray]]:
                 yield path, name, array
 
 
-FILES = list(by_matlab())
+FILES = list(by_matlab(VERSION))
 LABELS = tfd.ArraySpec((5, 6), "int32", "astype:float64|mat:S")
 MIXED = tfd.ArraySpec((4, 5), "float32", "mat:pose or npy or png|seal or raw")
 
@@ -139,10 +148,9 @@ def matrix(
 ) -> bytes:
     """An element, its numbers stored as ``storage``."""
     part = array.real.dtype.name
-    classes = {"float64": 6, "float32": 7, "int8": 8, "uint8": 9, "int16": 10, "uint16": 11,
-               "int32": 12, "uint32": 13, "int64": 14, "uint64": 15, "bool": 9}  # fmt: skip
-    flags |= classes[part] | (part == "bool") << 9 | np.iscomplexobj(array) << 11
-    kind = {name: kind for kind, name in STORAGE.items()}[storage or part.replace("bool", "uint8")]
+    number = part.replace("bool", "uint8")
+    flags |= CLASS_OF[number] | (part == "bool") << LOGICAL | np.iscomplexobj(array) << COMPLEX
+    kind = TYPE_OF[storage or number]
     dims = dims or (array.shape if array.ndim > 1 else (1, *array.shape)[-2:] or (1, 1))
     inner = tagged(order, 6, struct.pack(f"{order}II", flags, unused), False)
     inner += tagged(order, 5, struct.pack(f"{order}{len(dims)}i", *dims), False)
@@ -160,8 +168,8 @@ def matrix(
 def file(
     *elements: bytes, order: str = "<", text: bytes = b"MATLAB 5.0 MAT-file, by hand"
 ) -> bytes:
-    ends = {"<": b"\x00\x01IM", ">": b"\x01\x00MI"}
-    return text.ljust(124) + ends[order] + b"".join(elements)
+    version = VERSION if order == "<" else BIG_ENDIAN
+    return text.ljust(124) + version + b"".join(elements)
 
 
 # -- good files -------------------------------------------------------------------------------
@@ -194,7 +202,7 @@ def test_what_is_written_is_what_scipy_writes_and_reads(dtype: str, shape: tuple
 
 @pytest.mark.skipif(not FILES, reason="this scipy comes without its test data")
 def test_files_of_matlab_are_read_as_scipy_reads_them(model: Any) -> None:
-    assert len(FILES) > 25
+    assert len(FILES) > 15
     for path, name, array in FILES:
         data = path.read_bytes()
         spec = spec_of(array.dtype.name, array.shape, name)
@@ -209,22 +217,19 @@ def test_numbers_may_be_stored_narrower_than_they_are(model: Any, dtype: str) ->
     shape = (2, 3)
     part = np.zeros(0, dtype).real.dtype.name
     spec, decoders = spec_of(dtype, shape), model.tensor[key_of(dtype, shape)]
-    matlab_class = {"bool": 9, "float64": 6, "float32": 7}.get(part, 8)
-    if "int" in part:
-        matlab_class = 8 + 2 * (np.dtype(part).itemsize.bit_length() - 1) + (part[0] == "u")
+    matlab_class = CLASS_OF[part.replace("bool", "uint8")]
     rows, arrays = [], []
     for kind, storage in STORAGE.items():
         if carries(matlab_class, kind):
-            for order in "<>":
-                for packed in (False, True):
-                    values = np.arange(6).reshape(shape) % (2 if dtype == "bool" else 128)
-                    array = values.astype(dtype)
-                    if np.iscomplexobj(array):
-                        array = array + np.array(1j, dtype) * array[::-1]
-                    element = matrix(array, storage, order=order, packed=packed, small=not packed)
-                    rows.append(file(element, order=order, text=b"any text at all"))
-                    arrays.append(array)
-                    assert_same(spec.decode(rows[-1]), array)
+            for packed in (False, True):
+                values = np.arange(6).reshape(shape) % (2 if dtype == "bool" else 128)
+                array = values.astype(dtype)
+                if np.iscomplexobj(array):
+                    array = array + np.array(1j, dtype) * array[::-1]
+                element = matrix(array, storage, packed=packed, small=not packed)
+                rows.append(file(element, text=b"any text at all"))
+                arrays.append(array)
+                assert_same(spec.decode(rows[-1]), array)
     assert_same(decoders(tf.constant(rows)), np.stack(arrays))
     assert_same(decoders(tf.constant(rows[:1])), np.stack(arrays[:1]))
 
@@ -401,7 +406,8 @@ def test_others_are_refused_with_what_they_are(model: Any) -> None:
         "S once, as a matrix": file(matrix(array), matrix(array)),
         "among up to 32": file(*[matrix(array, name=b"T")] * 32, matrix(array)),
         "not a MAT-file of version 5 to 7.2": saved({"S": array}, format="4") + bytes(200),
-        "4 and 7.3 are others: save it by save -v7": b"MATLAB 7.3 MAT-file".ljust(124)
+        "little-endian order; save it with": file(matrix(array, order=">"), order=">"),
+        "to 7.2 in little-endian order; save it with save -v7": b"MATLAB 7.3 MAT-file".ljust(124)
         + b"\x00\x02IM"
         + bytes(384)
         + b"\x89HDF\r\n\x1a\n"
@@ -427,9 +433,16 @@ def test_others_are_refused_with_what_they_are(model: Any) -> None:
     [
         (
             lambda a: saved({"S": a}, format="4"),
-            "of version 4; save it by save -v7, or pack its a",
+            "of version 4; save it with save -v7 in MATLAB, or pack its a",
         ),
-        (lambda a: b"MATLAB 7.3 MAT-file".ljust(600), r"of version 7.3 \(HDF5\); save it by save"),
+        (
+            lambda a: b"MATLAB 7.3 MAT-file".ljust(600),
+            r"version 7.3 \(HDF5\); save it with",
+        ),
+        (
+            lambda a: file(matrix(a, order=">"), order=">"),
+            "a big-endian MAT-file; save it with save -v7 in MATLAB, or pack its array",
+        ),
         (lambda a: saved({"S": "text"}), "S as text; save its numbers by double"),
         (lambda a: saved({"S": a.T}), r"S as float64 \[3, 2\], needs float64 \[2, 3\]"),
         (lambda a: saved({"Q": a}), "holds no variable named S"),
@@ -441,11 +454,23 @@ def test_a_client_is_told_what_to_do(row: Any, message: str) -> None:
         spec_of("float64", (2, 3)).decode(row(np.ones((2, 3))))
 
 
+def test_a_big_endian_file_is_read_by_load_alone(tmp_path: Path) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    path = tmp_path / "big.mat"
+    path.write_bytes(file(matrix(array, order=">"), order=">"))
+    assert_same(np.array(tfd.load(path), "<f8"), array)
+    with pytest.raises(tfd.FileError, match="a big-endian MAT-file; save it with save -v7"):
+        tfd.infer(path, as_is=True)
+    for path, name, expected in by_matlab(BIG_ENDIAN):
+        with pytest.raises(tfd.DecodeError, match="big-endian"):
+            spec_of(expected.dtype.name, expected.shape, name).decode(path.read_bytes())
+
+
 def test_a_compressed_variable_that_is_too_long_is_not_inflated(model: Any) -> None:
     """Of which the client's reader inflates as much as the dimensions say."""
     array = np.zeros((2, 3))
     element = matrix(array)
-    most = longest(len(element))
+    most = compress_bound(len(element))
     stored = zlib.compress(element + bytes(300_000), 9)
     for stream in (stored, stored + bytes(most)):
         row = file(struct.pack("<II", 15, len(stream)) + stream)

@@ -13,12 +13,12 @@ import tfdecode as tfd
 from tfdecode.formats.zlib_stream import (
     CELL,
     CELLS,
-    LEAST,
-    coded,
+    MIN_NBYTES,
+    coded_nbytes,
     compress,
+    compress_bound,
     compress_with_stored_blocks,
-    longest,
-    noise,
+    incompressible_cells,
 )
 from tfdecode.graph.inflate import EXPANSION
 
@@ -37,13 +37,13 @@ def test_no_bytes_deflate_to_more_than_the_bound(level: int) -> None:
         for data in (random, high, twice):
             for stream in (compress(data, level), compress_with_stored_blocks(data, level)):
                 assert zlib.decompress(stream) == data
-                assert LEAST <= len(stream) <= longest(count)
+                assert MIN_NBYTES <= len(stream) <= compress_bound(count)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_no_bytes_deflate_to_less_than_the_bound(level: int) -> None:
     for count in (*EDGES, 5_000_000):
-        assert len(compress(bytes(count), level)) >= max(LEAST, count // EXPANSION)
+        assert len(compress(bytes(count), level)) >= max(MIN_NBYTES, count // EXPANSION)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -78,8 +78,8 @@ def test_sparing_streams_hold_what_was_packed(
     data = stretches(found, seed)
     stream = compress_with_stored_blocks(data, level)
     assert zlib.decompress(stream) == data
-    assert LEAST <= len(stream) <= longest(len(data))
-    assert LEAST - 2 <= coded(stream) <= len(stream)
+    assert MIN_NBYTES <= len(stream) <= compress_bound(len(data))
+    assert MIN_NBYTES - 2 <= coded_nbytes(stream) <= len(stream)
 
 
 @pytest.mark.parametrize("level", [1, 3, 4, 6, 12])
@@ -89,7 +89,7 @@ def test_noise_is_stored_and_the_rest_is_coded(level: int) -> None:
     stream, plain = compress_with_stored_blocks(data, level), compress(data, level)
     assert len(stream) < 1.1 * len(plain)
     # A third of the bytes is noise, of which nothing is left to decode.
-    assert coded(stream) < len(stream) - count < count * 0.5
+    assert coded_nbytes(stream) < len(stream) - count < count * 0.5
     for kind in ("zeros", "codes", "text"):
         flat = stretches([(kind, count)], 1)
         assert compress_with_stored_blocks(flat, level) == compress(flat, level)
@@ -100,7 +100,7 @@ def test_noise_is_what_deflate_cannot_shrink() -> None:
     size = 50 * CELL * CELLS
 
     def share(values: np.ndarray) -> float:
-        return float(noise(values.tobytes()).mean())
+        return float(incompressible_cells(values.tobytes()).mean())
 
     for bits, least, most in ((8, 1, 1), (7, 1, 1), (6.5, 0.99, 1), (5.5, 0, 0.01), (4, 0, 0)):
         values = rng.integers(0, int(2**bits), size).astype(np.uint8)

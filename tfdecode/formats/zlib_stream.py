@@ -20,20 +20,20 @@ HEADERS = tuple(
     for level in range(4)
 )
 #: An empty stream: two bytes of header, an empty block, four bytes of Adler-32.
-LEAST = 8
-#: Bytes of a cell, and cells of a block, that are judged to be noise or not.
+MIN_NBYTES = 8
+#: Bytes of a cell, and cells of a block, for ``incompressible_cells``.
 CELL, CELLS = 128, 8
-#: Distances far enough for neighbours not to be alike, one for each remainder of 8: as many of all
-#: pairs are bytes of the same place in numbers of up to 8 bytes as would be in random pairs.
+#: Distances at which neighbours are not similar, one for each remainder of 8: the share of pairs at
+#: the same byte of numbers of up to 8 bytes is that of random pairs.
 LAGS = range(65, 521, 65)
-#: What a flush ends in: the lengths of an empty stored block.
+#: The last bytes of a flush: the lengths of an empty stored block.
 FLUSHED = b"\0\0\xff\xff"
-#: The most that a stored block holds.
+#: Bytes that a stored block can hold.
 BLOCK = 2**16 - 1
 
 
-def longest(nbytes: int) -> int:
-    """What the worst ``nbytes`` deflate to: stored blocks of zlib, libdeflate and isa-l."""
+def compress_bound(nbytes: int) -> int:
+    """Bytes of the longest stream for ``nbytes``: stored blocks of zlib, libdeflate or isa-l."""
     return nbytes + 5 * -(-nbytes // 5000) + 64
 
 
@@ -54,7 +54,8 @@ def compress(data: bytes | memoryview, level: int) -> bytes:
 
     At 2 a label map and pose discs deflated 12 and 30 times as fast as zlib does at 6, to 1.6 and
     1.3 times the size; noisy data 7 times as fast at 1.02. At 6 libdeflate takes a half to a
-    quarter of zlib's time for the same size or less. (isa-l's own level 0 outgrows ``longest``.)
+    quarter of zlib's time for the same size or less. (isa-l's own level 0 exceeds
+    ``compress_bound``.)
     """
     if level == 0:
         return zlib.compress(data, 0)
@@ -64,14 +65,13 @@ def compress(data: bytes | memoryview, level: int) -> bytes:
 
 
 def compress_with_stored_blocks(data: bytes, level: int) -> bytes:
-    """A stream as ``compress`` makes it, or one that stores noise and codes the rest.
+    """A stream that stores incompressible cells and codes the rest; if none, as ``compress``.
 
-    In the graph a byte that is a code of its own takes 3 to 5 ns to inflate, one in a stored block
-    1 to 2, whatever little the code saves. What is not noise is coded by isa-l, at level 3 at most:
-    its matches reach farther back than those of others, so that runs inflate in half of the time,
-    and libdeflate cannot leave a stream open.
+    In the graph, a byte with its own code takes 3 to 5 ns to inflate, a byte in a stored block 1 to
+    2. The rest is coded by isa-l, at level 3 at most: its matches reach farther back, so that runs
+    inflate in half of the time, and libdeflate cannot leave a stream open.
     """
-    if not level or not (noisy := noise(data)).any():
+    if not level or not (noisy := incompressible_cells(data)).any():
         return compress(data, level)
     view = memoryview(data)
     edges = (np.flatnonzero(np.diff(noisy)) + 1) * CELL
@@ -88,17 +88,17 @@ def compress_with_stored_blocks(data: bytes, level: int) -> bytes:
         stored = not stored
     pieces += [b"\1" + FLUSHED, struct.pack(">I", zlib.adler32(view))]
     stream = b"".join(pieces)
-    # Cells by themselves may grow by more than ``longest`` allows.
+    # Cells coded one by one may grow beyond ``compress_bound``.
     return stream if len(stream) < len(view) else compress(data, level)
 
 
-def noise(data: bytes) -> np.ndarray:
-    """Which cells deflate would code in six bits a byte or more, if it finds no repetition.
+def incompressible_cells(data: bytes) -> np.ndarray:
+    """Which cells of 128 bytes deflate would code in 6 bits a byte or more, without repetitions.
 
-    Of bytes with six bits each, two are the same in one of 64 pairs: what is counted is the pairs
-    at short distances, in a block of cells. Of the others, which may be noise in part, each cell is
-    looked at by itself, and has to show seven bits, as it shows them less surely. (Cells alone
-    broke depth into many small pieces, blocks alone missed the rows of a blob.)
+    Entropy is estimated by collisions: bytes with 6 bits of entropy match in 1 of 64 random pairs.
+    Matching pairs at the distances in LAGS are counted for each block, with a threshold of 6 bits,
+    then for each cell, with 7 bits, because a cell is a smaller sample. (Cells alone broke depth
+    maps into many small pieces, blocks alone missed the rows of a blob.)
     """
     count = len(data) // (CELL * CELLS) * (CELL * CELLS)
     x = np.frombuffer(data, np.uint8)
@@ -113,10 +113,10 @@ def noise(data: bytes) -> np.ndarray:
     return noisy
 
 
-def coded(stream: bytes) -> int:
-    """Of a stream, how many bytes are not in the stored blocks of ``compress_with_stored_blocks``.
+def coded_nbytes(stream: bytes) -> int:
+    """Bytes of a stream outside of the stored blocks of ``compress_with_stored_blocks``.
 
-    Of other streams too many: their stored blocks are found only in front of all codes.
+    Too many for other streams, whose stored blocks are found only before the first code.
     """
     at, end, total = 2, len(stream) - 4, 6
     while at < end:
@@ -130,20 +130,20 @@ def coded(stream: bytes) -> int:
     return total
 
 
-def decompress(stream: bytes, most: int, what: str = "payload") -> bytes:
-    """What ``stream``, exactly one, inflates to; DecodeError at more than ``most`` bytes."""
+def decompress(stream: bytes, max_nbytes: int, what: str = "payload") -> bytes:
+    """Inflate ``stream``, exactly one; DecodeError if it gives more than ``max_nbytes`` bytes."""
     inflater = zlib.decompressobj()
     try:
-        data = inflater.decompress(stream, most + 1)
+        data = inflater.decompress(stream, max_nbytes + 1)
     except zlib.error as error:
-        raise DecodeError(f"{what} is no zlib stream: {error}") from None
-    if len(data) > most:
-        raise DecodeError(f"{what} inflates to more than {most} bytes")
+        raise DecodeError(f"{what} is not a zlib stream: {error}") from None
+    if len(data) > max_nbytes:
+        raise DecodeError(f"{what} inflates to more than {max_nbytes} bytes")
     if not inflater.eof:
         raise DecodeError(f"{what} ends inside its zlib stream after {len(data)} bytes")
     if inflater.unused_data:
         count = len(inflater.unused_data)
-        raise DecodeError(f"{what} has {count} bytes behind its zlib stream, needs 0")
+        raise DecodeError(f"{what} has {count} bytes after its zlib stream, needs 0")
     return data
 
 
@@ -157,5 +157,5 @@ def codes(stream: bytes, nbytes: int) -> int:
     They take inflating as long whether they have five bits or nine, and bytes in stored blocks have
     none. Of incompressible data, each byte is a code.
     """
-    own = coded(stream)
+    own = coded_nbytes(stream)
     return max(0, min(CODES * own // 2, nbytes - (len(stream) - own)))

@@ -10,14 +10,14 @@ from ...extras import tensorflow as tf
 from ...form import BytesForm
 from ...formats.zlib_stream import (
     HEADERS,
-    LEAST,
+    MIN_NBYTES,
     checked_level,
     checked_store,
     codes,
     compress,
+    compress_bound,
     compress_with_stored_blocks,
     decompress,
-    longest,
 )
 from ...graph.inflate import EXPANSION, GROUP, inflate, inflate_bounded
 from ...graph.rows import Rows, Status
@@ -81,21 +81,21 @@ class Zlib(Compressor):
     def __post_init__(self) -> None:
         checked_level(self.name, self.level)
         bound = self.max_packed
-        if bound is not None and (not isinstance(bound, int) or bound < LEAST):
-            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs at least {LEAST}")
+        if bound is not None and (not isinstance(bound, int) or bound < MIN_NBYTES):
+            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs at least {MIN_NBYTES}")
         checked_store(self.name, self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
-        high = longest(form.max_nbytes)
+        high = compress_bound(form.max_nbytes)
         if self.max_packed is not None:
             high = min(high, self.max_packed)
-        low = max(LEAST, form.min_nbytes // EXPANSION)
+        low = max(MIN_NBYTES, form.min_nbytes // EXPANSION)
         if low > high:
             raise SpecError(f"codec zlib: max_packed is {self.max_packed}, needs at least {low}")
         return BytesForm(low, high, lambda: self.filler(form))
 
     def domain(self, form: BytesForm) -> str:
-        if self.max_packed is None or self.max_packed >= longest(form.max_nbytes):
+        if self.max_packed is None or self.max_packed >= compress_bound(form.max_nbytes):
             return ""
         return f"arrays that deflate to at most {self.max_packed:,} bytes"
 

@@ -14,13 +14,13 @@ from ...extras import tensorflow as tf
 from ...form import BytesForm
 from ...formats.png import END, MAX_PIXELS, Image, chunk
 from ...formats.zlib_stream import (
-    LEAST,
+    MIN_NBYTES,
     checked_level,
     checked_store,
     codes,
     compress,
+    compress_bound,
     compress_with_stored_blocks,
-    longest,
 )
 from ...graph.map_rows import map_rows
 from ...graph.raw_bytes import big_endian, raw_string
@@ -83,8 +83,8 @@ class ZlibBounded(Compressor):
                 f"codec zlib_bounded: {form.max_nbytes} bytes, at most {MAX_PIXELS} are supported"
             )
         frame = CRC_NBYTES + (0 if form.min_nbytes == form.max_nbytes else PREFIX.size)
-        bound = longest(image_of(form.max_nbytes, form.max_nbytes).data_bytes) + frame
-        return BytesForm(LEAST + frame, bound, lambda: self.filler(form))
+        bound = compress_bound(image_of(form.max_nbytes, form.max_nbytes).data_bytes) + frame
+        return BytesForm(MIN_NBYTES + frame, bound, lambda: self.filler(form))
 
     def inflates(self, form: BytesForm) -> int:
         return image_of(form.max_nbytes, form.max_nbytes).data_bytes

@@ -27,7 +27,7 @@ from ...formats.png import (
     Image,
     chunk,
 )
-from ...formats.zlib_stream import LEAST, checked_level, compress, longest
+from ...formats.zlib_stream import MIN_NBYTES, checked_level, compress, compress_bound
 from ...graph.casts import bool_rows
 from ...graph.map_rows import map_rows
 from ...graph.rows import Rows, Status
@@ -100,8 +100,8 @@ class Png(Container):
         image = self.mosaic(form).image
         frame = 12 + len(END)  # of the IDAT chunk, and IEND
         described, plain = image.heads(self.text)
-        bound = len(described) + frame + longest(image.data_bytes)
-        return BytesForm(len(plain) + frame + LEAST, bound, lambda: self.filler(form))
+        bound = len(described) + frame + compress_bound(image.data_bytes)
+        return BytesForm(len(plain) + frame + MIN_NBYTES, bound, lambda: self.filler(form))
 
     def inflates(self, form: ArrayForm) -> int:
         return self.mosaic(form).image.data_bytes

@@ -15,7 +15,7 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...formats import npz
 from ...formats.contents import shown
-from ...formats.zlib_stream import longest
+from ...formats.zlib_stream import compress_bound
 from ...graph.casts import READ_AS, as_dtype
 from ...graph.inflate import EXPANSION, inflate_bounded
 from ...graph.rows import Rows, Status
@@ -23,37 +23,47 @@ from ...graph.substr import cut
 from ..base import Container
 from .file import templates_of
 from .npy import Npy
-from .template import Templates
+from .template import Templates, decode_uniform
 from .zip_member import MAGIC, MAX_MEMBERS, STORED, UTF_8, Member, find, find_rows
 
 NPY = Npy()
-#: Of a file: other members may be of any size.
-MOST = 2**28
+#: Limit of a file: other members may have any size.
+MAX_FILE_BYTES = 2**28
 #: What a gzip file begins with: deflate, no name, no date (RFC 1952); and such a file of nothing.
 GZIP = bytes.fromhex("1f8b08000000000000ff")
 NOTHING = GZIP + b"\x03\x00" + bytes(8)
-#: The least that anything deflates to.
-LEAST = 2
+#: Bytes of the shortest deflate stream.
+MIN_DEFLATED = 2
 #: Version 4.5, the first with zip64; by Unix; readable by its owner; 1980-01-01, the first date.
 VERSION, UNIX, MODE, DATE = 45, 3, 0o600 << 16, 33 << 16
 
 
 @dataclass(frozen=True)
 class Npz(Container):
-    """What ``savez`` and ``savez_compressed`` wrote: one member of up to `MAX_MEMBERS`, any others.
+    """One array of an archive by `numpy.savez` or `numpy.savez_compressed`.
 
-    The member is an ``.npy`` as `Npy` takes it. Its sizes are compared with the spec before it is
-    inflated, as a gzip file whose CRC and size are those of the archive's directory. The op that
-    inflates has no limit on its output: a hostile member may take 1032 times the array, one row at
-    a time (all at once only while they cannot exceed 1 GiB). One that is damaged fails the whole
-    batch with a DataLossError. Of a stored member the graph does not compare the CRC, which would
-    take as long as inflating; numpy's side does. The graph also takes a deflated member of several
-    streams, if all that they hold is the array.
+    The archive has at most 64 members. The member of the array is an ``.npy`` that `Npy` accepts;
+    the others may be anything.
 
     Parameters
     ----------
-    key : the name of the array, that of its member without ``.npy``
+    key : str
+        Name of the array: that of its member without ``.npy``, 1 to 256 characters.
 
+    Notes
+    -----
+    Format: PKWARE, "APPNOTE.TXT - .ZIP File Format Specification", 6.3.10, and
+    `numpy.lib.format`.
+
+    The member's sizes in the directory are compared with the spec before it is inflated.
+    TensorFlow's op has no output limit: a hostile member can inflate to 1032 times the array. A
+    batch that could exceed 1 GiB is inflated one row at a time. A damaged deflated member fails the
+    whole batch with a DataLossError. The CRC of a stored member is compared by NumPy's side alone:
+    in the graph it would take as long as inflating. The graph accepts a member of several deflate
+    streams if together they hold the array.
+
+    Examples
+    --------
     >>> import io, numpy as np, tfdecode
     >>> file = io.BytesIO(); np.savez_compressed(file, pose=np.arange(3, dtype="uint8"))
     >>> tfdecode.ArraySpec((3,), "uint8", "npz:pose").decode(file.getvalue())
@@ -92,8 +102,8 @@ class Npz(Container):
             raise SpecError(f"codec npz: {advice.replace('|npy', '|npz')}")
         around = len(archive(self.member, b"", b"", STORED, 0))
         lengths = self.templates(form).lengths
-        least = 98 + 2 * len(self.member) + max(LEAST, lengths[0] // EXPANSION)
-        most = max(MOST, around + lengths[-1])
+        least = 98 + 2 * len(self.member) + max(MIN_DEFLATED, lengths[0] // EXPANSION)
+        most = max(MAX_FILE_BYTES, around + lengths[-1])
         return BytesForm(
             least, most, lambda: self.filler(form), lambda data: self.found(data, form)
         )
@@ -108,7 +118,7 @@ class Npz(Container):
         """Whether the sizes of a member are possible."""
         if member.size not in self.templates(form).lengths:
             return False
-        return not member.deflated or LEAST <= member.packed <= longest(member.size)
+        return not member.deflated or MIN_DEFLATED <= member.packed <= compress_bound(member.size)
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
         data = NPY.encode(x, form)
@@ -160,7 +170,7 @@ class Npz(Container):
         good, member = find_rows(rows.data, self.member)
         sizes = tf.constant(templates.lengths, tf.int64)
         good &= tf.reduce_any(tf.equal(member.size[:, tf.newaxis], sizes), 1)
-        sane = (member.packed >= LEAST) & (member.packed <= longest(member.size))
+        sane = (member.packed >= MIN_DEFLATED) & (member.packed <= compress_bound(member.size))
         good &= tf.logical_not(member.deflated) | sane
         length = tf.strings.length(rows.data)
         message = f"has {{}} bytes, not {self.file(form)}"
@@ -169,17 +179,19 @@ class Npz(Container):
         member = in_place_of_bad(member, rows.ok, find(filler, self.member))
         start = tf.reduce_max(tf.concat([member.start, [0]], 0))
         size = tf.strings.length(rows.data)
-        # Numbers of stored rows that are alike are cut from them as a tensor, if the rest of the
-        # file is not too much to go through: 1.9 times a bare decode_raw of 32 pose maps, as of an
-        # .npy. Deflated ones take 1.04 to 1.09 times as long as to inflate and decode_raw them.
-        alike = tf.reduce_all(tf.logical_not(member.deflated) & tf.equal(member.start, start))
-        alike &= tf.reduce_all(tf.equal(size, size[:1]) & (size <= 2 * templates.lengths[-1] + 512))
-        alike &= tf.reduce_all(tf.equal(member.size, len(head) + templates.nbytes))
-        alike &= tf.reduce_all(tf.equal(cut(rows.data, member.start, len(head)), head))
+        # Stored members of one layout are cut from the rows as a tensor, unless the rest of the
+        # file is large: 1.9 times a bare decode_raw of 32 pose maps, as for an .npy. Deflated
+        # members take 1.04 to 1.09 times as long as inflating them and decode_raw.
+        uniform = tf.reduce_all(tf.logical_not(member.deflated) & tf.equal(member.start, start))
+        uniform &= tf.reduce_all(
+            tf.equal(size, size[:1]) & (size <= 2 * templates.lengths[-1] + 512)
+        )
+        uniform &= tf.reduce_all(tf.equal(member.size, len(head) + templates.nbytes))
+        uniform &= tf.reduce_all(tf.equal(cut(rows.data, member.start, len(head)), head))
 
         def at_once() -> Any:
             begin = tf.cast(start, tf.int32) + len(head)
-            data = templates.shaped(templates.alike(rows.data, begin, read_as))
+            data = templates.shaped(decode_uniform(rows.data, begin, templates.nbytes, read_as))
             return [data, tf.ones_like(good)]
 
         def one_by_one() -> Any:
@@ -187,7 +199,7 @@ class Npz(Container):
             members = templates.decode_rows(members, read_as, NPY.filler(form), message)
             return [members.data, members.ok]
 
-        data, known = tf.cond(alike, at_once, one_by_one)
+        data, known = tf.cond(uniform, at_once, one_by_one)
         data.set_shape([None, *form.max_shape])
         rows = rows.check(known, length, Status.HEADER, message)
         return as_dtype(replace(rows, data=data, unguarded=False), form.dtype)

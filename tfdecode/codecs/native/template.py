@@ -1,4 +1,4 @@
-"""Files in which everything but the numbers is constant: rows compared with it, byte for byte."""
+"""Files whose bytes before and after the numbers are constants, compared byte for byte."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...dtypes import ITEM_SIZES
 from ...extras import tensorflow as tf
 from ...graph.rows import Rows, Status
 from ...graph.switch import switch
@@ -15,7 +16,7 @@ from ...graph.switch import switch
 
 @dataclass(frozen=True)
 class Template:
-    """What one writer puts around the numbers of an array, and how it lays them out."""
+    """The bytes that one writer puts around the numbers of an array, and the order of these."""
 
     head: bytes
     tail: bytes = b""
@@ -24,7 +25,7 @@ class Template:
 
     @property
     def layout(self) -> tuple[int, int]:
-        """Where the numbers stand."""
+        """Bytes before the numbers, and after them."""
         return len(self.head), len(self.tail)
 
 
@@ -32,8 +33,8 @@ class Template:
 class Templates:
     """The files of one array, ``shape`` of elements of ``item`` bytes, by all known writers.
 
-    The first is the one that is written; others are told apart by their length, then by all of
-    their bytes outside of the numbers.
+    The first is the one that is written. A row is matched by its length, then by all of its bytes
+    before and after the numbers.
     """
 
     known: tuple[Template, ...]
@@ -47,7 +48,7 @@ class Templates:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """What rows can have, ascending."""
+        """Lengths that rows can have, ascending."""
         return sorted({sum(template.layout) + self.nbytes for template in self.known})
 
     def of(self, data: bytes) -> Template | None:
@@ -62,8 +63,7 @@ class Templates:
     def decode_rows(self, rows: Rows, dtype: str, filler: bytes, message: str) -> Rows:
         """Strings ``[B]`` to numbers ``[B, *shape]`` of ``dtype``, which ``decode_raw`` must know.
 
-        Where all rows are as the first template, nothing else is looked at: the general way is one
-        node that is not run.
+        If all rows match the first template, the general branch is a single node that is not run.
         """
         payloads = rows.data
         flat = tf.TensorSpec([None, self.nbytes // self.item], dtype)
@@ -72,24 +72,30 @@ class Templates:
         def usual() -> Any:
             good = tf.ones(tf.shape(payloads), tf.bool)
             first = self.known[0]
-            return [self.alike(payloads, len(first.head), dtype), good, first.fortran]
+            return [
+                decode_uniform(payloads, len(first.head), self.nbytes, dtype),
+                good,
+                first.fortran,
+            ]
 
         def general(payloads: Any) -> Any:
-            place = self.match(payloads)
-            good = place >= 0
+            index = self.match(payloads)
+            good = index >= 0
             checked = Rows(payloads, tf.shape(payloads)[0], ok=good, unguarded=True)
-            place = tf.where(good, place, self.order.index(self.known[0]))
-            data, turned = self.numbers(checked.guard(filler).data, place, dtype)
-            return [data, good, turned]
+            index = tf.where(good, index, self.order.index(self.known[0]))
+            data, column_order = self.numbers(checked.guard(filler).data, index, dtype)
+            return [data, good, column_order]
 
         def unusual() -> Any:
             return switch(tf.size(payloads), [general], [payloads], signature)
 
-        data, good, turned = tf.cond(self.all_usual(payloads), usual, unusual)
+        data, good, column_order = tf.cond(self.all_usual(payloads), usual, unusual)
         data.set_shape(flat.shape)
         # Here and not in the function: a transpose in a Case took 2.3 times as long.
         if any(template.fortran for template in self.known):
-            data = tf.cond(turned, lambda: self.transposed(data), lambda: self.shaped(data))
+            data = tf.cond(
+                column_order, lambda: from_column_order(data, self.shape), lambda: self.shaped(data)
+            )
         else:
             data = self.shaped(data)
         rows = rows.check(good, tf.strings.length(payloads), Status.HEADER, message)
@@ -98,16 +104,16 @@ class Templates:
     # -- which template -----------------------------------------------------------------------
 
     def all_usual(self, payloads: Any) -> Any:
-        """Whether every row is as the first template."""
+        """Whether every row matches the first template."""
         head, tail = self.known[0].head, self.known[0].tail
-        if self.known[0].big_endian:  # of which `alike` is not
+        if self.known[0].big_endian:  # which `decode_uniform` does not swap
             return tf.equal(tf.size(payloads), 0)
         length = tf.strings.length(payloads)
         fits = tf.equal(length, len(head) + self.nbytes + len(tail))
         fits &= tf.equal(tf.strings.substr(payloads, 0, len(head)), head)
         if tail:
-            at = tf.maximum(length - len(tail), 0)
-            end = tf.strings.substr(payloads, at, tf.fill(tf.shape(at), len(tail)))
+            offset = tf.maximum(length - len(tail), 0)
+            end = tf.strings.substr(payloads, offset, tf.fill(tf.shape(offset), len(tail)))
             fits &= tf.equal(end, tail)
         return tf.reduce_all(fits)
 
@@ -118,11 +124,11 @@ class Templates:
 
     @cached_property
     def order(self) -> list[Template]:
-        """The templates, those of a layout together."""
+        """The templates, sorted by layout."""
         return sorted(self.known, key=lambda template: self.layouts.index(template.layout))
 
     def match(self, payloads: Any) -> Any:
-        """The place of each row's template in ``order``, or -1: int32 ``[B]``."""
+        """The index of each row's template in ``order``, or -1: int32 ``[B]``."""
         layouts = [[t for t in self.order if t.layout == layout] for layout in self.layouts]
         most = max(map(len, layouts))
         around = [[t.head + t.tail for t in some] + [b""] * (most - len(some)) for some in layouts]
@@ -134,7 +140,7 @@ class Templates:
         length = tf.strings.length(payloads)
         fits = tf.equal(length[:, tf.newaxis], self.lengths)
         known, which = tf.reduce_any(fits, 1), first_true(fits)
-        place = tf.fill(tf.shape(payloads), -1)
+        index = tf.fill(tf.shape(payloads), -1)
         # Nearly always one turn: few layouts share their sum.
         for turn in range(max(map(len, by_length))):
             layout = tf.gather([some[min(turn, len(some) - 1)] for some in by_length], which)
@@ -148,76 +154,86 @@ class Templates:
             equal = tf.equal(key, tf.gather(tf.constant(around), layout))
             equal &= known[:, tf.newaxis]
             found = tf.gather(first, layout) + first_true(equal)
-            place = tf.where(tf.reduce_any(equal, 1), found, place)
-        return place
+            index = tf.where(tf.reduce_any(equal, 1), found, index)
+        return index
 
     # -- the numbers --------------------------------------------------------------------------
 
-    def alike(self, payloads: Any, start: Any, dtype: str) -> Any:
-        """Numbers ``[B, n]`` of rows of one template whose numbers begin at ``start``.
-
-        The rows are decoded whole and cut as a tensor: cut as strings first it takes 3.2 times a
-        bare ``decode_raw`` of 32 pose maps, not 1.4. Of a single row a slice at a multiple of 64
-        bytes, as in an .npy, is no copy at all.
-        """
-        data = tf.io.decode_raw(payloads, tf.uint8)
-        end = start + self.nbytes
-        data = tf.cond(
-            tf.equal(tf.size(payloads), 1),
-            lambda: tf.reshape(data, [-1])[start:end][tf.newaxis],
-            lambda: data[:, start:end],
-        )
-        count = self.nbytes // self.item
-        data = tf.reshape(data, tf.stack([tf.size(payloads), count, self.item]))
-        if self.item == 1:
-            data = tf.squeeze(data, 2)
-        return data if dtype == "uint8" else tf.bitcast(data, dtype)
-
-    def numbers(self, payloads: Any, place: Any, dtype: str) -> tuple[Any, Any]:
+    def numbers(self, payloads: Any, index: Any, dtype: str) -> tuple[Any, Any]:
         """Numbers ``[B, n]`` of rows by any templates, and whether all are in Fortran order.
 
         If not, they are in C order.
         """
-        start = tf.gather([len(template.head) for template in self.order], place)
+        start = tf.gather([len(template.head) for template in self.order], index)
         kinds = sorted({(template.fortran, template.big_endian) for template in self.order})
         kind_of = [kinds.index((template.fortran, template.big_endian)) for template in self.order]
-        kind = tf.gather(kind_of, place)
-        turned = tf.reduce_all(tf.gather([template.fortran for template in self.order], place))
-        first = tf.reduce_max(tf.concat([place[:1], [0]], 0))  # of no rows too
-        same = tf.reduce_all(tf.equal(place, first))
+        kind = tf.gather(kind_of, index)
+        column_order = tf.reduce_all(
+            tf.gather([template.fortran for template in self.order], index)
+        )
+        first = tf.reduce_max(tf.concat([index[:1], [0]], 0))  # of no rows too
+        same = tf.reduce_all(tf.equal(index, first))
         swapped = tf.gather([template.big_endian for template in self.order], first)
         same &= tf.logical_not(swapped)
 
         def differing() -> Any:
             text = tf.strings.substr(payloads, start, tf.fill(tf.shape(start), self.nbytes))
             rows, data = [], []
-            for index, (fortran, big_endian) in enumerate(kinds):
-                at = tf.cast(tf.reshape(tf.where(tf.equal(kind, index)), [-1]), tf.int32)
-                group = tf.io.decode_raw(tf.gather(text, at), dtype, little_endian=not big_endian)
-                group = tf.reshape(group, tf.stack([tf.size(at), self.nbytes // self.item]))
+            for k, (fortran, big_endian) in enumerate(kinds):
+                which = tf.cast(tf.reshape(tf.where(tf.equal(kind, k)), [-1]), tf.int32)
+                group = tf.io.decode_raw(
+                    tf.gather(text, which), dtype, little_endian=not big_endian
+                )
+                group = tf.reshape(group, tf.stack([tf.size(which), self.nbytes // self.item]))
                 if fortran:
-                    group = tf.cond(turned, lambda g=group: g, lambda g=group: self.in_c_order(g))
-                rows.append(at)
+                    group = tf.cond(
+                        column_order, lambda g=group: g, lambda g=group: self.in_c_order(g)
+                    )
+                rows.append(which)
                 data.append(group)
             return tf.dynamic_stitch(rows, data)
 
         begin = tf.gather([len(template.head) for template in self.order], first)
-        return tf.cond(same, lambda: self.alike(payloads, begin, dtype), differing), turned
+        return tf.cond(
+            same, lambda: decode_uniform(payloads, begin, self.nbytes, dtype), differing
+        ), column_order
 
     def shaped(self, data: Any) -> Any:
         """Numbers ``[B, n]`` in C order as ``[B, *shape]``."""
         return tf.reshape(data, tf.stack([tf.shape(data)[0], *self.shape]))
 
-    def transposed(self, data: Any) -> Any:
-        """Numbers ``[B, n]`` in Fortran order as ``[B, *shape]``."""
-        data = tf.reshape(data, tf.stack([tf.shape(data)[0], *reversed(self.shape)]))
-        return tf.transpose(data, [0, *range(len(self.shape), 0, -1)])
-
     def in_c_order(self, data: Any) -> Any:
         """Numbers ``[B, n]`` in Fortran order as those in C order."""
-        return tf.reshape(self.transposed(data), tf.shape(data))
+        return tf.reshape(from_column_order(data, self.shape), tf.shape(data))
+
+
+def from_column_order(data: Any, shape: tuple[int, ...]) -> Any:
+    """Numbers ``[B, n]`` in column (Fortran) order as ``[B, *shape]``."""
+    data = tf.reshape(data, tf.stack([tf.shape(data)[0], *reversed(shape)]))
+    return tf.transpose(data, [0, *range(len(shape), 0, -1)])
+
+
+def decode_uniform(payloads: Any, offset: Any, nbytes: int, dtype: str) -> Any:
+    """Numbers ``[B, n]`` of rows of one length, whose ``nbytes`` of numbers begin at ``offset``.
+
+    The rows are decoded whole and cut as a tensor: cutting the strings first takes 3.2 times a bare
+    ``decode_raw`` of 32 pose maps, not 1.4. For a single row a slice at a multiple of 64 bytes, as
+    in an .npy, is not copied at all.
+    """
+    data = tf.io.decode_raw(payloads, tf.uint8)
+    end = offset + nbytes
+    data = tf.cond(
+        tf.equal(tf.size(payloads), 1),
+        lambda: tf.reshape(data, [-1])[offset:end][tf.newaxis],
+        lambda: data[:, offset:end],
+    )
+    itemsize = ITEM_SIZES[dtype]
+    data = tf.reshape(data, tf.stack([tf.size(payloads), nbytes // itemsize, itemsize]))
+    if itemsize == 1:
+        data = tf.squeeze(data, 2)
+    return data if dtype == "uint8" else tf.bitcast(data, dtype)
 
 
 def first_true(flags: Any) -> Any:
-    """The place of the first true one in each row of a matrix, or 0: int32."""
+    """The index of the first true element of each row of a matrix, or 0: int32."""
     return tf.argmax(tf.cast(flags, tf.int32), 1, tf.int32)

@@ -8,25 +8,26 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ...errors import FileError
 from ..contents import Array, Contents, Entry, checked_shape, shown
 from .numbers import ADVICE, numbers
+from .types import (
+    CLASSES,
+    COMPLEX,
+    COMPRESSED,
+    LOGICAL,
+    MATRIX,
+    OTHER_CLASSES,
+    STORAGE,
+    carries,
+    class_nbytes,
+)
 
-_MATRIX, _COMPRESSED = 14, 15
-_STORAGE = {
-    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
-}  # fmt: skip
-_CLASSES = {
-    6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
-}  # fmt: skip
-_OTHERS = {
-    1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function_handle",
-    17: "object",
-}  # fmt: skip
+ByteOrder = Literal["<", ">"]
 # Flags, 32 dimensions, a name and the first tag of the numbers; MATLAB's names end at 63 letters.
 _HEAD = 4096
 
@@ -46,9 +47,9 @@ def contents(data: bytes) -> Contents:
 
 
 def named(data: bytes, name: str, most: int) -> Entry:
-    """The one matrix of that name among ``most`` elements, of which others may be damaged inside.
+    """The one matrix of that name among ``most`` elements, others of which may be damaged.
 
-    What else there is, is not looked at beyond its name.
+    Of the others only the names are read.
     """
     found = []
     for index, element in enumerate(_elements(data)):
@@ -69,17 +70,18 @@ def named(data: bytes, name: str, most: int) -> Entry:
 
 
 def _elements(data: bytes) -> Iterator[_Element]:
-    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    orders: dict[bytes, ByteOrder] = {b"IM": "<", b"MI": ">"}
+    order = orders.get(data[126:128])
     if order is None:
-        raise FileError("is no .mat file: bytes 126 and 127 are not the letters IM")
+        raise FileError("is not a .mat file: bytes 126 and 127 are not the letters IM")
     position = 128
     while position < len(data):
         kind, length = _words(data, position, order)
         end = position + 8 + length
-        if length == 0 or end > len(data) or kind not in (_MATRIX, _COMPRESSED):
+        if length == 0 or end > len(data) or kind not in (MATRIX, COMPRESSED):
             raise FileError(f"is a damaged .mat: no whole matrix at byte {position}")
-        start = position + (8 if kind == _COMPRESSED else 0)
-        yield _Element(memoryview(data)[start:end], kind == _COMPRESSED, order)
+        start = position + (8 if kind == COMPRESSED else 0)
+        yield _Element(memoryview(data)[start:end], kind == COMPRESSED, order)
         position = end
 
 
@@ -88,7 +90,7 @@ class _Element(NamedTuple):
 
     raw: memoryview
     deflated: bool
-    order: str
+    order: ByteOrder
 
     def first(self, count: int) -> bytes | memoryview:
         """The first ``count`` bytes once inflated, or all if it has fewer."""
@@ -111,7 +113,7 @@ class _Tag(NamedTuple):
     end: int
 
 
-def _tag(data: bytes | memoryview, position: int, order: str) -> _Tag:
+def _tag(data: bytes | memoryview, position: int, order: ByteOrder) -> _Tag:
     kind, length = _words(data, position, order)
     if kind >> 16:  # the small form: both halves in one word, up to 4 bytes in the other
         kind, length = kind & 0xFFFF, kind >> 16
@@ -122,7 +124,7 @@ def _tag(data: bytes | memoryview, position: int, order: str) -> _Tag:
     return _Tag(kind, start, length, start + length + -length % 8)
 
 
-def _words(data: bytes | memoryview, position: int, order: str) -> tuple[int, int]:
+def _words(data: bytes | memoryview, position: int, order: ByteOrder) -> tuple[int, int]:
     if position + 8 > len(data):
         raise FileError("is a truncated .mat: an element's tag is cut")
     first, second = struct.unpack_from(f"{order}II", data, position)
@@ -151,10 +153,10 @@ def _head(element: _Element) -> _Head:
     head = element.first(_HEAD)
     kind, length = _words(head, 0, order)
     flags = _tag(head, 8, order)
-    if kind != _MATRIX or flags.kind != 6 or flags.length != 8 or flags.end > len(head):
+    if kind != MATRIX or flags.kind != 6 or flags.length != 8 or flags.end > len(head):
         raise FileError("is a damaged .mat: a matrix without its flags")
     (word,) = struct.unpack_from(f"{order}I", head, flags.start)
-    matlab_class, logical, complex_ = word & 0xFF, word >> 9 & 1, word >> 11 & 1
+    matlab_class, logical, complex_ = word & 0xFF, word >> LOGICAL & 1, word >> COMPLEX & 1
     position, dims = flags.end, ()
     if matlab_class != 17:  # opaque objects have no dimensions
         tag = _tag(head, position, order)
@@ -172,25 +174,27 @@ def _head(element: _Element) -> _Head:
 def _entry(head: _Head, element: _Element) -> Entry | str:
     """The entry of a matrix, or what it is instead."""
     name, length, order = head.name, head.length, element.order
-    if head.matlab_class not in _CLASSES:
-        if head.matlab_class not in _OTHERS:
+    if head.matlab_class not in CLASSES:
+        if head.matlab_class not in OTHER_CLASSES:
             return f"of unknown class {head.matlab_class}"
-        return ADVICE[_OTHERS[head.matlab_class]]
+        return ADVICE[OTHER_CLASSES[head.matlab_class]]
     if not name:
         return "workspace of functions"
-    dtype = np.dtype(_CLASSES[head.matlab_class])
+    dtype = np.dtype(CLASSES[head.matlab_class])
     if head.complex and (head.logical or dtype.kind != "f"):
         return "complex integers; save it as double"
     code = f"c{2 * dtype.itemsize}" if head.complex else "?" if head.logical else dtype.str
     result = np.dtype(code)
-    numeric = _Numeric(name, order, dtype, 1 + head.complex, math.prod(head.dims), head.end)
+    numeric = _Numeric(
+        name, order, head.matlab_class, 1 + head.complex, math.prod(head.dims), head.end
+    )
     shape = checked_shape(head.dims, result.itemsize)
     numeric.storage(element.first(_HEAD), numeric.start)
     # Each part is as wide as the class at most, so that inflating stays near the decoded size.
-    most = head.end - 8 + numeric.parts * (16 + numeric.elements * dtype.itemsize)
+    most = head.end - 8 + numeric.parts * (16 + numeric.elements * class_nbytes(head.matlab_class))
     if length > most:
         raise FileError(
-            f"matrix {shown(name)} claims {length} bytes where its dimensions need at most {most}"
+            f"matrix {shown(name)} claims {length} bytes, its dimensions need at most {most}"
         )
     return Entry(name, result, shape, partial(numeric.read, element, length, shape, result))
 
@@ -206,8 +210,8 @@ class _Numeric(NamedTuple):
     """Where the numbers of a matrix are and how many its header promises."""
 
     name: str
-    order: str
-    dtype: np.dtype[Any]
+    order: ByteOrder
+    matlab_class: int
     parts: int
     elements: int
     start: int
@@ -215,19 +219,15 @@ class _Numeric(NamedTuple):
     def storage(self, data: bytes | memoryview, position: int) -> tuple[np.dtype[Any], _Tag]:
         """The type that a part is stored in, and its tag; checked against class and dimensions."""
         tag = _tag(data, position, self.order)
-        stored = np.dtype(self.order + _STORAGE.get(tag.kind, "V0"))
-        if (
-            stored.kind not in "iuf"
-            or stored.itemsize > self.dtype.itemsize
-            or (stored.kind == "f" and self.dtype.kind != "f")
-        ):
+        if not carries(self.matlab_class, tag.kind):
             raise FileError(
-                f"matrix {shown(self.name)} of class {self.dtype} is stored as type {tag.kind}, "
-                "which cannot carry it"
+                f"matrix {shown(self.name)} of class {CLASSES[self.matlab_class]} is stored as "
+                f"type {tag.kind}, which cannot carry it"
             )
+        stored = np.dtype(STORAGE[tag.kind]).newbyteorder(self.order)
         if tag.length != self.elements * stored.itemsize:
             raise FileError(
-                f"matrix {shown(self.name)} has {tag.length} bytes of numbers where its dimensions "
+                f"matrix {shown(self.name)} has {tag.length} bytes of numbers, its dimensions "
                 f"need {self.elements * stored.itemsize}"
             )
         return stored, tag

@@ -16,52 +16,65 @@ from ....extras import tensorflow as tf
 from ....form import MAX_NBYTES, ArrayForm, BytesForm
 from ....formats import mat
 from ....formats.mat import v5
+from ....formats.mat.types import (
+    BIG_ENDIAN,
+    CLASS_OF,
+    COMPLEX,
+    LOGICAL,
+    MATRIX,
+    TYPE_OF,
+    VERSION,
+    storage_nbytes,
+)
 from ....formats.sniff import HDF5_MAGIC
 from ....graph.raw_bytes import raw_bytes
 from ....graph.rows import Check, Rows, Status
 from ....graph.switch import switch
 from ...base import Container
+from ..template import from_column_order
 from .rows import (
     SAVE,
-    General,
-    Usual,
+    AnyLayout,
+    FastPath,
     part_nbytes,
     part_of,
-    turned,
-    turns_inside,
+    transposes_each_row,
 )
-from .walk import MATRIX, MAX_ELEMENTS, WIDTHS, MatVariable
+from .walk import MAX_ELEMENTS, MatVariable
 
-#: dtype of the numbers -> MATLAB's class, and the type that they are written as.
-CLASSES = {
-    "float64": (6, 9), "float32": (7, 7), "int8": (8, 1), "uint8": (9, 2), "int16": (10, 3),
-    "uint16": (11, 4), "int32": (12, 5), "uint32": (13, 6), "int64": (14, 12), "uint64": (15, 13),
-}  # fmt: skip
-#: What stands in front of the first element: a text that is free, and version and byte order.
-TEXT = b"MATLAB 5.0 MAT-file, by tfdecode".ljust(116) + bytes(8)
-VERSIONS = (b"\x00\x01IM", b"\x01\x00MI")
-#: The most bytes of other variables in the file.
-OTHERS = 2**24
-LEAST = 128 + 8 + 8
+#: The header: a free text, then version and byte order.
+HEADER = b"MATLAB 5.0 MAT-file, by tfdecode".ljust(116) + bytes(8) + VERSION
+#: The smallest file: its header, and the tags of an element and of its content.
+MIN_NBYTES = len(HEADER) + 8 + 8
+#: Limit of the bytes of other variables in the file.
+MAX_OTHERS_NBYTES = 2**24
 
 
 @dataclass(frozen=True)
 class Mat(Container):
-    """What MATLAB's ``save`` (but not ``-v7.3``), Octave or `scipy.io.savemat` wrote.
+    """One variable of a MAT-file by MATLAB, Octave or `scipy.io.savemat`, versions 5 to 7.2.
 
-    Of all that the file holds, up to 32 variables, the graph reads one: compressed or not, in
-    either byte order, its numbers stored narrower than they are, as MATLAB does. Arrays with one
-    axis are a row, as scipy writes them; sides of 1 that MATLAB drops at the end are no difference.
-
-    A compressed variable is inflated only if it can be the one of the spec by its size, but may
-    then take 1032 times that, one row at a time (all at once only while they cannot exceed 1 GiB).
-    Any that is damaged, another one too, fails the whole batch. The graph takes a stream that ends
-    without its checksum, or in bytes that do not belong to it.
+    The file may hold up to 32 variables, compressed or not. Numbers may be stored in a narrower
+    type, as MATLAB does. An array with one axis is a row, as SciPy writes it. MATLAB drops sides of
+    1 at the end of a shape; files with and without them are accepted.
 
     Parameters
     ----------
-    key : the name of the variable
+    key : str
+        Name of the variable: a letter, then up to 62 letters, digits and underscores.
 
+    Notes
+    -----
+    Format: MathWorks, "MAT-File Format", chapter 1. Big-endian files and versions 4 and 7.3 are
+    refused; `tfdecode.load` reads them.
+
+    A compressed variable is inflated only if its compressed size is possible for the spec. It may
+    still inflate to 1032 times that size. A batch that could exceed 1 GiB is inflated one row at a
+    time. A damaged stream, also that of another variable, fails the whole batch. The graph accepts
+    a stream without its checksum, and bytes after the stream.
+
+    Examples
+    --------
     >>> import numpy as np, tfdecode
     >>> spec = tfdecode.ArraySpec((2, 3), "uint8", "mat:S")
     >>> spec.encode(np.arange(6, dtype="uint8").reshape(2, 3))[-8:]
@@ -89,10 +102,10 @@ class Mat(Container):
                 f"codec mat: MATLAB has no {form.dtype}; take astype:float32|mat:{self.key} for "
                 "files of single"
             )
-        most = 128 + self.variable(form).longest
+        most = 128 + self.variable(form).max_nbytes
         return BytesForm(
-            LEAST,
-            max(most, min(most + OTHERS, MAX_NBYTES - 64)),
+            MIN_NBYTES,
+            max(most, min(most + MAX_OTHERS_NBYTES, MAX_NBYTES - 64)),
             lambda: self.filler(form),
             self.found,
         )
@@ -101,48 +114,49 @@ class Mat(Container):
         return False  # a compressed file may inflate to 1032 times its length
 
     def inflates(self, form: ArrayForm) -> int:
-        return self.variable(form).longest
+        return self.variable(form).max_nbytes
 
     def variable(self, form: ArrayForm) -> MatVariable:
         """What the file must hold."""
         shape = form.max_shape
         sides = shape if len(shape) > 1 else (1, *shape) if shape else (1, 1)
         part = PARTS.get(form.dtype, form.dtype)
-        matlab_class = None if form.dtype == "bool" else CLASSES[part][0]
+        matlab_class = None if form.dtype == "bool" else CLASS_OF[part]
         return MatVariable(self.key, sides, matlab_class, 1 + (part != form.dtype))
 
     # -- numpy --------------------------------------------------------------------------------
 
     def around(self, form: ArrayForm, storage: int | None = None) -> list[bytes]:
-        """What stands in front of the numbers, between the parts of complex ones, and behind.
+        """The bytes before the numbers, between the parts of complex numbers, and after them.
 
-        The numbers are stored as ``storage``, by default as what they are.
+        ``storage`` is the type in which the numbers are stored, by default that of their class.
         """
         variable = self.variable(form)
-        matlab_class, own = CLASSES["uint8" if form.dtype == "bool" else part_of(form)]
-        storage = own if storage is None else storage
-        flags = matlab_class | (form.dtype == "bool") << 9 | (variable.parts - 1) << 11
+        part = "uint8" if form.dtype == "bool" else part_of(form)
+        storage = TYPE_OF[part] if storage is None else storage
+        flags = CLASS_OF[part] | (form.dtype == "bool") << LOGICAL | (variable.parts - 1) << COMPLEX
         dims = struct.pack(f"<{len(variable.sides)}i", *variable.sides)
         head = tagged(6, struct.pack("<II", flags, 0)) + tagged(5, dims)
         head += tagged(1, self.key.encode())
-        nbytes = variable.count * WIDTHS[storage]
-        before, behind = tag_around(storage, nbytes)
-        inner = len(head) + variable.parts * (len(before) + nbytes + len(behind))
-        front = TEXT + b"\x00\x01IM" + struct.pack("<II", MATRIX, inner) + head + before
-        return [front, *[behind + before] * (variable.parts - 1), behind]
+        nbytes = variable.count * storage_nbytes(storage)
+        before, after = tag_around(storage, nbytes)
+        inner = len(head) + variable.parts * (len(before) + nbytes + len(after))
+        prefix = HEADER + struct.pack("<II", MATRIX, inner) + head + before
+        return [prefix, *[after + before] * (variable.parts - 1), after]
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
         x = checked_bool(x)
         parts = (x,) if part_of(form) == form.dtype else (x.real, x.imag)
-        front, *rest = self.around(form)
-        # Transposed the numbers are in C order what they are in column order.
+        prefix, *rest = self.around(form)
+        # The transposed array in C order is the array in column order.
         numbers = [little_endian(part.T).reshape(-1).view(np.uint8).data for part in parts]
         pairs = zip(numbers, rest, strict=True)
-        return b"".join([front, *(piece for pair in pairs for piece in pair)])
+        return b"".join([prefix, *(piece for pair in pairs for piece in pair)])
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
-        if y[124:128] not in VERSIONS or 0 in y[:4]:
-            raise DecodeError(f"payload has {len(y)} bytes{self.found(y) or ', no MAT-file'}")
+        if y[124:128] != VERSION or 0 in y[:4]:
+            reason = self.found(y) or ", not a MAT-file of version 5 to 7.2"
+            raise DecodeError(f"payload has {len(y)} bytes{reason}")
         try:
             entry = v5.named(y, self.key, MAX_ELEMENTS)
             got, shape = dtype_name(entry.dtype), entry.shape
@@ -156,11 +170,13 @@ class Mat(Container):
         return x.reshape(form.max_shape, order="F").astype(numpy_dtype(form.dtype), order="C")
 
     def found(self, y: bytes) -> str:
-        """What a file is that is none of these versions, and what to do about it."""
+        """The version or byte order of a file that is refused, and what to do."""
         if HDF5_MAGIC in (y[:8], y[512:520]) or y.startswith(b"MATLAB 7.3"):
             return f": it is a MAT-file of version 7.3 (HDF5); {SAVE}"
         if 0 in y[:4]:
             return f": it may be a MAT-file of version 4; {SAVE}"
+        if y[124:128] == BIG_ENDIAN:
+            return f": it is a big-endian MAT-file; {SAVE}"
         return ""
 
     # -- graph --------------------------------------------------------------------------------
@@ -168,30 +184,29 @@ class Mat(Container):
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         rows = rows.guard(self.filler(form))
         payloads, variable = rows.data, self.variable(form)
-        inside = turns_inside(form)
+        inside = transposes_each_row(form)
         row = tf.TensorSpec([*form.max_shape] if inside else [variable.count], form.dtype)
-        usual = Usual(self.around(form), form, row)
-        general = General(variable, form, row)
+        fast, any_layout = FastPath(self.around(form), form, row), AnyLayout(variable, form, row)
 
         def any_file(payloads: Any) -> Any:
-            # Up to 4 numbers have another front for each storage, and complex ones two tags.
+            # The prefix of up to 4 numbers differs in length, and complex numbers have two tags.
             if variable.parts == 1 and variable.count > 4 and variable.matlab_class is not None:
-                fronts = [self.around(form, storage)[0][128:] for storage in variable.storage]
-                return general.alone(payloads, fronts)
-            return general.decode(payloads)
+                prefixes = [self.around(form, storage)[0][128:] for storage in variable.storage]
+                return any_layout.decode_single_variable(payloads, prefixes)
+            return any_layout.decode(payloads)
 
-        def all_usual() -> Any:
+        def all_match() -> Any:
             good = tf.zeros(tf.shape(payloads), tf.int32)
-            return [usual.decode(payloads), good, tf.cast(good, tf.int64)]
+            return [fast.decode(payloads), good, tf.cast(good, tf.int64)]
 
         def others() -> Any:
-            return switch(0, [any_file], [payloads], general.signature)
+            return switch(0, [any_file], [payloads], any_layout.signature)
 
-        data, code, got = tf.cond(usual.matches(payloads), all_usual, others)
+        data, code, got = tf.cond(fast.matches(payloads), all_match, others)
         data.set_shape([None, *row.shape])
         if not inside:
-            data = turned(data, form)
-        messages = [message.split("{}") for message in general.messages(self.key)]
+            data = from_column_order(data, form.max_shape)
+        messages = [message.split("{}") for message in any_layout.messages(self.key)]
         before, after = (list(side) for side in zip(*messages, strict=True))
 
         def text(row: Any) -> Any:
@@ -222,7 +237,7 @@ def padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
 
 
 def tag_around(kind: int, nbytes: int) -> tuple[bytes, bytes]:
-    """What stands before and behind ``nbytes`` of a type: few are in the small form."""
+    """The tag before ``nbytes`` of a type, and the padding after: up to 4 have the small form."""
     if nbytes <= 4:
         return struct.pack("<HH", kind, nbytes), bytes(4 - nbytes)
     return struct.pack("<II", kind, nbytes), bytes(-nbytes % 8)
@@ -230,5 +245,5 @@ def tag_around(kind: int, nbytes: int) -> tuple[bytes, bytes]:
 
 def tagged(kind: int, data: bytes) -> bytes:
     """``data`` as a whole element."""
-    before, behind = tag_around(kind, len(data))
-    return before + data + behind
+    before, after = tag_around(kind, len(data))
+    return before + data + after

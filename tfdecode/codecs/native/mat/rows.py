@@ -1,4 +1,4 @@
-"""The graph side of `mat`: files as they usually are, and any others."""
+"""The graph side of `mat`: a fast path for files as SciPy writes them, and any other layout."""
 
 from __future__ import annotations
 
@@ -12,58 +12,50 @@ from ....dtypes import ITEM_SIZES, PARTS
 from ....errors import PACK_ANEW
 from ....extras import tensorflow as tf
 from ....form import ArrayForm
-from ....formats.zlib_stream import longest
+from ....formats.mat.types import COMPRESSED, MATRIX, STORAGE, VERSION, storage_nbytes
+from ....formats.zlib_stream import compress_bound
 from ....graph.casts import READ_AS, cast_tensor
 from ....graph.inflate import inflate_bounded
 from ....graph.map_rows import LARGE, map_rows
 from ....graph.substr import cut, string_length
 from ....graph.switch import switch
-from ..template import Templates
+from ..template import decode_uniform
 from .walk import (
-    COMPRESSED,
-    MATRIX,
     MAX_ELEMENTS,
-    STORAGE,
-    WIDTHS,
     MatVariable,
     element,
     int64,
     is_stream,
 )
 
-#: What to do about versions 4 and 7.3.
-SAVE = f"save it by save -v7, or {PACK_ANEW}"
+#: What to do about big-endian files and versions 4 and 7.3.
+SAVE = f"save it with save -v7 in MATLAB, or {PACK_ANEW}"
 NAMES = {6: "double", 7: "single"}
 
 
 def part_of(form: ArrayForm) -> str:
-    """The dtype of the numbers, or of the two that a complex one is."""
+    """The dtype of the numbers, or of the parts of complex numbers."""
     return PARTS.get(form.dtype, form.dtype)
 
 
 def part_nbytes(form: ArrayForm) -> int:
-    """Bytes of all real numbers, or of all imaginary ones."""
+    """Bytes of one part: of all real numbers, or of all imaginary ones."""
     return prod(form.max_shape) * ITEM_SIZES[part_of(form)]
 
 
-def turns_inside(form: ArrayForm) -> bool:
-    """Whether rows are transposed where they are decoded, each by a core (MapDefun).
+def transposes_each_row(form: ArrayForm) -> bool:
+    """Whether each row is transposed as it is decoded, on its own core (MapDefun).
 
-    32 float64 [256,192] take 0.7 of the time of ops on the batch so, float32 0.9. Small rows take
-    longer, and so does float32 with three sides, 1.4 times: only outside of functions is it
-    transposed by oneDNN.
+    32 float64 [256,192] then take 0.7 of the time of one transpose of the batch, float32 0.9. Small
+    rows take longer, and float32 with three sides 1.4 times as long: oneDNN transposes it, but only
+    outside of functions.
     """
     sides = sum(side != 1 for side in form.max_shape)
     return form.max_nbytes >= LARGE and (form.dtype != "float32" or sides <= 2)
 
 
-def turned(data: Any, form: ArrayForm) -> Any:
-    """Numbers ``[B, n]`` in column order as ``[B, *shape]``."""
-    return Templates((), form.max_shape, ITEM_SIZES[form.dtype]).transposed(data)
-
-
-def joined(parts: list[Any], form: ArrayForm, row: Any) -> Any:
-    """The parts of one row as it is to be: ``[n]``, or ``[*shape]`` if it is transposed here."""
+def assemble(parts: list[Any], form: ArrayForm, row: Any) -> Any:
+    """One row of its parts: ``[n]``, or ``[*shape]`` if rows are transposed one by one."""
     data = parts[0] if len(parts) == 1 else tf.complex(*parts)
     if tuple(row.shape) != form.max_shape or len(form.max_shape) < 2:
         return tf.reshape(data, row.shape)
@@ -71,8 +63,8 @@ def joined(parts: list[Any], form: ArrayForm, row: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Usual:
-    """Rows that are, but for their text, what ``encode`` and scipy write: compared with that."""
+class FastPath:
+    """Files that ``encode`` and SciPy write: all bytes but text and numbers are compared."""
 
     around: list[bytes]
     form: ArrayForm
@@ -84,25 +76,25 @@ class Usual:
         return part_nbytes(self.form)
 
     def matches(self, payloads: Any) -> Any:
-        """Whether all rows are."""
-        front, *between, tail = self.around
+        """Whether all rows are such files: bool."""
+        prefix, *between, tail = self.around
         length = tf.strings.length(payloads)
         total = sum(map(len, self.around)) + (1 + len(between)) * self.nbytes
         fits = tf.equal(length, total)
-        fits &= tf.equal(tf.strings.substr(payloads, 124, len(front) - 124), front[124:])
+        fits &= tf.equal(tf.strings.substr(payloads, 124, len(prefix) - 124), prefix[124:])
         fits &= tf.equal(tf.strings.substr(payloads, 0, 7), b"MATLAB ")
         if tail:
             fits &= tf.equal(tf.strings.substr(payloads, -len(tail), len(tail)), tail)
         for piece in between:
             size = tf.fill(tf.shape(length), len(piece))
-            at = tf.minimum(tf.fill(tf.shape(length), len(front) + self.nbytes), length)
-            fits &= tf.equal(tf.strings.substr(payloads, at, size), piece)
+            offset = tf.minimum(tf.fill(tf.shape(length), len(prefix) + self.nbytes), length)
+            fits &= tf.equal(tf.strings.substr(payloads, offset, size), piece)
         return tf.reduce_all(fits)
 
     def decode(self, payloads: Any) -> Any:
         """``[B, n]`` or ``[B, *shape]``, as ``row`` says."""
-        front, *between, _ = self.around
-        starts = [len(front), *(len(front) + self.nbytes + len(piece) for piece in between)]
+        prefix, *between, _ = self.around
+        starts = [len(prefix), *(len(prefix) + self.nbytes + len(piece) for piece in between)]
         part = part_of(self.form)
         read_as = READ_AS.get(part, part)
         count = prod(self.form.max_shape)
@@ -115,17 +107,18 @@ class Usual:
         def one(payload: Any) -> Any:
             texts = [tf.strings.substr(payload, start, self.nbytes) for start in starts]
             parts = [tf.reshape(tf.io.decode_raw(text, read_as), [count]) for text in texts]
-            return joined([as_part(data) for data in parts], self.form, self.row)
+            return assemble([as_part(data) for data in parts], self.form, self.row)
 
         def by_row() -> Any:
             return map_rows(one, payloads, row=self.row)
 
         def at_once() -> Any:
-            cutter = Templates((), self.form.max_shape, ITEM_SIZES[part])
-            parts = [as_part(cutter.alike(payloads, start, read_as)) for start in starts]
+            parts = [
+                as_part(decode_uniform(payloads, start, self.nbytes, read_as)) for start in starts
+            ]
             return parts[0] if len(parts) == 1 else tf.complex(*parts)
 
-        if turns_inside(self.form):
+        if transposes_each_row(self.form):
             return by_row()
         if self.form.max_nbytes < LARGE:
             return at_once()
@@ -135,15 +128,15 @@ class Usual:
 
 
 @dataclass(frozen=True)
-class General:
-    """Rows that are any MAT-files."""
+class AnyLayout:
+    """Any MAT-files."""
 
     variable: MatVariable
     form: ArrayForm
     row: Any
 
     def messages(self, key: str) -> list[str]:
-        """What to say of a row, by its code."""
+        """The message for each code of ``decode``."""
         variable = self.variable
         kind = "logical"
         if variable.matlab_class is not None:
@@ -154,7 +147,7 @@ class General:
         sides = "x".join(map(str, variable.sides))
         return [
             "{}",
-            f"has {{}} bytes, not a MAT-file of version 5 to 7.2 (4 and 7.3 are others: {SAVE})",
+            "has {} bytes, not a MAT-file of version 5 to 7.2 in little-endian order; " + SAVE,
             f"has {{}} bytes that do not hold {key} once, as a matrix, among up to {MAX_ELEMENTS}"
             " whole variables",
             f"holds {key} as class {{}}, needs {kind} (1 is cell, 2 struct, 4 text, 5 sparse)",
@@ -163,30 +156,27 @@ class General:
         ]
 
     def decode(self, payloads: Any) -> list[Any]:
-        """The rows, what is wrong with each (a place in ``messages``) and a number for that."""
+        """The rows, a code for each (index into ``messages``), and the number for its message."""
         variable = self.variable
         length = string_length(payloads)
         version = tf.strings.substr(payloads, 124, 4)
-        big = tf.equal(version, b"\x01\x00MI")
-        known = (tf.equal(version, b"\x00\x01IM") | big) & starts_as_text(payloads)
-        at, found = variable.find(payloads, big, known)
-        kind, size = element(payloads, at, big)
+        known = tf.equal(version, VERSION) & starts_as_text(payloads)
+        at, found = variable.find(payloads, known)
+        kind, size = element(payloads, at)
         found &= (size > 0) & (at + 8 + size <= length)
         packed = found & tf.equal(kind, COMPRESSED) & is_stream(payloads, at + 8)
-        packed &= size <= longest(variable.longest)
+        packed &= size <= compress_bound(variable.max_nbytes)
         found &= packed | tf.equal(kind, MATRIX)
         elements, start = self.elements(payloads, at, size, packed)
-        head = variable.head(elements, start, big)
+        head = variable.head(elements, start)
         found &= head.named
         end = start + 8 + head.inner
         whole = tf.logical_not(packed) | tf.equal(end, string_length(elements))
-        whole &= head.inner <= head.end - 8 + variable.room(head.kind)
+        whole &= head.inner <= head.end - 8 + variable.max_data_nbytes(head.kind)
         kinds, starts, sizes = [], [], []
         behind = start + head.end
         for _ in range(variable.parts):
-            fits, place, (first, nbytes), behind = variable.part(
-                elements, behind, end, head.kind, big
-            )
+            fits, place, (first, nbytes), behind = variable.part(elements, behind, end, head.kind)
             whole &= fits
             kinds.append(place)
             starts.append(first)
@@ -204,14 +194,14 @@ class General:
         if not variable.count:
             data = tf.zeros(tf.stack([tf.size(payloads), *self.row.shape]), self.form.dtype)
         else:
-            data = map_rows(self.one, elements, *columns, big, row=self.row)
+            data = map_rows(self.one, elements, *columns, row=self.row)
         return [data, code, got]
 
-    def alone(self, payloads: Any, fronts: list[bytes]) -> list[Any]:
-        """As ``decode``; faster where all rows hold the variable alone, compressed or not, behind
-        one of ``fronts``: what stands in front of the numbers, for each of ``storage``.
+    def decode_single_variable(self, payloads: Any, prefixes: list[bytes]) -> list[Any]:
+        """As ``decode``, but faster if every file holds only this variable.
 
-        Compressed, 32 rows of 2 KB take 0.4 of the time so, one label map [256,192] 0.7.
+        ``prefixes`` are the bytes before the numbers, one for each type of ``storage``. Compressed,
+        32 rows of 2 KB take 0.4 of the time, one label map [256,192] 0.7.
         """
         variable = self.variable
         signature = self.signature
@@ -221,25 +211,27 @@ class General:
         whole &= tf.reduce_all(starts_as_text(payloads))
         begins = tf.strings.substr(payloads, 124, 8)
         plain, packed = (
-            whole & tf.reduce_all(tf.equal(begins, struct.pack("<4sI", b"\x00\x01IM", kind)))
+            whole & tf.reduce_all(tf.equal(begins, struct.pack("<4sI", VERSION, kind)))
             for kind in (MATRIX, COMPRESSED)
         )
         packed &= tf.reduce_all(is_stream(payloads, tf.fill(tf.shape(length), *int64(136))))
-        packed &= tf.reduce_all(length <= 136 + longest(variable.longest))
+        packed &= tf.reduce_all(length <= 136 + compress_bound(variable.max_nbytes))
 
         def inflated() -> Any:
             at = tf.fill(tf.shape(length), 136)
             return inflate_bounded(
-                tf.strings.substr(payloads, at, length - at), "ZLIB", variable.longest
+                tf.strings.substr(payloads, at, length - at), "ZLIB", variable.max_nbytes
             )
 
         elements = tf.cond(packed, inflated, lambda: payloads)
         base = tf.fill(tf.shape(length), tf.where(packed, 0, 128))
-        head = tf.strings.substr(elements, base, tf.fill(tf.shape(length), len(fronts[0])))
-        equal = tf.equal(head[:, tf.newaxis], fronts)
+        head = tf.strings.substr(elements, base, tf.fill(tf.shape(length), len(prefixes[0])))
+        equal = tf.equal(head[:, tf.newaxis], prefixes)
         kind = tf.argmax(tf.cast(equal, tf.int32), 1, tf.int32)
-        nbytes = tf.gather([WIDTHS[k] * variable.count for k in variable.storage], kind)
-        start = base + len(fronts[0])
+        nbytes = tf.gather(
+            [storage_nbytes(code) * variable.count for code in variable.storage], kind
+        )
+        start = base + len(prefixes[0])
         need = start + (nbytes + 7) // 8 * 8
         usual = (plain | packed) & tf.reduce_all(tf.equal(tf.strings.length(elements), need))
         usual &= tf.reduce_all(tf.reduce_any(equal, 1))
@@ -251,12 +243,11 @@ class General:
             good = tf.zeros_like(length)
             if small:
                 texts = tf.strings.substr(elements, start, nbytes)
-                data = self.numbers(texts, kind[0], tf.constant(False))
+                data = self.numbers(texts, kind[0])
                 data = tf.reshape(data, tf.stack([tf.size(length), variable.count]))
             else:
                 columns = [column[:, tf.newaxis] for column in (kind, start, nbytes)]
-                big = tf.fill(tf.shape(length), False)
-                data = map_rows(self.one, elements, *columns, big, row=self.row)
+                data = map_rows(self.one, elements, *columns, row=self.row)
             return [data, good, tf.cast(good, tf.int64)]
 
         def others() -> Any:
@@ -275,11 +266,11 @@ class General:
         ]
 
     def elements(self, payloads: Any, at: Any, size: Any, packed: Any) -> tuple[Any, Any]:
-        """Strings in which the elements at ``at`` are, inflated, and where in each."""
+        """Strings with the elements at ``at``, inflated, and the offset of the element in each."""
 
         def inflated() -> Any:
             streams = cut(payloads, at + 8, tf.where(packed, size, 0))
-            most = self.variable.longest
+            most = self.variable.max_nbytes
             some = tf.cond(
                 tf.reduce_all(packed),
                 lambda: inflate_bounded(streams, "ZLIB", most),
@@ -292,28 +283,24 @@ class General:
         strings, start = tf.cond(tf.reduce_any(packed), inflated, lambda: (payloads, at))
         return strings, start
 
-    def one(self, text: Any, kinds: Any, starts: Any, sizes: Any, big: Any) -> Any:
+    def one(self, text: Any, kinds: Any, starts: Any, sizes: Any) -> Any:
         """One row: zeros if it is bad, which has a size of 0."""
         parts = [
-            self.numbers([tf.strings.substr(text, starts[part], sizes[part])], kinds[part], big)
+            self.numbers([tf.strings.substr(text, starts[part], sizes[part])], kinds[part])
             for part in range(self.variable.parts)
         ]
-        return joined(parts, self.form, self.row)
+        return assemble(parts, self.form, self.row)
 
-    def numbers(self, texts: Any, kind: Any, big: Any) -> Any:
+    def numbers(self, texts: Any, kind: Any) -> Any:
         """The numbers of all ``texts``, ``[B * n]``, all stored as ``kind`` says; zeros of none."""
         count = self.variable.count
         part = part_of(self.form)
-        data = tf.io.decode_raw(texts, tf.uint8)
+        data = tf.reshape(tf.io.decode_raw(texts, tf.uint8), [-1])
         some = tf.size(data) > 0
-
-        def swapped() -> Any:
-            return tf.reshape(tf.reverse(tf.reshape(data, [count, -1]), [1]), [-1])
 
         def stored_as(storage: str) -> Callable[[Any], list[Any]]:
             return lambda data: [as_class(data, storage, part)]
 
-        data = tf.cond(big & some, swapped, lambda: tf.reshape(data, [-1]))
         functions = [stored_as(STORAGE[storage]) for storage in self.variable.storage]
         functions.append(lambda data: [tf.zeros([count], part)])
         branch = tf.where(some, kind, len(functions) - 1)

@@ -7,30 +7,25 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ....extras import tensorflow as tf
+from ....formats.mat.types import (
+    CLASSES,
+    COMPLEX,
+    COMPRESSED,
+    LOGICAL,
+    MATRIX,
+    STORAGE,
+    carries,
+    class_nbytes,
+    storage_nbytes,
+)
 from ....graph.inflate import inflate_bounded
 from ....graph.substr import cut, string_length
 
-MATRIX, COMPRESSED = 14, 15
-#: Elements in a file: a walk of more is refused.
+#: Elements in a file: files with more are refused.
 MAX_ELEMENTS = 32
-#: Of a compressed element so many bytes are inflated for its name, which stands in the first 232
-#: (32 dimensions in front of it); tables and all they took at most 300 bytes deflated.
-BEGINNING, HEAD = 1024, 232
-
-#: MATLAB's class -> bytes of a number; 6 and 7 are floats.
-CLASSES = {6: 8, 7: 4, 8: 1, 9: 1, 10: 2, 11: 2, 12: 4, 13: 4, 14: 8, 15: 8}
-#: What numbers are stored as -> dtype.
-STORAGE = {
-    1: "int8", 2: "uint8", 3: "int16", 4: "uint16", 5: "int32", 6: "uint32", 7: "float32",
-    9: "float64", 12: "int64", 13: "uint64",
-}  # fmt: skip
-WIDTHS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
-
-
-def carries(matlab_class: int, storage: int) -> bool:
-    """Whether numbers of a class can be stored so: not wider, and no integer as a float."""
-    narrow = WIDTHS[storage] <= CLASSES[matlab_class]
-    return narrow and (storage not in (7, 9) or matlab_class in (6, 7))
+#: Bytes of a compressed element that are inflated for its name, and of the element that they need
+#: to give: 32 dimensions and the name end at byte 232; tables and others took at most 300 bytes.
+PREFIX_PACKED, PREFIX = 1024, 232
 
 
 class Place(NamedTuple):
@@ -76,22 +71,26 @@ class MatVariable:
         return [kind for kind in STORAGE if any(carries(c, kind) for c in classes)]
 
     @property
-    def longest(self) -> int:
+    def max_nbytes(self) -> int:
         """The most bytes of its element."""
-        width = max(CLASSES.values()) if self.matlab_class is None else CLASSES[self.matlab_class]
+        width = max(
+            class_nbytes(c) for c in ([self.matlab_class] if self.matlab_class else CLASSES)
+        )
         dims, name = -(-4 * len(self.sides) // 8) * 8, -(-len(self.name) // 8) * 8
         return 40 + dims + name + self.parts * (16 + self.count * width)
 
-    def room(self, kind: Any) -> Any:
+    def max_data_nbytes(self, kind: Any) -> Any:
         """The most bytes that numbers of a class can have with their tags."""
-        width = tf.gather([CLASSES.get(c, 0) for c in range(16)], tf.minimum(kind, 15))
+        width = tf.gather(
+            [class_nbytes(c) if c in CLASSES else 0 for c in range(16)], tf.minimum(kind, 15)
+        )
         return self.parts * (16 + self.count * tf.cast(width, tf.int64))
 
     # -- tags ---------------------------------------------------------------------------------
 
-    def head(self, elements: Any, start: Any, big: Any) -> Head:
+    def head(self, elements: Any, start: Any) -> Head:
         """The beginning of the elements that begin at ``start``."""
-        words = unsigned(elements, start, 8 + 32, big)
+        words = unsigned(elements, start, 8 + 32)
         nbytes = words[:, 7]
         matrix = tf.equal(words[:, 0], MATRIX) & tf.equal(words[:, 2], 6) & tf.equal(words[:, 3], 8)
         matrix &= tf.equal(words[:, 6], 5) | tf.equal(words[:, 6], 6)
@@ -103,7 +102,7 @@ class MatVariable:
             dims &= tf.equal(words[:, 8 + axis], side) | dropped
         dims &= nbytes <= 4 * len(self.sides)
         flags = words[:, 4]
-        kind, logical, more = flags % 256, flags // 2**9 % 2, flags // 2**11 % 2
+        kind, logical, more = flags % 256, flags // 2**LOGICAL % 2, flags // 2**COMPLEX % 2
         if self.matlab_class is None:
             numeric = tf.reduce_any(tf.equal(kind[:, tf.newaxis], list(CLASSES)), 1)
             fits = numeric & tf.equal(logical, 1) & tf.equal(more, 0)
@@ -111,7 +110,7 @@ class MatVariable:
             fits = tf.equal(kind, self.matlab_class) & tf.equal(logical, 0)
             fits &= tf.equal(more, self.parts - 1)
         place = 32 + multiple_of_8(tf.where(matrix, nbytes, 0))
-        storage, small, (at, size) = tag(elements, start + place, big)
+        storage, small, (at, size) = tag(elements, start + place)
         length = len(self.name)
         matrix &= tf.equal(storage, 1) | tf.equal(storage, 16)
         matrix &= tf.equal(size, length) & (tf.logical_not(small) | (length <= 4))
@@ -119,18 +118,16 @@ class MatVariable:
         end = place + tf.where(small, *int64(8, 8 + -(-length // 8) * 8))
         return Head(named, kind, fits, dims, words[:, 1], end)
 
-    def part(
-        self, elements: Any, start: Any, end: Any, kind: Any, big: Any
-    ) -> tuple[Any, Any, Place, Any]:
+    def part(self, elements: Any, start: Any, end: Any, kind: Any) -> tuple[Any, Any, Place, Any]:
         """Whether the numbers whose tag begins at ``start`` can be those of the variable; the place
         of their type in ``storage``, where they stand, and the end of their part.
         """
-        storage, small, (at, size) = tag(elements, start, big)
+        storage, small, (at, size) = tag(elements, start)
         stored = tf.equal(storage[:, tf.newaxis], self.storage)
         place = tf.argmax(tf.cast(stored, tf.int32), 1, tf.int32)
         allowed = [[c in CLASSES and carries(c, s) for s in self.storage] for c in range(16)]
         fits = tf.gather_nd(allowed, tf.stack([tf.cast(kind % 16, tf.int32), place], 1))
-        width = tf.gather([WIDTHS[storage] for storage in self.storage], place)
+        width = tf.gather([storage_nbytes(code) for code in self.storage], place)
         need = tf.cast(width, tf.int64) * self.count
         fits &= tf.reduce_any(stored, 1) & tf.equal(size, need) & (at + size <= end)
         fits &= tf.logical_not(small) | (size <= 4)
@@ -139,33 +136,33 @@ class MatVariable:
 
     # -- the walk -----------------------------------------------------------------------------
 
-    def find(self, payloads: Any, big: Any, good: Any) -> tuple[Any, Any]:
+    def find(self, payloads: Any, good: Any) -> tuple[Any, Any]:
         """Where the element of the variable begins, and whether all of the file is whole elements
         of which just one has the name: int64 and bool ``[B]``.
         """
         length = string_length(payloads)
         first = tf.fill(tf.shape(length), tf.constant(128, tf.int64))
-        _, size = element(payloads, first, big)
+        _, size = element(payloads, first)
         alone = tf.reduce_all(tf.equal(first + 8 + size, length) | tf.logical_not(good))
 
         def step(turn: Any, at: Any, place: Any, hits: Any, whole: Any) -> Any:
             live = whole & (at < length)
-            kind, size = element(payloads, at, big)
+            kind, size = element(payloads, at)
             end = at + 8 + size
             sound = (tf.equal(kind, MATRIX) | tf.equal(kind, COMPRESSED)) & (size > 0)
             sound &= end <= length
             packed = live & sound & tf.equal(kind, COMPRESSED) & is_stream(payloads, at + 8)
             plain = live & sound & tf.equal(kind, MATRIX)
-            beginning = cut(payloads, at, tf.where(plain, tf.minimum(size + 8, HEAD), 0))
+            beginning = cut(payloads, at, tf.where(plain, tf.minimum(size + 8, PREFIX), 0))
 
             def inflated() -> Any:
-                some = tf.where(packed, tf.minimum(size, BEGINNING), 0)
+                some = tf.where(packed, tf.minimum(size, PREFIX_PACKED), 0)
                 # A stream that ends early is no error: it gives what there is of it.
                 streams = tf.where(packed, cut(payloads, at + 8, some), "")
-                return tf.where(packed, inflate_bounded(streams, "ZLIB", HEAD), beginning)
+                return tf.where(packed, inflate_bounded(streams, "ZLIB", PREFIX), beginning)
 
             beginning = tf.cond(tf.reduce_any(packed), inflated, lambda: beginning)
-            hit = self.head(beginning, tf.zeros_like(at), big).named
+            hit = self.head(beginning, tf.zeros_like(at)).named
             place = tf.where(hit, at, place)
             whole &= tf.logical_not(live) | sound
             at = tf.where(live & sound, end, at)
@@ -194,29 +191,25 @@ def int64(*numbers: int) -> list[Any]:
     return [tf.constant(number, tf.int64) for number in numbers]
 
 
-def unsigned(strings: Any, start: Any, count: int, big: Any) -> Any:
-    """``count`` words of 4 bytes in the byte order of each row: int64 ``[B, count]``, zeros behind
-    the end of a string.
-    """
+def unsigned(strings: Any, start: Any, count: int) -> Any:
+    """``count`` words of 4 bytes: int64 ``[B, count]``, zeros after the end of a string."""
     text = cut(strings, start, 4 * count)
-    little = tf.io.decode_raw(text, tf.int32, fixed_length=4 * count)
-    swapped = tf.io.decode_raw(text, tf.int32, little_endian=False, fixed_length=4 * count)
-    words = tf.cast(tf.where(big[:, tf.newaxis], swapped, little), tf.int64)
+    words = tf.cast(tf.io.decode_raw(text, tf.int32, fixed_length=4 * count), tf.int64)
     return tf.bitwise.bitwise_and(words, 2**32 - 1)
 
 
-def element(payloads: Any, start: Any, big: Any) -> tuple[Any, Any]:
+def element(payloads: Any, start: Any) -> tuple[Any, Any]:
     """Type and size of the element at ``start``."""
-    words = unsigned(payloads, start, 2, big)
+    words = unsigned(payloads, start, 2)
     return words[:, 0], words[:, 1]
 
 
-def tag(strings: Any, start: Any, big: Any) -> tuple[Any, Any, Place]:
+def tag(strings: Any, start: Any) -> tuple[Any, Any, Place]:
     """Type, whether in the small form, and place of what the tag at ``start`` is of.
 
     The small form has type and size in one word, and up to 4 bytes in the other.
     """
-    words = unsigned(strings, start, 2, big)
+    words = unsigned(strings, start, 2)
     small = words[:, 0] >= 2**16
     kind = words[:, 0] % 2**16
     size = tf.where(small, words[:, 0] // 2**16, words[:, 1])
