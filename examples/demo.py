@@ -33,8 +33,8 @@ from tfdecode.saved_models.session import ServingSession
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "build" / "demo"
 SPECS = {
-    "pose_map": tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib:9"),
-    "segment_map": tfd.ArraySpec((256, 192), "float64", codecs="astype:uint8|zlib:9"),
+    "pose_map": tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib_bounded:9"),
+    "segment_map": tfd.ArraySpec((256, 192), "float64", codecs="astype:uint8|zlib_bounded:9"),
 }
 
 

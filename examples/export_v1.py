@@ -14,7 +14,7 @@ import tfdecode as tfd
 
 def export(directory: str) -> None:
     """Write a model whose input ``pose_map_bytes`` [B] holds packed pose maps."""
-    spec = tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib")
+    spec = tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib_bounded")
     with tf.Graph().as_default(), tf.Session() as session:
         payloads = tf.placeholder(tf.string, [None], name="pose_map_bytes")
         # The one new line: a placeholder of floats before, payloads now.

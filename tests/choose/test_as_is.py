@@ -343,7 +343,7 @@ def test_hdf5_is_refused_with_advice(tmp_path: Path) -> None:
 def test_other_mat_files_are_refused_with_advice(tmp_path: Path) -> None:
     file = io.BytesIO()
     scipy.io.savemat(file, {"S": SEGMENT}, format="4")
-    assert "version 4; save it by save -v7" in refusal("S.mat", file.getvalue(), tmp_path)
+    assert "version 4; save it with save -v7" in refusal("S.mat", file.getvalue(), tmp_path)
     file = io.BytesIO()
     with h5py.File(file, "w", userblock_size=512) as group:
         group["S"] = SEGMENT.T
@@ -418,7 +418,7 @@ def test_a_spec_is_shown_without_the_bytes_of_the_sample(specs: Any, tmp_path: P
 
 
 def test_a_head_has_no_place_as_a_bare_value() -> None:
-    with pytest.raises(tfd.SpecError, match="npy takes no options"):
+    with pytest.raises(tfd.SpecError, match="npy: takes no options"):
         tfd.ArraySpec((2, 3), "float32", f'npy:"{HEAD}"')
 
 

@@ -7,64 +7,41 @@ ArraySpec((2, 3), 'float32', codecs='astype:uint8|raw|zlib:9|seal')
 
 from typing import TYPE_CHECKING, Any
 
-from .base import Codec, Compressor, Container, Cost, Filter
+from .base import Codec as Codec
+from .base import Compressor as Compressor
+from .base import Container as Container
+from .base import Cost as Cost
+from .base import Filter as Filter
 from .registry import CODECS
 
 if TYPE_CHECKING:
-    from .compressors.seal import Seal
-    from .compressors.zlib import Zlib
-    from .compressors.zlib_bounded import ZlibBounded
-    from .compressors.zstd import Zstd
-    from .containers.png import Png
-    from .containers.raw import Raw
-    from .containers.sparse import Sparse
-    from .filters.astype import AsType
-    from .filters.delta import Delta
-    from .filters.fixed_point import FixedPoint
-    from .filters.onehot import OneHot
-    from .filters.packbits import PackBits
-    from .filters.shuffle import Shuffle
-    from .filters.sortable import Sortable
-    from .filters.transpose import Transpose
-    from .native.csv import Csv
-    from .native.mat.codec import Mat
-    from .native.npy import Npy
-    from .native.npz import Npz
-    from .native.pkl import Pkl
-    from .native.safetensors import Safetensors
+    from .compressors.seal import Seal as Seal
+    from .compressors.zlib import Zlib as Zlib
+    from .compressors.zlib_bounded import ZlibBounded as ZlibBounded
+    from .compressors.zstd import Zstd as Zstd
+    from .containers.png import Png as Png
+    from .containers.raw import Raw as Raw
+    from .containers.sparse import Sparse as Sparse
+    from .filters.astype import AsType as AsType
+    from .filters.delta import Delta as Delta
+    from .filters.fixed_point import FixedPoint as FixedPoint
+    from .filters.onehot import OneHot as OneHot
+    from .filters.packbits import PackBits as PackBits
+    from .filters.shuffle import Shuffle as Shuffle
+    from .filters.sortable import Sortable as Sortable
+    from .filters.transpose import Transpose as Transpose
+    from .native.csv import Csv as Csv
+    from .native.mat.codec import Mat as Mat
+    from .native.npy import Npy as Npy
+    from .native.npz import Npz as Npz
+    from .native.pkl import Pkl as Pkl
+    from .native.safetensors import Safetensors as Safetensors
 
-__all__ = [
-    "AsType",
-    "Codec",
-    "Compressor",
-    "Container",
-    "Cost",
-    "Csv",
-    "Delta",
-    "Filter",
-    "FixedPoint",
-    "Mat",
-    "Npy",
-    "Npz",
-    "OneHot",
-    "PackBits",
-    "Pkl",
-    "Png",
-    "Raw",
-    "Safetensors",
-    "Seal",
-    "Shuffle",
-    "Sortable",
-    "Sparse",
-    "Transpose",
-    "Zlib",
-    "ZlibBounded",
-    "Zstd",
-]
+_CLASSES = {place.partition(":")[2]: name for name, place in CODECS.built_in.items()}
+__all__ = ["Codec", "Compressor", "Container", "Cost", "Filter", *_CLASSES]
 
 
 def __getattr__(name: str) -> Any:
-    for codec, place in CODECS.built_in.items():
-        if place.endswith(f":{name}"):
-            return CODECS[codec]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return CODECS[_CLASSES[name]]
