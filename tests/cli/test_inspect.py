@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
+from tests.cli.common import put
 from tfdecode.cli import main
 from tfdecode.formats.png import SIGNATURE, chunk
 
@@ -34,14 +35,6 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
     put("pose.tfd", SPEC, POSE)
     tfd.Schema({"pose": SPEC, "labels": tfd.ArraySpec((2, 2), "float64")}).save("schema.json")
     return tmp_path
-
-
-def put(name: str, spec: tfd.ArraySpec, array: np.ndarray) -> bytes:
-    """What pack writes."""
-    payload = spec.encode(array)
-    Path(name).write_bytes(payload)
-    Path(f"{name}.json").write_text(spec.to_json())
-    return payload
 
 
 def inspect(*arguments: str, status: int = 0) -> None:
@@ -64,7 +57,7 @@ def facts(capsys, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
 
 
 def failure(capsys) -> str:
-    """The one line on stderr."""
+    """The one line on stderr; stdout may describe the rest of a damaged file."""
     err: str = capsys.readouterr().err
     assert err.count("\n") == 1
     return err.rstrip("\n")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
+from tests.cli.common import EXACT, failure, names
 from tfdecode.cli import main, write
 
 POSE = np.arange(24, dtype="float32").reshape(2, 3, 4)
@@ -37,17 +38,6 @@ def packed(path: str) -> np.ndarray:
     return spec.decode(Path(path).read_bytes())
 
 
-def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def failure(capsys) -> str:
-    """The one line on stderr; nothing on stdout."""
-    out, err = capsys.readouterr()
-    assert not out and err.count("\n") == 1
-    return err.rstrip("\n")
-
-
 # -- one file -------------------------------------------------------------------------------------
 
 
@@ -64,20 +54,7 @@ def test_payload_and_spec_are_written_next_to_the_file(folder: Path, capsys) -> 
     )
 
 
-@pytest.mark.parametrize(
-    "array",
-    [
-        np.array([-0.0, np.nan, np.inf, 5e-324]),
-        np.frombuffer(b"\x01\x00\xa0\x7f\xff\xff\xff\xff", "f4"),
-        np.arange(6, dtype=">i4").reshape(2, 3),
-        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-        np.zeros((0, 3), "uint8"),
-        np.array(7, "int16"),
-        np.array([1 + 2j], "complex64"),
-        np.array([True, False]),
-    ],
-    ids=lambda array: f"{array.dtype}-{array.ndim}",
-)
+@pytest.mark.parametrize("array", EXACT, ids=lambda array: f"{array.dtype}-{array.ndim}")
 def test_every_bit_survives(array: np.ndarray) -> None:
     np.save("x.npy", array)
     pack("x.npy")

@@ -91,7 +91,9 @@ def test_a_name_given_twice_is_a_batch_of_two(model: Path, capsys) -> None:
 
 def test_a_packed_file_is_an_input(model: Path, capsys) -> None:
     assert main(["pack", "pose.npy", "--spec", str(model), "--dtype", "float32"]) == 0
-    assert main(["predict", str(model), "pose=pose.npy.tfd", IMAGE]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(model), "pose=pose.npy.tfd", IMAGE, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"][0]["mean"] == POSE.sum()
 
 
 def test_o_saves_every_output(model: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from scipy.io import savemat
 
 import tfdecode as tfd
+from tests.cli.common import EXACT, names
 from tests.common import assert_same
 from tfdecode.cli import main, tfrecord, write
 
@@ -45,10 +46,6 @@ def packed(name: str = "array", out: str = OUT, compression: str = "") -> dict[s
     examples = tf.data.TFRecordDataset(out, compression)
     rows = examples.map(lambda x: schema.decode_tensors(tf.io.parse_single_example(x, features)))
     return {os.fsdecode(row["file"].numpy()): row[name].numpy() for row in rows}
-
-
-def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def usage_error(capsys) -> str:
@@ -83,19 +80,7 @@ def test_a_batch_is_the_arrays(folder: Path) -> None:
     assert_same(decoded["array"], np.stack(MAPS))
 
 
-@pytest.mark.parametrize(
-    "array",
-    [
-        np.array([-0.0, np.nan, np.inf, 5e-324]),
-        np.arange(6, dtype=">i4").reshape(2, 3),
-        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-        np.zeros((0, 3), "uint8"),
-        np.array(7, "int16"),
-        np.array([1 + 2j], "complex64"),
-        np.array([True, False]),
-    ],
-    ids=lambda array: f"{array.dtype}-{array.ndim}",
-)
+@pytest.mark.parametrize("array", EXACT, ids=lambda array: f"{array.dtype}-{array.ndim}")
 def test_every_bit_survives(array: np.ndarray) -> None:
     np.save("x.npy", array)
     pack("x.npy")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
+from tests.cli.common import failure, put
 from tfdecode.cli import main
 
 POSE = np.arange(24, dtype="float32").reshape(2, 3, 4)
@@ -24,21 +25,8 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
-def put(name: str, spec: tfd.ArraySpec, array: np.ndarray) -> None:
-    """What pack writes."""
-    Path(name).write_bytes(spec.encode(array))
-    Path(f"{name}.json").write_text(spec.to_json())
-
-
 def unpack(*arguments: str, status: int = 0) -> None:
     assert main(["unpack", *arguments]) == status
-
-
-def failure(capsys) -> str:
-    """The one line on stderr; nothing on stdout."""
-    out, err = capsys.readouterr()
-    assert not out and err.count("\n") == 1
-    return err.rstrip("\n")
 
 
 def test_the_spec_beside_says_how(capsys) -> None:
