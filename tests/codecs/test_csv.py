@@ -337,20 +337,20 @@ def test_the_message_says_what_came_and_what_was_needed() -> None:
 def test_nans_that_text_does_not_tell_apart_are_refused(bits: int) -> None:
     array = np.zeros((4, 3), "f4")
     array.view("u4")[2, 1] = bits
-    with pytest.raises(tfd.EncodeError, match=rf"nan of the bits {bits:#x} at index \[2, 1\]"):
+    with pytest.raises(tfd.EncodeError, match=rf"NaN with bits {bits:#x} at index \[2, 1\]"):
         MATRICES["matrix"].encode(array)
 
 
 @pytest.mark.parametrize(
     ("codecs", "dtype", "shape", "message"),
     [
-        ("csv", "int64", (2, 2), "not int64: take astype:float64.csv"),
-        ("csv", "bool", (2, 2), "not bool: take astype:float64.csv"),
-        ("csv", "complex64", (2, 2), "not complex64: take npy"),
-        ("csv", "float32", (), "no matrix of rank 2 .* take npy"),
-        ("csv", "float32", (2, 2, 2), "no matrix of rank 2 .* take npy"),
-        ("csv", "float32", (2, None), "no fixed number of columns; let None be its first"),
-        ("csv", "float32", (2000, 2000), "has 4000000 cells, too many for a text; take npy"),
+        ("csv", "int64", (2, 2), "not int64: use astype:float64.csv"),
+        ("csv", "bool", (2, 2), "not bool: use astype:float64.csv"),
+        ("csv", "complex64", (2, 2), "not complex64: use npy"),
+        ("csv", "float32", (), "needs rank 1 or 2; use npy"),
+        ("csv", "float32", (2, 2, 2), "needs rank 1 or 2; use npy"),
+        ("csv", "float32", (2, None), "needs a fixed number of columns; only the first dim"),
+        ("csv", "float32", (2000, 2000), "has 4000000 cells, too many for text; use npy"),
         ("csv:|", "float32", (2, 2), "."),
         ("csv:x", "float32", (2, 2), "separator is 'x', needs a comma, a semicolon"),
         ("csv:header=-1", "float32", (2, 2), "header is -1, needs a number of lines, 0 to 64"),

@@ -520,8 +520,8 @@ def test_outputs_are_files_too(dtype: str) -> None:
     ("codecs", "dtype", "shape", "message"),
     [
         ("mat:S", "float32", (None, 2), "None dimension.*pack with raw or zlib instead"),
-        ("mat:S", "bfloat16", (2,), r"take astype:float32\|mat:S"),
-        ("mat:S", "float16", (2,), r"take astype:float32\|mat:S"),
+        ("mat:S", "bfloat16", (2,), r"use astype:float32\|mat:S"),
+        ("mat:S", "float16", (2,), r"use astype:float32\|mat:S"),
         ("mat", "float32", (2,), "needs the option 'key'"),
         ("mat:3", "float32", (2,), "key is 3, needs the name of a variable"),
         ("mat:_x", "float32", (2,), "needs the name"),

@@ -313,7 +313,7 @@ def test_the_message_says_what_came_and_what_was_needed() -> None:
 
 def test_text_as_numbers_comes_with_advice() -> None:
     spec = tfd.ArraySpec((40,), "uint8", "pkl")
-    with pytest.raises(tfd.DecodeError, match="holds numbers as text, take protocol 3 or later"):
+    with pytest.raises(tfd.DecodeError, match="stores numbers as text; use protocol 3 or later"):
         spec.decode(pickle.dumps(np.zeros(40, "u1") + 65, 2))
 
 
@@ -394,14 +394,14 @@ def test_outputs_are_files_too(codecs: str) -> None:
         ("npy", "float32", (None, 2), "None dimension.*pack with raw or zlib instead"),
         ("pkl", "float32", (None, 2), "None dimension"),
         ("safetensors:x", "float32", (None, 2), "None dimension"),
-        ("npy", "bfloat16", (2,), "take astype:float32|npy .* or safetensors"),
-        ("safetensors:x", "complex128", (2,), "has no complex128; take npy"),
+        ("npy", "bfloat16", (2,), r"use astype:float32\|npy .* or safetensors"),
+        ("safetensors:x", "complex128", (2,), "has no complex128; use npy"),
         ("safetensors", "float32", (2,), "needs the option 'key'"),
         ("safetensors:__metadata__", "float32", (2,), "no tensor can be named"),
         ("safetensors:3", "float32", (2,), "key is 3, needs a text"),
         ("pkl:3", "float32", (2,), "key is 3, needs a text"),
         ('pkl:""', "float32", (2,), "key is '', needs a text"),
-        ("pkl:numpy", "float32", (2,), "key 'numpy' cannot be; save under another"),
+        ("pkl:numpy", "float32", (2,), "key 'numpy' is not supported .*; use another key"),
         ("pkl:pose,protocol=4", "float32", (2,), "unknown option 'protocol'"),
     ],
 )

@@ -29,33 +29,42 @@ LONGEST = 31
 EXTRA, MAX_HEADER = 64, 64
 #: Bytes for each cell with its separator (savetxt takes 25), and for comments.
 CELL, COMMENTS = 32, 4096
-#: Longer ones should not be text; the client's reader takes no longer line.
-MOST = 2**25 - 1
-#: The most bytes that the graph makes of a cell or line: a string, its place, its number.
-ROOM = 320
+#: Limit of a text; the client's reader accepts no longer line.
+MAX_TEXT_BYTES = 2**25 - 1
+#: Bytes of the graph for a cell or line, at most: a string, its offset, its number.
+MAX_CELL_NBYTES = 320
 #: The bits of the NaN that ``nan`` is.
 NAN = {"float32": 0x7FC00000, "float64": 0x7FF8000000000000}
 EXACT = 2.0**53
-ADVICE = "take astype:float64|csv, which carries what float64 holds exactly"
+ADVICE = "use astype:float64|csv, which accepts every value that float64 holds exactly"
 
 
 @dataclass(frozen=True)
 class Csv(Container):
-    r"""Numbers in lines, each cell the nearest float64, or of float32 that rounded once more.
+    r"""Text, one row of a matrix per line, as `numpy.savetxt` and spreadsheets write it.
 
-    That is what `float` and ``numpy.loadtxt`` read, and bit for bit what TensorFlow's to_number
-    reads (1,013,322 texts, halfway cases and subnormal numbers among them). It has at most 31
-    characters.
-    Arrays of rank 2 are a matrix, of rank 1 one number a line. Lines end in LF or CRLF, the last
-    one in either or nothing; blanks around cells, empty lines and lines that begin with ``#`` are
-    skipped, and all lines are 64 more at most than the array can have rows. An integer that float64
-    does not hold is refused.
+    Arrays have rank 2, or rank 1 with one number per line, and dtype float32 or float64. A cell is
+    read as Python's `float` reads it, for float32 then rounded once more. Lines end in LF or CRLF;
+    the last one may have no end. Blanks around cells, empty lines and lines that begin with ``#``
+    are skipped.
 
     Parameters
     ----------
-    separator : between cells: ``,``, ``;``, a tab, or a space for any number of blanks
-    header : lines to skip at the beginning, whatever they hold
+    separator : str, default ","
+        Between cells: ``,``, ``;``, a tab, or a space for any number of blanks.
+    header : int, default 0
+        Number of lines to skip at the beginning, at most 64.
 
+    Notes
+    -----
+    Format: RFC 4180, without quotes.
+
+    A cell has at most 31 characters. A file has at most 64 lines more than the array can have rows.
+    An integer that float64 cannot represent is refused. TensorFlow's ``to_number`` read 1,013,322
+    texts with the same bits as Python, halfway cases and subnormal numbers among them.
+
+    Examples
+    --------
     >>> import numpy as np, tfdecode
     >>> spec = tfdecode.ArraySpec((2, 2), "float32", "csv")
     >>> spec.encode(np.float32([[1, -0.0], [0.1, np.inf]]))
@@ -92,22 +101,21 @@ class Csv(Container):
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         if form.dtype not in NAN:
-            advice = "take npy" if "complex" in form.dtype else ADVICE
+            advice = "use npy" if "complex" in form.dtype else ADVICE
             raise SpecError(
                 f"codec csv: text is read as float32 or float64, not {form.dtype}: {advice}"
             )
         if len(form.shape) not in (1, 2):
-            raise SpecError(
-                f"codec csv: {form} is no matrix of rank 2 and no column of rank 1; take npy"
-            )
+            raise SpecError(f"codec csv: {form} needs rank 1 or 2; use npy")
         if len(form.shape) == 2 and form.shape[1] is None:
             raise SpecError(
-                f"codec csv: {form} has no fixed number of columns; let None be its first dimension"
+                f"codec csv: {form} needs a fixed number of columns; only the first dimension can "
+                "be None"
             )
         cells, columns = prod(form.max_shape), columns_of(form)
         most = CELL * (cells + self.header * columns) + COMMENTS
-        if most > MOST:
-            raise SpecError(f"codec csv: {form} has {cells} cells, too many for a text; take npy")
+        if most > MAX_TEXT_BYTES:
+            raise SpecError(f"codec csv: {form} has {cells} cells, too many for text; use npy")
         least = 2 * cells - 1 + self.header if cells and form.unknown_axis is None else 0
         return BytesForm(least, most, lambda: self.filler(form))
 
@@ -115,7 +123,9 @@ class Csv(Container):
         return "no NaN but the positive quiet one without a payload"
 
     def inflates(self, form: ArrayForm) -> int:
-        return ROOM * (form.max_shape[0] + EXTRA + self.header + 1) * (columns_of(form) + 1)
+        return (
+            MAX_CELL_NBYTES * (form.max_shape[0] + EXTRA + self.header + 1) * (columns_of(form) + 1)
+        )
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
         x = np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(x.shape)
@@ -124,8 +134,8 @@ class Csv(Container):
         if wrong.any():
             index = np.argwhere(wrong)[0]
             raise EncodeError(
-                f"nan of the bits {bits[tuple(index)]:#x} at index {index.tolist()} "
-                f"({np.count_nonzero(wrong)} in all) cannot be written as text; set it to numpy.nan"
+                f"NaN with bits {bits[tuple(index)]:#x} at index {index.tolist()} cannot be "
+                f"written as text ({np.count_nonzero(wrong)} such values); use numpy.nan"
             )
         columns = columns_of(form)
         texts = [text.removesuffix(".0") for text in shortest(x)]
@@ -236,7 +246,7 @@ class Csv(Container):
         )
         cells = tf.strings.strip(cells)
         # One that is too long counts for more than there may be.
-        weight = tf.where(tf.strings.length(cells) <= LONGEST, 1, MOST)
+        weight = tf.where(tf.strings.length(cells) <= LONGEST, 1, MAX_TEXT_BYTES)
         count = tf.math.unsorted_segment_sum(weight, indices[:, 0], tf.size(lines))
         fits &= tf.equal(count, columns)
         count = counts(row, size)

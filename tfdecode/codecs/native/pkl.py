@@ -14,21 +14,30 @@ from .pickle_writers import Array, around, writers
 from .sampled import SampledFile
 from .template import Template
 
-# Texts of the pickle itself: a pickler may refer back to a key that is the same object.
-TAKEN = ("numpy", "ndarray", "dtype", "C", "F", "<", ">", "|")
+#: Texts of the pickle itself: if the key is the same object, the pickler refers back to it.
+RESERVED_KEYS = ("numpy", "ndarray", "dtype", "C", "F", "<", ">", "|")
 
 
 @dataclass(frozen=True)
 class Pkl(SampledFile):
-    """What ``pickle.dump`` wrote, by NumPy 1 and 2, in protocols 3 to 5, or 2 by Python 2.
+    """A pickled array, or a dict with exactly one; never unpickled.
 
-    Nothing of it is run, on neither side: what is not, byte for byte, the pickle of an array of
-    the spec is refused.
+    Files by `pickle.dump` with NumPy 1 or 2 are accepted: protocols 3 to 5, or 2 by Python 2. Both
+    sides compare every byte around the numbers with those of known writers; nothing is executed.
 
     Parameters
     ----------
-    key : of a dict with one item, the array; without it the array stands alone
+    key : str, optional
+        Key of the array in the dict, 1 to 128 characters. Without it, the pickle is the array.
+    head, tail : str, default ""
+        Base64 of the bytes before and after the numbers of a sample file, as for `Npy`.
 
+    Notes
+    -----
+    Format: Python's `pickletools`; PEP 3154 (protocol 4), PEP 574 (protocol 5).
+
+    Examples
+    --------
     >>> import pickle, numpy as np, tfdecode
     >>> file = pickle.dumps({"pose": np.arange(3, dtype="uint8")})
     >>> tfdecode.ArraySpec((3,), "uint8", "pkl:pose").decode(file)
@@ -52,9 +61,12 @@ class Pkl(SampledFile):
             return
         if not isinstance(self.key, str) or not 0 < len(self.key) <= 128:
             raise SpecError(f"codec pkl: key is {self.key!r}, needs a text of 1 to 128 characters")
-        taken = self.key in TAKEN and not self.head
-        if taken or any("\ud800" <= char <= "\udfff" for char in self.key):
-            raise SpecError(f"codec pkl: the key {self.key!r} cannot be; save under another one")
+        reserved = self.key in RESERVED_KEYS and not self.head
+        if reserved or any("\ud800" <= char <= "\udfff" for char in self.key):
+            raise SpecError(
+                f"codec pkl: key {self.key!r} is not supported (it is also a text of the pickle "
+                "itself, or not valid Unicode); use another key"
+            )
 
     @classmethod
     def file_configurations(cls, key: str) -> list[dict[str, Any]]:
@@ -63,7 +75,7 @@ class Pkl(SampledFile):
 
     def templates(self, form: ArrayForm) -> list[Template]:
         known: list[Template] = []
-        if self.key in TAKEN:  # only a sample says how it is written
+        if self.key in RESERVED_KEYS:  # only a sample shows how it is written
             return known
         for fortran, big_endian in layouts(form):
             order = "|" if numpy_dtype(form.dtype).itemsize == 1 else ">" if big_endian else "<"
@@ -84,5 +96,5 @@ class Pkl(SampledFile):
 
     def advice(self, data: bytes) -> str:
         if data[1] == 2:
-            return "protocol 2 of Python 3 holds numbers as text, take protocol 3 or later"
+            return "protocol 2 by Python 3 stores numbers as text; use protocol 3 or later"
         return super().advice(data)

@@ -23,12 +23,21 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Safetensors(SampledFile):
-    r"""What ``save`` and ``save_file`` of safetensors wrote for NumPy, PyTorch, TensorFlow or JAX.
+    r"""A safetensors file with one tensor, saved from NumPy, PyTorch, TensorFlow, JAX or MLX.
 
     Parameters
     ----------
-    key : the name of the tensor, which must be the only one
+    key : str
+        Name of the tensor, 1 to 256 characters. It must be the only tensor.
+    head, tail : str, default ""
+        Base64 of the bytes before and after the numbers of a sample file, as for `Npy`.
 
+    Notes
+    -----
+    Format: https://github.com/huggingface/safetensors#format.
+
+    Examples
+    --------
     >>> import numpy as np, tfdecode
     >>> tfdecode.ArraySpec((3,), "uint8", "safetensors:x").encode(np.arange(3, dtype="uint8"))[8:]
     b'{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}   \x00\x01\x02'
@@ -39,7 +48,7 @@ class Safetensors(SampledFile):
     file = "a .safetensors"
     contents = safetensors.contents
     missing = {  # noqa: RUF012
-        "complex128": "safetensors has no complex128; take npy, or real and imaginary part as "
+        "complex128": "safetensors has no complex128; use npy, or save real and imaginary parts as "
         "float64"
     }
     key: str

@@ -99,7 +99,7 @@ class Mat(Container):
         form.require_fixed(self.name)
         if form.dtype in ("float16", "bfloat16"):
             raise SpecError(
-                f"codec mat: MATLAB has no {form.dtype}; take astype:float32|mat:{self.key} for "
+                f"codec mat: MATLAB has no {form.dtype}; use astype:float32|mat:{self.key} for "
                 "files of single"
             )
         most = 128 + self.variable(form).max_nbytes
