@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property, partial
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,9 @@ from .codecs.compressors.seal import Seal
 from .codecs.one_of import OneOf
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
+from .extras import tensorflow as tf
 from .form import ArrayForm, Shape
 from .spec_graph import GraphSide
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -35,18 +33,15 @@ class ArraySpec(GraphSide):
     shape : sequence of int or None
         The sizes of one example, without the batch. At most one may be ``None``.
     dtype : dtype_like or tf.DType
-        bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32, float64, complex64 or
-        complex128.
+        bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32, float64 or complex.
     codecs : str, or sequence of str, mapping and codec objects, default "raw"
-        Chain text (``"astype:uint8|zlib:9"``), or a list of its steps; without a container, ``raw``
-        is added. Several chains are given by `one_of` or with ``or`` in the text
-        (``"astype:uint8|zlib or raw"``): ``encode`` takes the smallest payload of the chains that
-        can encode the array, and each row of a batch is decoded by its own chain.
+        Chain text (``"astype:uint8|zlib:9"``) or a list of its steps; without a container, ``raw``
+        is added. Of several chains (`one_of`, or ``"astype:uint8|zlib or raw"``), ``encode`` takes
+        the one with the smallest payload, and each row of a batch is decoded by its own.
     max_shape : sequence of int, optional
         The largest shape, which bounds the memory of a row. Needed if ``shape`` has a ``None``.
     label : str, default ""
-        Distinguishes inputs whose specs are otherwise equal. It is part of the fingerprint, so a
-        sealed payload for one input is refused by the other.
+        Distinguishes inputs of equal specs: a sealed payload of another label is refused.
     seal : bool, optional
         Whether the chain ends with ``seal``; by default if it has a compressor.
 
@@ -57,7 +52,6 @@ class ArraySpec(GraphSide):
 
     Examples
     --------
-    >>> import numpy as np
     >>> spec = ArraySpec((2, 3), "float32", codecs="astype:uint8|zlib")
     >>> spec
     ArraySpec((2, 3), 'float32', codecs='astype:uint8|raw|zlib|seal')
@@ -97,14 +91,10 @@ class ArraySpec(GraphSide):
         put(self, "label", label)
         codecs = parse_any(codecs)
         if isinstance(codecs, Alternatives):
-            options: Any = {"max_shape": self.max_shape, "label": label}
             seals = [None if isinstance(one[-1], Seal) else seal for one in codecs]
-            self._join(
-                [
-                    ArraySpec(self.shape, self.dtype, one, seal=seal, **options)
-                    for one, seal in zip(codecs, seals, strict=True)
-                ]
-            )
+            same: Any = {"max_shape": self.max_shape, "label": label}
+            pairs = zip(codecs, seals, strict=True)
+            self._join([ArraySpec(self.shape, self.dtype, c, seal=s, **same) for c, s in pairs])
             return
         put(self, "alternatives", (self,))
         sealed = any(isinstance(codec, Seal) for codec in codecs)
@@ -138,11 +128,6 @@ class ArraySpec(GraphSide):
         ----------
         specs : sequence of ArraySpec
             At least one, all of one shape, dtype, ``max_shape`` and label.
-
-        Returns
-        -------
-        ArraySpec
-            The spec with the chains of all.
         """
         spec = cls.__new__(cls)
         spec._join(specs)
@@ -162,23 +147,18 @@ class ArraySpec(GraphSide):
     def __reduce__(self) -> tuple[Any, ...]:
         if len(self.alternatives) > 1:
             return ArraySpec.joined, (self.alternatives,)
-        fields = {"max_shape": self.max_shape, "label": self.label, "seal": self.seal}
-        return restored, (self.shape, self.dtype, self.codecs, fields)
+        options: Any = {"max_shape": self.max_shape, "label": self.label, "seal": self.seal}
+        return partial(ArraySpec, **options), (self.shape, self.dtype, self.codecs)
 
     # -- numpy --------------------------------------------------------------------------------
 
     def encode(self, array: npt.ArrayLike) -> bytes:
-        """Encode one array as a payload.
+        """Encode one array as a payload, with the same bytes on every machine.
 
         Parameters
         ----------
         array : array_like
             Of this shape and dtype, in any memory layout and byte order.
-
-        Returns
-        -------
-        bytes
-            The same array and spec give the same bytes on every machine.
 
         Raises
         ------
@@ -219,8 +199,7 @@ class ArraySpec(GraphSide):
         if not isinstance(payload, bytes | bytearray | memoryview):
             raise DecodeError(f"payload is {type(payload).__name__}, needs bytes")
         x = self.chain.decode(bytes(payload))
-        form = self.chain.form
-        assert x.dtype == numpy_dtype(form.dtype) and x.ndim == len(form.shape)
+        assert x.dtype == numpy_dtype(self.dtype) and x.ndim == len(self.shape)
         return np.ascontiguousarray(x).reshape(x.shape)
 
     # -- JSON ---------------------------------------------------------------------------------
@@ -232,10 +211,6 @@ class ArraySpec(GraphSide):
         ----------
         canonical : bool, default False
             Leave out the options that only encoders use.
-
-        Returns
-        -------
-        dict
         """
         chains = [cast("tuple[AnyCodec, ...]", one.codecs) for one in self.alternatives]
         fields = spec_json.Fields(self.shape, self.dtype, self.max_shape, self.label, chains)
@@ -262,58 +237,36 @@ class ArraySpec(GraphSide):
 
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> ArraySpec:
-        """Create the spec of a JSON object.
+        """Create the spec of a JSON object; SpecError for unknown keys and edited fields.
 
         Parameters
         ----------
         spec : dict
             What ``to_dict`` returned, or the object of ``to_json``.
-
-        Returns
-        -------
-        ArraySpec
-
-        Raises
-        ------
-        SpecError
-            If a key or value is unknown, or a fingerprint does not match.
         """
         stated = spec_json.from_dict(spec)
         shape, dtype, max_shape, label, chains = stated.fields
-        specs = [
-            cls(
-                shape,
-                dtype,
-                codecs,
-                max_shape=max_shape,
-                label=label,
-                seal=any(isinstance(codec, Seal) for codec in codecs),
-            )
-            for codecs in chains
-        ]
+        seals = [any(isinstance(codec, Seal) for codec in one) for one in chains]
+        same: Any = {"max_shape": max_shape, "label": label}
+        pairs = zip(chains, seals, strict=True)
+        specs = [cls(shape, dtype, codecs, seal=seal, **same) for codecs, seal in pairs]
         made = cls.joined(specs) if stated.one_of else specs[0]
-        pairs = [(stated.fingerprint, made), *zip(stated.chain_fingerprints, specs, strict=True)]
-        if any(text not in (None, one.fingerprint) for text, one in pairs):
+        stated_of = [
+            (stated.fingerprint, made),
+            *zip(stated.chain_fingerprints, specs, strict=True),
+        ]
+        if any(text not in (None, one.fingerprint) for text, one in stated_of):
             raise SpecError("the spec's fingerprint does not match its fields: it was edited")
         return made
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ArraySpec:
-        """Create the spec of a JSON text.
+        """Create the spec of a JSON text; SpecError if it is not JSON, or as in ``from_dict``.
 
         Parameters
         ----------
         text : str or bytes
             What ``to_json`` returned.
-
-        Returns
-        -------
-        ArraySpec
-
-        Raises
-        ------
-        SpecError
-            If the text is not JSON, or as in ``from_dict``.
 
         Examples
         --------
@@ -322,11 +275,6 @@ class ArraySpec(GraphSide):
         True
         """
         return cls.from_dict(spec_json.parse_json(text, "spec"))
-
-
-def restored(shape: Shape, dtype: str, codecs: Codecs, options: dict[str, Any]) -> ArraySpec:
-    """The spec that was pickled with these parts (its chain holds what cannot be)."""
-    return ArraySpec(shape, dtype, codecs, **options)
 
 
 def checked_sides(shape: Any, what: str) -> Shape:

@@ -14,7 +14,6 @@ from .form import ArrayForm, Shape
 from .graph import ragged
 from .graph import rows as graph
 from .graph.autograph import no_autograph
-from .graph.rows import as_batch
 
 #: Decoded bytes that one request may take if ``max_rows`` is not given.
 REQUEST_BUDGET = 2**30
@@ -45,8 +44,8 @@ class GraphSide:
         Returns
         -------
         tf.Tensor
-            Of this dtype: ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with a static
-            shape. All rows must have the same length along a ``None`` dimension.
+            ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with a static shape. All rows
+            must have the same length along a ``None`` dimension.
 
         Raises
         ------
@@ -60,7 +59,7 @@ class GraphSide:
         [[1, 2]]
         """
         with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
-            payloads, scalar = as_batch(payloads, input_name)
+            payloads, scalar = graph.as_batch(payloads, input_name)
             rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
             return self._dense(rows, payloads, scalar, input_name)
 
@@ -81,13 +80,12 @@ class GraphSide:
         Returns
         -------
         tensor : tf.Tensor
-            As ``decode_tensor`` returns it; bad rows are zeros. They do not change the other rows.
-            Rows shorter than the longest are padded with zeros.
+            Bad rows are zeros, and do not change the others. Short rows are padded with zeros.
         status : tf.Tensor of int32
             ``[B]`` or a scalar: 0 for a good row, else a `tfdecode.Status`.
         """
         with tf.device("/cpu:0"):
-            payloads, scalar = as_batch(payloads, input_name)
+            payloads, scalar = graph.as_batch(payloads, input_name)
             rows = self._decode_rows(payloads, input_name, max_rows).zero_bad()
             status = rows.status()
             status.set_shape(payloads.shape)
@@ -98,46 +96,35 @@ class GraphSide:
     def decode_ragged(
         self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
     ) -> Any:
-        """Decode rows of different lengths along the ``None`` dimension.
+        """Decode rows of different lengths along the ``None`` dimension to a tf.RaggedTensor.
 
         Parameters
         ----------
         payloads, input_name, max_rows : tf.Tensor of string ``[B]``, str, int
             As ``decode_tensor`` takes them. Bad rows fail as there.
 
-        Returns
-        -------
-        tf.RaggedTensor
-            ``[B, *shape]``.
-
         Raises
         ------
         SpecError
             If the spec has no ``None`` dimension, or ``payloads`` is a scalar.
         """
-        form = self.chain.form
-        if form.unknown_axis is None:
+        if None not in self.shape:
             raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
         with tf.device("/cpu:0"):
-            payloads, scalar = as_batch(payloads, input_name)
+            payloads, scalar = graph.as_batch(payloads, input_name)
             if scalar:
                 raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
             rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
-            return ragged.to_ragged(rows, form)
+            return ragged.to_ragged(rows, self.chain.form)
 
     @no_autograph
     def encode_tensor(self, tensor: Any) -> Any:
-        """Encode inside a graph, for outputs of a model.
+        """Encode inside a graph, for outputs of a model: to ``[B]`` payloads.
 
         Parameters
         ----------
         tensor : tf.Tensor
             ``[B, *shape]`` of this dtype.
-
-        Returns
-        -------
-        tf.Tensor of string
-            ``[B]`` payloads.
 
         Raises
         ------
@@ -145,7 +132,7 @@ class GraphSide:
             If dtype or shape differ, or a codec has no stock op that encodes (``zlib``).
         """
         form = self.chain.form
-        if form.unknown_axis is not None:
+        if None in form.shape:
             raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
         with tf.device("/cpu:0"):
             tensor = tf.convert_to_tensor(tensor)
@@ -157,6 +144,22 @@ class GraphSide:
             payloads = self.chain.encode_rows(tensor, tf.shape(tensor)[0]).data
             payloads.set_shape([tensor.shape[0]])
             return payloads
+
+    def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
+        limit = self.max_rows if max_rows is None else max_rows
+        if type(limit) is not int or not 1 <= limit < 2**31:
+            raise SpecError(f"max_rows is {limit!r}, needs 1 to 2147483647")
+        size = tf.shape(payloads)[0]
+        return self.chain.decode_rows(graph.admit(payloads, size, limit, name), size)
+
+    def _dense(
+        self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
+    ) -> Any:
+        data, form = rows.data, self.chain.form
+        if rows.lengths is not None:
+            data = ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, name)
+        data.set_shape([payloads.shape[0], *form.shape])
+        return tf.squeeze(data, 0) if scalar else data
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -171,10 +174,7 @@ class GraphSide:
 
     @cached_property
     def bounded(self) -> bool:
-        """Whether the spec bounds the memory that decoding any bytes takes, hostile ones too.
-
-        A batch then takes at most a few times its arrays, and 100 MB.
-        """
+        """Whether hostile bytes too decode in a few times the arrays' memory and 100 MB."""
         steps = (step for chain in self.chains for step in chain.backwards())
         return all(codec.bounded(form) for codec, form in steps)
 
@@ -194,20 +194,3 @@ class GraphSide:
                 elif not isinstance(codec, Seal):  # only a holder of the spec could make it larger
                     takes.append(form.max_nbytes)
         return max(takes)
-
-    def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
-        limit = self.max_rows if max_rows is None else max_rows
-        if type(limit) is not int or not 1 <= limit < 2**31:
-            raise SpecError(f"max_rows is {limit!r}, needs 1 to 2147483647")
-        size = tf.shape(payloads)[0]
-        return self.chain.decode_rows(graph.admit(payloads, size, limit, name), size)
-
-    def _dense(
-        self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
-    ) -> Any:
-        data = rows.data
-        form = self.chain.form
-        if rows.lengths is not None:
-            data = ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, name)
-        data.set_shape([payloads.shape[0], *form.shape])
-        return tf.squeeze(data, 0) if scalar else data
