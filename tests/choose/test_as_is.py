@@ -422,7 +422,7 @@ def test_a_head_has_no_place_as_a_bare_value() -> None:
         tfd.ArraySpec((2, 3), "float32", f'npy:"{HEAD}"')
 
 
-# -- what README shows ----------------------------------------------------------------------------
+# -- what decode_raw makes of a file --------------------------------------------------------------
 
 
 def test_decode_raw_of_the_same_bytes_gives_no_array(tmp_path: Path) -> None:
