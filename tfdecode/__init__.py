@@ -57,13 +57,9 @@ __all__ = [
 ]
 
 # Imported when first used: a client that only packs should not wait 40 ms for them.
-_WHERE = {
-    "check": "saved_models",
-    "export": "saved_models",
-    "infer": "choose",
-    "load": "files",
-    "load_all": "files",
-}
+_WHERE = dict(
+    check="saved_models", export="saved_models", infer="choose", load="files", load_all="files"
+)
 
 
 def __getattr__(name: str) -> Any:

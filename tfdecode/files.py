@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .codecs.registry import CODECS
@@ -28,9 +30,9 @@ def load(
         .safetensors .h5 .hdf5``), or else its first bytes do. HDF5, which ``.mat`` of version 7.3
         is too, needs the extra ``hdf5``.
     key : str, optional
-        Which array, needed if there are several: the member of an ``.npz``, the variable of a
-        ``.mat``, the tensor of a ``.safetensors``, the path in an ``.h5``, the path in a pickle
-        (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
+        Which of several arrays: the member of an ``.npz``, the variable of a ``.mat``, the tensor
+        of a ``.safetensors``, the path in an ``.h5`` or in a pickle (``"S1,54138969/R"`` for
+        ``data[("S1", 54138969)]["R"]``).
     max_bytes : int, default 2 GiB
         Most bytes that the array may have; checked before any of them is decoded. The file itself
         is read whole and may have twice as many, or 4 GiB if that is more.
@@ -38,8 +40,7 @@ def load(
     Returns
     -------
     numpy.ndarray
-        Read-only, often a view of the file's bytes; ``.copy()`` it to write. Byte order and Fortran
-        order stay as saved.
+        Read-only, often a view of the file's bytes, in the byte order and axis order as saved.
 
     Raises
     ------
@@ -49,19 +50,14 @@ def load(
 
     Examples
     --------
-    >>> import pathlib, tempfile
-    >>> import numpy as np
-    >>> from tfdecode.files import load
+    >>> import numpy as np, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "maps.npz")
-    ...     np.savez(path, pose=np.zeros((2, 3), "float32"), depth=np.ones(4))
-    ...     load(path, "depth")
+    ...     np.savez(f"{folder}/maps.npz", pose=np.zeros((2, 3)), depth=np.ones(4))
+    ...     load(f"{folder}/maps.npz", "depth")
     array([1., 1., 1., 1.])
     """
-    try:
-        return _contents(path, max_bytes).read(key, max_bytes=max_bytes)
-    except FileError as error:
-        raise _named(path, error) from None
+    with naming(path):
+        return _opened(path, max_bytes)[2].read(key, max_bytes=max_bytes)
 
 
 def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
@@ -83,40 +79,22 @@ def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dic
     ------
     FileError
         If the file cannot be read, is damaged, too large, or holds no array.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> import numpy as np
-    >>> from tfdecode.files import load_all
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "maps.npz")
-    ...     np.savez(path, a=np.zeros(2), b=np.ones(3))
-    ...     list(load_all(path))
-    ['a', 'b']
     """
-    try:
-        return _contents(path, max_bytes).read_all(max_bytes=max_bytes)
-    except FileError as error:
-        raise _named(path, error) from None
+    with naming(path):
+        return _opened(path, max_bytes)[2].read_all(max_bytes=max_bytes)
 
 
 def listing(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Contents:
     """What a file holds: its arrays, not decoded yet, and what else is there. See `load`."""
-    try:
-        return _contents(path, max_bytes)
-    except FileError as error:
-        raise _named(path, error) from None
+    return opened(path, max_bytes=max_bytes)[2]
 
 
 def opened(
     path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES
 ) -> tuple[str, bytes, Contents]:
     """The format of a file (``"pkl"``), all its bytes, and what it holds. See `load`."""
-    try:
+    with naming(path):
         return _opened(path, max_bytes)
-    except FileError as error:
-        raise _named(path, error) from None
 
 
 def has_suffix(path: Path) -> bool:
@@ -124,12 +102,13 @@ def has_suffix(path: Path) -> bool:
     return _format_of_suffix(path.suffix.lower()) is not None
 
 
-def _named(path: str | os.PathLike[str], error: FileError) -> FileError:
-    return FileError(f"{shown(os.fspath(path), 200)}: {error}")
-
-
-def _contents(path: str | os.PathLike[str], max_bytes: int) -> Contents:
-    return _opened(path, max_bytes)[2]
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the file's name before the message of a FileError."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{shown(os.fspath(path), 200)}: {error}") from None
 
 
 def _opened(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes, Contents]:
@@ -179,16 +158,13 @@ def _bytes(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
             raise FileError("is not a regular file")
         if status.st_size > limit:
-            raise FileError(
-                f"has {status.st_size} bytes, more than the limit of {limit} for a file; "
-                f"{RAISE_LIMIT}"
-            )
+            size = f"has {status.st_size} bytes, more than the limit of {limit} for a file"
+            raise FileError(f"{size}; {RAISE_LIMIT}")
         with path.open("rb") as file:
             return file.read(status.st_size)
+    except FileError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        if isinstance(error, FileError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileError(f"cannot be read: {reason or error}") from None
+        raise FileError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except MemoryError:
         raise FileError("does not fit into memory") from None

@@ -60,11 +60,9 @@ class Schema(Mapping[str, ArraySpec]):
             check_name(name)
             if not isinstance(spec, ArraySpec):
                 raise SpecError(f"input {name} is {type(spec).__name__}, needs an ArraySpec")
-            twin = bytes_key(name)
-            if twin != name and twin in inputs:
-                raise SpecError(
-                    f"inputs {name!r} and {twin!r} have the same signature key {twin!r}"
-                )
+            key = bytes_key(name)
+            if key != name and key in inputs:
+                raise SpecError(f"inputs {name!r} and {key!r} have the same signature key {key!r}")
         self._inputs = dict(inputs)
 
     def __getitem__(self, name: str) -> ArraySpec:
@@ -83,25 +81,15 @@ class Schema(Mapping[str, ArraySpec]):
         return f"Schema({self._inputs!r})"
 
     def feature_keys(self) -> dict[str, str]:
-        """The signature key of each input.
-
-        Returns
-        -------
-        dict of str to str
-            For example ``{"pose_map": "pose_map_bytes"}``.
-        """
+        """The signature key of each input: ``{"pose_map": "pose_map_bytes"}``."""
         return {name: bytes_key(name) for name in self}
 
     def feature_spec(self) -> dict[str, Any]:
         """The features that ``tf.io.parse_example`` needs to read payloads from tf.train.Example.
 
-        Returns
-        -------
-        dict of str to tf.io.FixedLenFeature
-            Signature key to a string scalar.
+        Each signature key has a string scalar, a ``tf.io.FixedLenFeature``.
         """
-        keys = self.feature_keys().values()
-        return {key: tf.io.FixedLenFeature([], tf.string) for key in keys}
+        return {bytes_key(name): tf.io.FixedLenFeature([], tf.string) for name in self}
 
     def decode_tensors(self, payloads: Mapping[str, Any]) -> dict[str, Any]:
         """Decode the payloads of all inputs, in a graph or in tf.data.
@@ -112,13 +100,12 @@ class Schema(Mapping[str, ArraySpec]):
         Parameters
         ----------
         payloads : mapping of str to tf.Tensor
-            A string tensor for each signature key, as ``tf.io.parse_example`` returns it. Other
-            entries are returned unchanged.
+            A string tensor for each signature key, as ``tf.io.parse_example`` returns it.
 
         Returns
         -------
         dict of str to tf.Tensor
-            Input name to array, and the other entries.
+            Input name to array, and the other entries of ``payloads``, unchanged.
 
         Raises
         ------
@@ -131,8 +118,8 @@ class Schema(Mapping[str, ArraySpec]):
         keys = self.feature_keys()
         missing = [key for key in keys.values() if key not in payloads]
         if missing:
-            got = ", ".join(payloads) or "none"
-            raise SpecError(f"no payloads for {', '.join(missing)}; got {got}")
+            listed = ", ".join(missing)
+            raise SpecError(f"no payloads for {listed}; got {', '.join(payloads) or 'none'}")
         others = {k: v for k, v in payloads.items() if k not in keys.values()}
         clash = sorted(set(others) & set(self))
         if clash:
@@ -150,21 +137,12 @@ class Schema(Mapping[str, ArraySpec]):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Schema:
-        """Create the schema of a JSON text.
+        """Create the schema of a JSON text; SpecError if it is not a valid one.
 
         Parameters
         ----------
         text : str or bytes
             What ``to_json`` returned, at most 1 MiB.
-
-        Returns
-        -------
-        Schema
-
-        Raises
-        ------
-        SpecError
-            If the text is not JSON, or a key or value is unknown.
         """
         if len(text) > MAX_BYTES:
             raise SpecError(f"schema has {len(text)} bytes, at most {MAX_BYTES} are read")
@@ -184,17 +162,12 @@ class Schema(Mapping[str, ArraySpec]):
         return cls(inputs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the schema as a JSON file.
+        """Write the schema as a JSON file; FileError if it cannot be written.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file to write; it is replaced if it exists.
-
-        Raises
-        ------
-        FileError
-            If the file cannot be written.
         """
         try:
             Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
@@ -208,12 +181,7 @@ class Schema(Mapping[str, ArraySpec]):
         Parameters
         ----------
         path : str or os.PathLike
-            A JSON file, the directory of a SavedModel, or the directory of its versions; the newest
-            version is read.
-
-        Returns
-        -------
-        Schema
+            A JSON file, or the directory of a SavedModel or of its versions (the newest is read).
 
         Raises
         ------

@@ -33,7 +33,7 @@ class ArraySpec(GraphSide):
     shape : sequence of int or None
         The sizes of one example, without the batch. At most one may be ``None``.
     dtype : dtype_like or tf.DType
-        bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32, float64 or complex.
+        bool, (u)int8 to (u)int64, float16, bfloat16, float32, float64, complex64 or complex128.
     codecs : str, or sequence of str, mapping and codec objects, default "raw"
         Chain text (``"astype:uint8|zlib:9"``) or a list of its steps; without a container, ``raw``
         is added. Of several chains (`one_of`, or ``"astype:uint8|zlib or raw"``), ``encode`` takes

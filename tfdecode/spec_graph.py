@@ -54,7 +54,8 @@ class GraphSide:
 
         Examples
         --------
-        >>> spec = ArraySpec((2,), "int16")
+        >>> import numpy as np, tfdecode as tfd
+        >>> spec = tfd.ArraySpec((2,), "int16")
         >>> spec.decode_tensor([spec.encode(np.array([1, 2], "int16"))]).numpy().tolist()
         [[1, 2]]
         """

@@ -88,24 +88,20 @@ def infer(
     portable : bool, default False
         Use only codecs that the JavaScript client supports.
     bandwidth : float, optional
-        Bytes per second of the network, in place of what ``prefer`` assumes: the time to encode,
-        send and decode is minimised.
+        Bytes per second of the network, for which the time to encode, send and decode is minimised.
     key : str, optional
         Which array of a file that has several.
     max_shape : sequence of int, optional
-        Needed if the samples differ in a dimension: the largest shape, which bounds a row's memory.
+        The largest shape, needed if the samples differ in a dimension.
     label : str, default ""
         The label of the spec.
     fallback : bool, default True
-        If the best chain cannot encode every array of this dtype and shape, add a second one that
-        can (`one_of`).
+        If the best chain cannot encode every array of this form, add a second one (`one_of`).
     trusted : bool, default False
-        Whether you trust all clients. If so, chains are proposed as well in which a hostile payload
-        can take more memory than the spec says (`ArraySpec.bounded`): ``zlib`` on rows of more than
-        32 KiB, where the default is ``zlib_bounded``.
+        Whether you trust all clients. If so, chains are proposed in which a hostile payload can
+        take more memory than the spec says (`ArraySpec.bounded`): ``zlib`` on rows above 32 KiB.
     as_is : bool, default False
-        Find the spec under which all bytes of a file are the payload, untouched. Only ``key`` and
-        ``label`` go with it.
+        Find the spec under which a whole file is the payload; takes only ``key`` and ``label``.
 
     Returns
     -------
@@ -124,14 +120,6 @@ def infer(
     >>> labels = np.kron(np.arange(6.0).reshape(2, 3), np.ones((32, 32)))
     >>> len(infer(labels).encode(labels)) < labels.nbytes / 50
     True
-
-    >>> import pathlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "labels.npy")
-    ...     np.save(path, labels)
-    ...     spec = infer(path, as_is=True)
-    ...     spec, bool((spec.decode(path.read_bytes()) == labels).all())
-    (ArraySpec((64, 96), 'float64', codecs='npy'), True)
     """
     if as_is:
         if not isinstance(arrays, PathLike):
@@ -139,9 +127,8 @@ def infer(
         if max_shape is not None:
             raise SpecError("max_shape= has no effect with as_is=True: a file has one shape")
         if (prefer, min_tensorflow, portable, bandwidth) != ("balanced", "2.12", False, None):
-            raise SpecError(
-                "prefer, min_tensorflow, portable and bandwidth have no effect with as_is=True"
-            )
+            names = "prefer, min_tensorflow, portable and bandwidth"
+            raise SpecError(f"{names} have no effect with as_is=True")
         return spec_of_file(Path(arrays), key, label=label)[0]
     candidates = rank(
         arrays,
@@ -205,9 +192,8 @@ def rank(
     if prefer != "balanced":
         # Great effort takes a second for some megabytes, so only the best bodies get it.
         candidates.sort(key=lambda candidate: candidate.cost(speed))
-        candidates += [
-            c for body in unique(candidates)[:FINAL] for c in whole.efforts(body, prefer)
-        ]
+        for body in unique(candidates)[:FINAL]:
+            candidates += whole.efforts(body, prefer)
     once = list({candidate.chain: candidate for candidate in candidates}.values())
     return by_cost(once, speed, whole.plain() if balanced else None)
 
@@ -270,16 +256,15 @@ def by_cost(
     candidates: list[Candidate], bandwidth: float, plain: Candidate | None
 ) -> list[Candidate]:
     """The cheapest first; those that are smaller and faster than ``plain`` before all others."""
-    candidates = sorted(candidates, key=lambda candidate: candidate.cost(bandwidth))
-    if plain is None:
-        return candidates
-    return sorted(candidates, key=lambda one: not better(one, plain))
 
+    def key(one: Candidate) -> tuple[bool, float]:
+        better = plain is not None and (
+            one.payload_bytes < plain.payload_bytes
+            and one.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)  # by tf.map_fn
+        )
+        return not better, one.cost(bandwidth)
 
-def better(one: Candidate, plain: Candidate) -> bool:
-    """Whether a candidate is smaller than ``plain`` and faster to decode than by ``map_fn``."""
-    smaller = one.payload_bytes < plain.payload_bytes
-    return smaller and one.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)
+    return sorted(candidates, key=key)
 
 
 def unique(candidates: Iterable[Candidate]) -> list[str]:
@@ -322,7 +307,7 @@ def form_of(samples: Sequence[np.ndarray], max_shape: Sequence[int] | None) -> d
             f"arrays differ along dimension {shape.index(None)}: max_shape= says how long one "
             "can be, which bounds the memory of a row"
         )
-    bound = None if None not in shape else max_shape
+    bound = max_shape if None in shape else None
     return {"shape": shape, "dtype": dtypes.pop(), "max_shape": bound}
 
 

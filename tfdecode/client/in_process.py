@@ -78,14 +78,13 @@ class InProcess:
             Input name (or signature key) to one example or several:
 
             - An input of the schema takes an array, an array file, or a payload (bytes, or a file
-              ``.tfd``). The spec encodes arrays. A file is sent unchanged if the spec reads it;
-              else its array is cast to the spec's dtype, if no value changes, and encoded.
+              ``.tfd``). A file is sent unchanged if the spec reads it; else its array is cast to
+              the spec's dtype, if no value changes, and encoded.
             - Another string input takes bytes, or a file whose bytes are sent.
-            - Another numeric input takes an array or an array file, with or without the batch
-              dimension.
+            - Another numeric input takes an array or array file, with or without the batch.
 
-            A file is an os.PathLike such as a pathlib.Path or, to choose one array of several, an
-            `ArrayFile`. A ``str`` is never a path here.
+            A file is an os.PathLike or, to choose one array of several, an `ArrayFile`. A ``str``
+            is never a path here.
 
         Returns
         -------
@@ -98,10 +97,8 @@ class InProcess:
             If a name is unknown or missing, or the inputs differ in their number of rows.
         EncodeError, FileError
             If an input cannot be encoded or read.
-        DecodeError
-            If the model refuses a payload.
-        TfdecodeError
-            If the model fails otherwise.
+        DecodeError, TfdecodeError
+            If the model refuses a payload, or fails otherwise.
         """
         return self.run(self.prepare(inputs))
 
@@ -128,11 +125,6 @@ class InProcess:
         ----------
         prepared : mapping of str to PreparedInput
             The result of ``prepare``.
-
-        Returns
-        -------
-        dict of str to numpy.ndarray
-            The outputs by name, as ``predict`` returns them.
         """
         feeds = {key: one.array for key, one in prepared.items()}
         sizes = {key: len(feed) for key, feed in feeds.items() if self.inputs[key].batched}
@@ -168,7 +160,8 @@ class InProcess:
 
     def _by_key(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """``inputs`` by signature key; an input may be given by its name or by its key."""
-        by_name = {**{key: key for key in self.inputs}, **{i.name: k for k, i in self._items()}}
+        names = {given.name: key for key, given in self.inputs.items()}
+        by_name = {**{key: key for key in self.inputs}, **names}
         found: dict[str, Any] = {}
         for name, value in inputs.items():
             key = by_name.get(name)
@@ -177,13 +170,10 @@ class InProcess:
             if key in found:
                 raise SpecError(f"input {self.inputs[key].name} is given twice, also as {key}")
             found[key] = value
-        missing = [given.name for key, given in self._items() if key not in found]
+        missing = [given.name for key, given in self.inputs.items() if key not in found]
         if missing:
             raise SpecError(f"inputs are missing: {', '.join(missing)}; {self._takes()}")
         return found
-
-    def _items(self) -> Sequence[tuple[str, Input]]:
-        return list(self.inputs.items())
 
     def _takes(self) -> str:
         listed = ", ".join(str(given) for given in self.inputs.values())
@@ -192,7 +182,7 @@ class InProcess:
     def _refused(self, error: Any) -> TfdecodeError:
         """A DecodeError if the model refused a payload, else a TfdecodeError."""
         text = reason(error)
-        specced = [key for key, given in self._items() if given.spec is not None]
+        specced = [key for key, given in self.inputs.items() if given.spec is not None]
         if any(text.startswith(f"{key}: ") for key in specced):
             return DecodeError(text)
         if specced and isinstance(error, tf.errors.DataLossError):

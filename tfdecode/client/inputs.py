@@ -18,8 +18,8 @@ from ..choose.as_is import reads_as_is, same, untouched
 from ..codecs.chain_text import brief
 from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
 from ..extras import tensorflow as tf
-from ..files import load, opened
-from ..formats.contents import MAX_BYTES, shown
+from ..files import load, naming, opened
+from ..formats.contents import MAX_BYTES
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 
@@ -39,11 +39,6 @@ class ArrayFile:
         Which array, needed if there are several.
     max_bytes : int, default 2 GiB
         Most bytes that the array may have.
-
-    Examples
-    --------
-    >>> ArrayFile("maps.npz", "pose").key
-    'pose'
     """
 
     path: Path
@@ -59,13 +54,10 @@ class ArrayFile:
 
 
 class Provenance(NamedTuple):
-    """How a row was produced.
+    """How a row was produced, and by which chain."""
 
-    ``how`` is "untouched" for a file that the chain reads, "packed" for an array that the chain
-    encoded, "array" for the array of a file if the model takes arrays, and "as it is" for
-    everything else. ``codecs`` is the text of the chain.
-    """
-
+    #: "untouched": a file that the chain reads; "packed": an array that the chain encoded; "array":
+    #: the array of a file, for a model that takes arrays; "as it is": everything else.
     how: str = "as it is"
     codecs: str | None = None
 
@@ -171,7 +163,7 @@ def encode_file(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Provenance]:
     """All bytes of a file if the spec reads it; else its array, encoded."""
     found, data, contents = opened(file.path, max_bytes=file.max_bytes)
     read, how = None, Provenance()
-    try:
+    with naming(file.path):
         if reads_as_is(spec, found):
             with contextlib.suppress(DecodeError):
                 read = untouched(spec, data, max_bytes=file.max_bytes)
@@ -179,8 +171,6 @@ def encode_file(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Provenance]:
         if read is not None and file.key is None:
             return data, how
         array = contents.read(file.key, max_bytes=file.max_bytes)
-    except FileError as error:
-        raise FileError(f"{shown(str(file.path), 200)}: {error}") from None
     try:
         array = exact_astype(array, spec.dtype)
         # A key may choose another array of the file than the spec reads.
@@ -211,9 +201,8 @@ def assemble(given: Input, rows: Sequence[Any], several: bool) -> npt.NDArray[An
     if given.shape.rank == 0 and batch.shape == (1,):
         batch = batch.reshape(())
     if not given.shape.is_compatible_with(batch.shape):
-        raise EncodeError(
-            f"input {given.name}: has shape {list(batch.shape)}, the signature takes {given}"
-        )
+        shape = list(batch.shape)
+        raise EncodeError(f"input {given.name}: has shape {shape}, the signature takes {given}")
     return batch
 
 

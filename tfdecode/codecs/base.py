@@ -136,9 +136,8 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
             config["version"] = self.version
         for option in self.options():
             value = getattr(self, option.name)
-            if canonical and option.metadata.get("encoder_only"):
-                continue
-            if option.default is MISSING or value != option.default:
+            shown = not (canonical and option.metadata.get("encoder_only"))
+            if shown and (option.default is MISSING or value != option.default):
                 config[option.name] = list(value) if isinstance(value, tuple) else value
         return config
 
@@ -148,15 +147,13 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         options = {key: value for key, value in config.items() if key != "name"}
         version = options.pop("version", 1)
         if type(version) is not int or version != cls.version:
-            raise SpecError(
-                f"codec {cls.name}: version {version!r} is not known, only {cls.version}"
-            )
-        known = [option.name for option in cls.options()]
+            known = f"is not known, only {cls.version}"
+            raise SpecError(f"codec {cls.name}: version {version!r} {known}")
+        names = [option.name for option in cls.options()]
         for key in options:
-            if key not in known:
-                raise SpecError(
-                    f"codec {cls.name}: unknown option {key!r}; known: {', '.join(known) or 'none'}"
-                )
+            if key not in names:
+                known = ", ".join(names) or "none"
+                raise SpecError(f"codec {cls.name}: unknown option {key!r}; known: {known}")
         for option in cls.options():
             if option.default is MISSING and option.name not in options:
                 raise SpecError(f"codec {cls.name}: needs the option {option.name!r}")

@@ -91,10 +91,8 @@ def checked(codec: object, name: object) -> type[AnyCodec]:
     """``codec``; SpecError unless it is a class that can be registered under ``name``."""
     kinds = (Filter, Container, Compressor)
     if not isinstance(codec, type) or not issubclass(codec, kinds) or not is_dataclass(codec):
-        raise SpecError(
-            f"codec {codec!r} is not a frozen dataclass derived from Filter, Container or "
-            "Compressor of tfdecode.codecs"
-        )
+        base = "Filter, Container or Compressor of tfdecode.codecs"
+        raise SpecError(f"codec {codec!r} is not a frozen dataclass derived from {base}")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
         raise SpecError(f"codec name {name!r} needs lower-case letters, digits and _, at most 64")
     if codec.name != name:
@@ -139,12 +137,8 @@ def register_codec(codec: AnyClass) -> AnyClass:
     Parameters
     ----------
     codec : type
-        A frozen dataclass derived from `tfdecode.codecs.Filter`, `Container` or `Compressor`.
-
-    Returns
-    -------
-    type
-        ``codec``, so that this is a decorator as well.
+        A frozen dataclass derived from `tfdecode.codecs.Filter`, `Container` or `Compressor`. It is
+        returned, so that this is a decorator as well.
 
     Raises
     ------

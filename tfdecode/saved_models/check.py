@@ -58,11 +58,6 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
     saved_model : str or os.PathLike
         The directory of a SavedModel, or of its versions; the newest version is checked.
 
-    Returns
-    -------
-    tfdecode.saved_models.check.Report
-        ``ok``, ``problems``, ``notes`` and ``ops``.
-
     Raises
     ------
     FileError
@@ -73,8 +68,7 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
     >>> import tempfile, tfdecode as tfd
     >>> spec = tfd.ArraySpec((2, 3), "float32")
     >>> with tempfile.TemporaryDirectory() as models:
-    ...     path = tfd.export(lambda pose: pose * 2, models, inputs={"pose": spec})
-    ...     check(path).ok
+    ...     check(tfd.export(lambda pose: pose * 2, models, inputs={"pose": spec})).ok
     True
     """
     path = version_directory(Path(saved_model))
@@ -92,14 +86,11 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
             if node.op in library:
                 continue
             ops.add(node.op)
+            what = f"node {node.name}{where} is {node.op}, which"
             if node.op in PYTHON_OPS:
-                problems[f"node {node.name}{where} is {node.op}, which needs a Python process"] = (
-                    None
-                )
+                problems[f"{what} needs a Python process"] = None
             elif op_def_registry.get(node.op) is None:
-                problems[
-                    f"node {node.name}{where} is {node.op}, which is not a stock TensorFlow op"
-                ] = None
+                problems[f"{what} is not a stock TensorFlow op"] = None
             elif node.op == "DecodeCompressed" and node.attr["compression_type"].s == b"ZSTD":
                 notes["runs from TensorFlow 2.20 on, which is the first to inflate zstd"] = None
     return Report(path, frozenset(ops), tuple(problems), tuple(notes))

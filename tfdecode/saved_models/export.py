@@ -38,9 +38,8 @@ def export(
 ) -> Path:
     """Write a model as a SavedModel with byte inputs.
 
-    The model is written under a temporary name that servers ignore. It is checked with `check`,
-    loaded as a server loads it, and run on one example; only then is it renamed. If the export
-    fails, nothing is left.
+    The model is written under a name that servers ignore, checked with `check`, loaded and run as a
+    server does, and only then renamed. If the export fails, nothing is left.
 
     Parameters
     ----------
@@ -53,8 +52,7 @@ def export(
         An ArraySpec becomes the byte input ``<name>_bytes`` ``[B]``. A tf.TensorSpec, with its
         batch dimension, becomes an input of its own name.
     outputs : mapping of str to ArraySpec, optional
-        Encodes these outputs, as ``<name>_bytes``, in the signature with byte inputs. The name of a
-        single output without a name is taken from here.
+        Outputs to encode as ``<name>_bytes``. A single output without a name takes this name.
     signature : str, default "serving_default"
         The signature with byte inputs.
     arrays_signature : str or None, default "arrays"
@@ -105,9 +103,8 @@ def export(
     if arrays_signature is not None:
         functions[arrays_signature] = plan.arrays_function()
     if len(functions) < 2 + (arrays_signature is not None):
-        raise ExportError(
-            f"signature and arrays_signature must differ, and neither may be {SIGNATURE!r}"
-        )
+        names = "signature and arrays_signature"
+        raise ExportError(f"{names} must differ, and neither may be {SIGNATURE!r}")
 
     base = Path(directory)
     if (base / "saved_model.pb").exists():

@@ -28,22 +28,18 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     mode = {"training": False} if keras and "training" in wanted else {}
     if not keras:  # AutoGraph for what users write; Keras brings its own
         model = tf.function(model)
-    if all(name in wanted for name in names):
-        return lambda arrays: model(**arrays, **mode)
-    if len(names) == 1:
+    named = all(name in wanted for name in names)
+    if not named and len(names) == 1:
         return lambda arrays: model(arrays[names[0]], **mode)
-    if keras and len(required) == 1:  # a subclass that takes a dict
+    if not named and keras and len(required) == 1:  # a subclass that takes a dict
         return lambda arrays: model(dict(arrays), **mode)
-    if "**" in wanted:
+    if named or "**" in wanted:
         return lambda arrays: model(**arrays, **mode)
     raise not_named(names, wanted)
 
 
 def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]], Any]:
-    """The call of a Keras model whose inputs are known: in the very structure that it was made of.
-
-    A dict by tensor names in its place would be flattened in another order where it is nested.
-    """
+    """The call of a Keras model in its own structure, as a dict is flattened in another order."""
     structure = model.inputs if len(model.inputs) == 1 else model.input
     flat = tf.nest.flatten(structure)
     if isinstance(structure, Mapping) and set(structure) == set(names):

@@ -83,22 +83,16 @@ class Plan:
 
     def bytes_function(self) -> Any:
         """The function of the signature with byte inputs."""
-        signature = {
-            **{key: tf.TensorSpec([None], tf.string, name=key) for key in self.keys.values()},
-            **self.passed(),
-        }
-        return concrete(self.serve_bytes, signature)
+        packed = {key: tf.TensorSpec([None], tf.string, name=key) for key in self.keys.values()}
+        return concrete(self.serve_bytes, packed | self.passed())
 
     def arrays_function(self) -> Any:
         """The function of the signature that takes arrays."""
-        signature = {
-            **{
-                name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
-                for name, spec in self.specs.items()
-            },
-            **self.passed(),
+        arrays = {
+            name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
+            for name, spec in self.specs.items()
         }
-        return concrete(lambda **arrays: self.results(arrays), signature)
+        return concrete(lambda **given: self.results(given), arrays | self.passed())
 
     def schema_function(self) -> Any:
         """The schema as JSON, once for each row of a dummy: server batching needs a [B] input."""
@@ -123,15 +117,12 @@ class Plan:
         statuses = []
         for name, spec in self.specs.items():
             key = self.keys[name]
+            options: Any = {"input_name": key, "max_rows": self.max_rows}
             if self.mask:
-                arrays[name], status = spec.decode_checked(
-                    packed[key], input_name=key, max_rows=self.max_rows
-                )
+                arrays[name], status = spec.decode_checked(packed[key], **options)
                 statuses.append(status)
             else:
-                arrays[name] = spec.decode_tensor(
-                    packed[key], input_name=key, max_rows=self.max_rows
-                )
+                arrays[name] = spec.decode_tensor(packed[key], **options)
         results = self.results(arrays)
         for name, spec in self.outputs.items():
             tensor = results.pop(name)
@@ -152,16 +143,14 @@ class Plan:
             results = dict(zip(self.outputs, results.values(), strict=True))
         for name in self.outputs:
             if name not in results:
-                known = ", ".join(results)
-                raise ExportError(f"the model has no output {name!r}; it has: {known}")
+                raise ExportError(f"the model has no output {name!r}; it has: {', '.join(results)}")
         return results
 
 
 def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
     """Trace a function; an error of the model becomes an ExportError."""
     try:
-        traced = tf.function(function, autograph=False)
-        return traced.get_concrete_function(**signature)
+        return tf.function(function, autograph=False).get_concrete_function(**signature)
     except (ExportError, SpecError):
         raise
     except Exception as error:
@@ -169,6 +158,5 @@ def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
         plain = plain.split("Arguments received by")[0] or type(error).__name__
         if "in user code:" in plain:  # AutoGraph: frames, then the reason
             plain = plain.strip().splitlines()[-1]
-        raise ExportError(
-            f"the model could not be traced: {' '.join(plain.split())[:500]}"
-        ) from error
+        plain = " ".join(plain.split())[:500]
+        raise ExportError(f"the model could not be traced: {plain}") from error

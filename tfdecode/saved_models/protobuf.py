@@ -12,10 +12,7 @@ saved_model_pb2: Any = LazyModule("tensorflow.core.protobuf.saved_model_pb2", "t
 
 
 def read_protobuf(directory: Path) -> Any:
-    """The SavedModel protobuf of a model's directory, without loading or running the model.
-
-    Raises FileError if it cannot be read, MissingExtraError without TensorFlow.
-    """
+    """The SavedModel protobuf of a model's directory; FileError if it cannot be read."""
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((directory / "saved_model.pb").read_bytes())

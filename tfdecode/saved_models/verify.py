@@ -58,9 +58,8 @@ def verify(
                     )
     except tf.errors.OpError as error:
         given = "" if sample else " on zeros (sample= takes an example)"
-        raise ExportError(
-            f"a stock server could not run the export{given}: {reason(error)}"
-        ) from error
+        text = f"a stock server could not run the export{given}: {reason(error)}"
+        raise ExportError(text) from error
     except (OSError, RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())[:300]
         raise ExportError(f"a stock server could not load the export: {text}") from error
