@@ -298,7 +298,10 @@ def test_a_failed_write_leaves_nothing(folder: Path, monkeypatch, capsys) -> Non
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr("tfdecode.cli.pack.write_bytes", lambda file, data: full())
+        opened = Path.open
+        patched.setattr(
+            Path, "open", lambda path, mode="r": full() if mode == "xb" else opened(path, mode)
+        )
         pack("pose.pkl", status=1)
     assert failure(capsys) == "tfdecode pack: pose.pkl.tfd.json: No space left on device"
     with monkeypatch.context() as patched:
@@ -493,7 +496,7 @@ def test_the_file_itself_by_a_spec(capsys) -> None:
             f"{Path('maps.npz').stat().st_size} bytes that match none of the chains pkl or raw|",
         ),
         ("wide.pkl", "needs 219 to 255: it holds float64 [2, 3, 4] (packed by pkl)"),
-        ("two.pkl", "known writers make it; pack its array: tfdecode pack FILE --spec SPEC, in P"),
+        ("two.pkl", "by a known writer; pack its array: tfdecode pack FILE --spec SPEC, in P"),
         ("pose.pkl#pose", "holds no array named pose"),
     ):
         pack(file, "--as-is", "--spec", "spec.json", status=1)

@@ -3,43 +3,59 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..codecs.chain_text import brief
 from ..errors import TfdecodeError
 from .failure import complain, one_line, reason
-from .show import fits, progress, say, table
+from .show import dimensions, fits, progress, ratio, say, table
+from .source import path_key
 
-#: A JSON object of ``--json``; a TypedDict in the module that makes it.
+#: A JSON object of ``--json``.
 Report = Mapping[str, Any]
+
+#: What people read of a packed or unpacked file: fields of a sentence, columns of a table.
+CELLS: dict[str, Callable[[Report], str]] = {
+    "file": lambda report: path_key(report["file"], report.get("key")),
+    "dtype": lambda report: saved_dtype(report["dtype"], report.get("saved_dtype")),
+    "shape": lambda report: dimensions(report["shape"]),
+    "chain": lambda report: brief(report["codecs"]),
+    "array bytes": lambda report: f"{report['array_bytes']:,}",
+    "payload bytes": lambda report: f"{report['payload_bytes']:,}",
+    "ratio": lambda report: ratio(report["array_bytes"], report["payload_bytes"]),
+    "payload": lambda report: str(report["payload"]),
+    "array": lambda report: str(report["array"]),
+}
+RIGHT = ("array bytes", "payload bytes", "ratio")
 
 
 def process_files(
     command: str,
     paths: Sequence[Path],
     work: Callable[[int], Report],
-    *,
+    sentence: str,
     as_json: bool,
-    sentence: Callable[[Any], str],
-    columns: Mapping[str, Callable[[Any], str]],
-    right: Sequence[str],
 ) -> int:
     """Call ``work`` with the index of each path, print the reports, return the exit status.
 
-    One file is printed as a ``sentence``; several as a table of ``columns``, or as sentences if
-    the terminal is too narrow; with ``as_json`` all are one JSON array.
+    One file is printed as a ``sentence`` with fields of CELLS; several as a table of these, or as
+    sentences if the terminal is too narrow; with ``as_json`` all are one JSON array.
     """
     reports, failures = gather(command, paths, work)
-    good = [report for report in reports if "error" not in report]
-    rows = [[cell(report) for cell in columns.values()] for report in good]
+    columns = [name for _, name, _, _ in string.Formatter().parse(sentence) if name]
+    rows = [
+        [CELLS[column](report) for column in columns] for report in reports if "error" not in report
+    ]
     if as_json:
         say(json.dumps(reports, indent=2))
-    elif len(paths) > 1 and good and fits(list(columns), rows):
-        table(list(columns), rows, right)
+    elif len(paths) > 1 and rows and fits(columns, rows):
+        table(columns, rows, RIGHT)
     else:
-        for report in good:
-            say(one_line(sentence(report)))
+        for row in rows:
+            say(one_line(sentence.format(**dict(zip(columns, row, strict=True)))))
     for failure in failures:
         complain(command, failure)
     return 1 if failures else 0
@@ -58,3 +74,8 @@ def gather(
             failures.append(reason(error, paths[index]))
             reports.append({"file": str(paths[index]), "error": one_line(failures[-1])})
     return reports, failures
+
+
+def saved_dtype(dtype: str, saved: str | None) -> str:
+    """The dtype, and that of the saved file if it differs."""
+    return dtype if saved in (None, dtype) else f"{dtype} (saved as {saved}, the same values)"

@@ -10,14 +10,15 @@ import argparse
 import json
 from pathlib import Path
 
-from ..choose import PREFER, rank
+from ..choose import rank
 from ..files import load
-from ..formats.contents import MAX_BYTES
 from . import measure
 from .batch import Report
+from .explain import print_chains
+from .packing import add_arrays, add_choice, preferences
 from .quiet_import import import_quietly
-from .show import dimensions, progress, ratio, say, table
-from .source import array_file, byte_count, with_key
+from .show import dimensions, progress, say
+from .source import add_limit, with_key
 
 EXAMPLES = """\
 examples:
@@ -28,39 +29,29 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bench``."""
-    add = parser.add_argument
-    add("files", nargs="+", type=array_file, metavar="FILE[#KEY]", help="array file")
-    add("--key", help="which array of a file that holds several")
-    add("--prefer", choices=PREFER, default="balanced", help="same as in pack")
-    add(
-        "--min-tensorflow",
-        metavar="VERSION",
-        default="2.12",
-        help="same as in pack (default: 2.12)",
-    )
-    add("--trusted", action="store_true", help="same as in pack")
-    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help="same as in pack")
-    add("--json", action="store_true", help="print JSON")
+    add_arrays(parser)
+    add_choice(parser)
+    add_limit(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure the files."""
     import_quietly()
     files = with_key(arguments.files, arguments.key, "FILE")
-    found = [measured(path, key, arguments) for path, key in files]
+    found = [report(path, key, arguments) for path, key in files]
     if arguments.json:
         say(json.dumps(found, indent=2))
-        return 0
-    for one in found:
-        show(one)
+    else:
+        for one in found:
+            print_report(one)
     return 0
 
 
-def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Report:
+def report(path: Path, key: str | None, arguments: argparse.Namespace) -> Report:
     """What the chains make of one file."""
     array = load(path, key, max_bytes=arguments.max_bytes)
-    options = ("prefer", "min_tensorflow", "trusted")
-    tried = rank(array, **{name: getattr(arguments, name) for name in options})
+    tried = rank(array, **preferences(arguments))
     chains = [one.chain for one in tried]
     decoders = [measure.Decoder(chain, array) for chain in progress(chains, "tfdecode bench")]
     bare, *times = measure.medians([measure.Bare(array), *decoders])
@@ -85,21 +76,8 @@ def measured(path: Path, key: str | None, arguments: argparse.Namespace) -> Repo
     }
 
 
-def show(found: Report) -> None:
+def print_report(found: Report) -> None:
     """The chains of one file as a table."""
     form = f"{found['dtype']} {dimensions(found['shape'])}"
     say(f"{found['file']}: {form}, {found['array_bytes']:,} bytes, batches of {found['rows']}")
-    rows = [
-        [
-            f"  {one['codecs']}",
-            f"{one['payload_bytes']:,}",
-            ratio(found["array_bytes"], one["payload_bytes"]),
-            f"{one['encode_ms']:.2f}",
-            f"{one['decode_ms']:.3f}",
-            f"{one['decode_ms'] / found['bare_ms']:.1f}x",
-            one["domain"] or "every array",
-        ]
-        for one in found["chains"]
-    ]
-    columns = ("  chain", "bytes", "ratio", "encode, ms", "decode, ms", "of bare", "carries")
-    table(columns, rows, right=columns[1:6])
+    print_chains(found["chains"], found["array_bytes"], found["bare_ms"])

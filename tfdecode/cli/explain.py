@@ -9,7 +9,7 @@ from .batch import Report
 from .show import ratio, say, table
 
 
-def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Report]:
+def report(candidates: Sequence[Candidate], nbytes: int) -> list[Report]:
     """The candidates for ``--json``, the best one first."""
     return [
         {
@@ -24,24 +24,28 @@ def facts(candidates: Sequence[Candidate], nbytes: int) -> list[Report]:
     ]
 
 
-def show(source: str, candidates: Sequence[Report], prefer: str) -> None:
+def print_report(source: str, candidates: Sequence[Report], prefer: str) -> None:
     """A table of the candidates."""
     first = "; chains smaller and faster to decode than zlib come first"
     say(
         f"{source}: chains tried, best first: by the time to encode, send at "
         f"{BANDWIDTHS[prefer] / 1e6:g} MB/s and decode{first if prefer == 'balanced' else ''}"
     )
-    rows = [
-        [
-            f"  {one['codecs']}",
-            f"{one['payload_bytes']:,}",
-            ratio(one["array_bytes"], one["payload_bytes"]),
-            f"{one['encode_ms']:.2f}",
-            f"{one['decode_ms']:.2f}",
-            one["domain"] or "every array",
-        ]
-        for one in candidates
-    ]
-    columns = ("  chain", "bytes", "ratio", "encode, ms", "decode, ms", "carries")
-    table(columns, rows, right=columns[1:5])
+    print_chains(candidates, candidates[0]["array_bytes"])
     say("  (times by the cost model; tfdecode bench measures them)")
+
+
+def print_chains(chains: Sequence[Report], nbytes: int, bare_ms: float | None = None) -> None:
+    """A table of chains; measured times are also multiples of ``bare_ms``."""
+    columns = ["  chain", "bytes", "ratio", "encode, ms", "decode, ms", "carries"]
+    right, rows = [*columns[1:5], "of bare"], []
+    for one in chains:
+        size, decode = one["payload_bytes"], one["decode_ms"]
+        times = [f"{decode:.2f}"]
+        if bare_ms is not None:
+            times = [f"{decode:.3f}", f"{decode / bare_ms:.1f}x"]
+        row = [f"  {one['codecs']}", f"{size:,}", ratio(nbytes, size), f"{one['encode_ms']:.2f}"]
+        rows.append([*row, *times, one["domain"] or "every array"])
+    if bare_ms is not None:
+        columns.insert(5, "of bare")
+    table(columns, rows, right)

@@ -27,9 +27,9 @@ from .inspecting import arrays, models, payloads, specs
 from .show import say
 from .source import (
     byte_count,
+    given_spec,
     parse_path_key,
     path_key,
-    read_spec,
     read_specs,
     select_input,
     spec_path,
@@ -47,30 +47,17 @@ examples:
   tfdecode inspect pose.pkl --json | jq '.[0].arrays[0].values.exact_in'
 """
 
-#: The default of --max-bytes.
-MAX_BYTES = 2**28
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``inspect``."""
     add = parser.add_argument
-    add(
-        "paths",
-        nargs="+",
-        type=parse_path_key,
-        metavar="PATH",
-        help="array file, payload, spec, schema or SavedModel; FILE#KEY for a part of it",
-    )
+    paths = "array file, payload, spec, schema or SavedModel; FILE#KEY for a part of it"
+    add("paths", nargs="+", type=parse_path_key, metavar="PATH", help=paths)
     add("--key", help="which array of a file, or which input of a schema or model")
     add("--spec", metavar="SPEC", help="spec of the payload PATH: SPEC.json or MODEL_DIR#INPUT")
     add("--plot", type=picture, metavar="OUT.png", help="plot the array, one panel per channel")
-    add(
-        "--max-bytes",
-        type=byte_count,
-        default=MAX_BYTES,
-        metavar="N",
-        help="read at most N bytes of array values; 4K, 4M and 4G are allowed (default: 256M)",
-    )
+    limit = "read at most N bytes of array values; 4K, 4M and 4G are allowed (default: 256M)"
+    add("--max-bytes", type=byte_count, default=2**28, metavar="N", help=limit)
     add("--json", action="store_true", help="print a JSON array, one object per path")
 
 
@@ -78,14 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Inspect each path."""
     keyed_paths = with_key(arguments.paths, arguments.key, "PATH")
     paths = [path for path, _ in keyed_paths]
-    spec = None
-    protected = [*paths, *map(spec_path, filter(lambda path: path.name, paths))]
-    if arguments.spec is not None:
-        spec, origin = read_spec(arguments.spec)
-        protected.append(origin)
+    spec, origin = given_spec(arguments.spec)
     if arguments.plot is not None:
         if len(paths) > 1:
             raise UsageError("argument --plot: needs one PATH")
+        protected = [*paths, *map(spec_path, filter(lambda path: path.name, paths)), *origin]
         refuse_overwriting(protected, [arguments.plot])
     reports, failures = gather(
         "inspect", paths, lambda index: inspect(*keyed_paths[index], spec, arguments)

@@ -13,34 +13,29 @@ Files that cannot be packed are skipped and reported, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeGuard, TypeVar
+from typing import TypeGuard
 
 import numpy as np
 
 from ..casts import exact_astype
-from ..choose import PREFER, rank
+from ..choose import rank
 from ..choose.as_is import same, spec_of_file, untouched
-from ..choose.infer import version
 from ..codecs.base import AnyCodec
-from ..codecs.chain_text import Alternatives, brief, parse_any
+from ..codecs.chain_text import Alternatives, parse_any
 from ..codecs.native.sampled import SampledFile
 from ..dtypes import dtype_name
-from ..errors import DecodeError, EncodeError, FileError, SpecError
+from ..errors import DecodeError, EncodeError, FileError
 from ..files import has_suffix, load, opened
-from ..formats.contents import MAX_BYTES, shown
+from ..formats.contents import shown
 from ..spec import ArraySpec
 from . import explain
 from .batch import Report, process_files
 from .failure import UsageError, note
-from .packing import SizesReport, preferences, read, sizes, spec_of
-from .show import dimensions, ratio
-from .source import MAX_BYTES_HELP, array_file, byte_count, path_key, read_spec, spec_path, with_key
+from .packing import add_arrays, add_choice, argument, preferences, read, sizes, spec_of
+from .source import add_limit, given_spec, spec_path, with_key
 from .write import named_path, outputs, refuse_overwriting, write_files
-
-Item = TypeVar("Item")
 
 EXAMPLES = """\
 examples:
@@ -59,106 +54,56 @@ examples:
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
 NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE)
 
-COLUMNS = {
-    "file": lambda report: path_key(report["file"], report["key"]),
-    "dtype": lambda report: str(report["dtype"]),
-    "shape": lambda report: dimensions(report["shape"]),
-    "chain": lambda report: brief(report["codecs"]),
-    "array bytes": lambda report: f"{report['array_bytes']:,}",
-    "payload bytes": lambda report: f"{report['payload_bytes']:,}",
-    "ratio": lambda report: ratio(report["array_bytes"], report["payload_bytes"]),
-    "payload": lambda report: str(report["payload"]),
-}
+SENTENCE = (
+    "{file}: {dtype} {shape} by {chain}, {array bytes} -> {payload bytes} bytes ({ratio}) -> "
+    "{payload}"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``pack``."""
     add = parser.add_argument
-    add(
-        "files",
-        nargs="+",
-        type=array_file,
-        metavar="FILE",
-        help="array file; FILE#KEY for one array of several",
-    )
-    add("--key", help="which array of a file that holds several")
+    add_arrays(parser)
     add("--dtype", type=argument(dtype_name), help="cast first; fails if any value would change")
-    add(
-        "--codec",
-        type=argument(parse_any),
-        metavar="CHAIN",
-        help="chain text, or several joined by ' or ' (default: chosen for each array)",
-    )
-    add("--prefer", choices=PREFER, help="goal when choosing a chain (default: balanced)")
-    add(
-        "--min-tensorflow",
-        type=argument(release),
-        metavar="VERSION",
-        help="oldest TensorFlow that must run the model (default: 2.12; zstd needs 2.20)",
-    )
-    add(
-        "--portable",
-        action="store_true",
-        help="use only codecs that the JavaScript client supports",
-    )
-    add(
-        "--trusted",
-        action="store_true",
-        help="allow zlib on large rows, where a hostile payload can take 1032 times its length in "
-        "memory (default: only chains that the spec bounds)",
-    )
+    codec = "chain text, or several joined by ' or ' (default: chosen for each array)"
+    add("--codec", type=argument(parse_any), metavar="CHAIN", help=codec)
+    portable = "use only codecs that the JavaScript client supports"
+    add("--portable", action="store_true", help=portable)
+    add_choice(parser)
     add("--explain", action="store_true", help="show the chains that were tried")
-    add(
-        "--as-is",
-        action="store_true",
-        help="send the whole file unchanged, including anything in it besides the array; cannot "
-        f"be combined with {', '.join(map(option_name, NOT_AS_IS))}",
+    as_is = (
+        "send the whole file unchanged, including anything in it besides the array; cannot be "
+        f"combined with {', '.join(map(option_name, NOT_AS_IS))}"
     )
-    add(
-        "--seal",
-        action=argparse.BooleanOptionalAction,
-        help="append an 8-byte checksum keyed by the spec, so that damaged or swapped payloads are "
-        "refused (default: if the chain compresses)",
+    add("--as-is", action="store_true", help=as_is)
+    seal = (
+        "append an 8-byte checksum keyed by the spec, so that damaged or swapped payloads are "
+        "refused (default: if the chain compresses)"
     )
+    add("--seal", action=argparse.BooleanOptionalAction, help=seal)
     add("--label", help="text stored in the spec; distinguishes inputs with equal specs")
-    add(
-        "--spec",
-        metavar="SPEC",
-        help="pack by this spec, SPEC.json or MODEL_DIR#INPUT, instead of choosing a chain",
-    )
-    out = parser.add_mutually_exclusive_group()
-    out.add_argument(
-        "-o",
-        metavar="OUT",
-        help="output file; or a directory, if there are several files or it ends in / "
-        "(default: FILE.tfd)",
-    )
-    out.add_argument(
-        "--tfrecord",
-        type=records_path,
-        metavar="OUT.tfrecord",
-        help="write one TFRecord file, one tf.train.Example per input; compressed if the name "
-        "ends in .gz",
-    )
-    add(
-        "--name",
-        help='input name in the TFRecord (default: from --spec, else the key, else "array")',
-    )
-    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help=MAX_BYTES_HELP)
+    by = "pack by this spec, SPEC.json or MODEL_DIR#INPUT, instead of choosing a chain"
+    add("--spec", metavar="SPEC", help=by)
+    either = parser.add_mutually_exclusive_group().add_argument
+    out = "output file; or a directory, if there are several files or it ends in /"
+    either("-o", metavar="OUT", help=f"{out} (default: FILE.tfd)")
+    records = "write one TFRecord file, one tf.train.Example per input; compressed if the name ends"
+    either("--tfrecord", type=records_path, metavar="OUT.tfrecord", help=f"{records} in .gz")
+    name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
+    add("--name", help=name)
+    add_limit(parser)
     add("--json", action="store_true", help="print a JSON array, one object per file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Pack each file."""
-    spec = None
     arguments.files = with_key(arguments.files, arguments.key, "FILE")
     files: list[tuple[Path, str | None]] = arguments.files
     inputs = [path for path, _ in files]
-    protected = list(inputs)
     if arguments.spec is not None:
         exclude(arguments, "spec", ("codec", "seal", "label"))
-        spec, origin = read_spec(arguments.spec)
-        protected.append(origin)
+    spec, origin = given_spec(arguments.spec)
+    protected = [*inputs, *origin]
     check_choice(arguments)
     if arguments.tfrecord is not None:
         from .tfrecord import pack_examples  # TensorFlow: only for those who train
@@ -168,15 +113,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("argument --name: needs argument --tfrecord")
     payloads = outputs(inputs, arguments.o, "{}.tfd".format)
     refuse_overwriting(protected, [p for path in payloads for p in (path, spec_path(path))])
-    return process_files(
-        "pack",
-        inputs,
-        lambda index: pack(*files[index], payloads[index], spec, arguments),
-        as_json=arguments.json,
-        sentence=sentence,
-        columns=COLUMNS,
-        right=("array bytes", "payload bytes", "ratio"),
-    )
+
+    def work(index: int) -> Report:
+        return pack(*files[index], payloads[index], spec, arguments)
+
+    return process_files("pack", inputs, work, SENTENCE, arguments.json)
 
 
 def check_choice(arguments: argparse.Namespace) -> None:
@@ -193,16 +134,6 @@ def check_choice(arguments: argparse.Namespace) -> None:
         named = arguments.codec if several else (arguments.codec,)
         if any(codec.name == "seal" for codecs in named for codec in codecs):
             raise UsageError("argument --no-seal: not allowed with a chain that names seal")
-
-
-class PackReport(SizesReport):
-    """A file and its payload."""
-
-    file: str
-    key: str | None
-    payload: str
-    spec: str
-    fingerprint: str
 
 
 def exclude(arguments: argparse.Namespace, option: str, others: Sequence[str]) -> None:
@@ -231,9 +162,9 @@ def pack(
     tried: Sequence[Report] = ()
     if spec is None and arguments.explain:
         wanted = preferences(arguments)
-        tried = explain.facts(rank(array, **wanted), array.nbytes)
+        tried = explain.report(rank(array, **wanted), array.nbytes)
         if not arguments.json:
-            explain.show(str(path), tried, wanted["prefer"])
+            explain.print_report(str(path), tried, wanted["prefer"])
     if spec is None:
         spec = spec_of(array, arguments)
     report = write(path, key, out, array, spec, spec.encode(array))
@@ -242,19 +173,12 @@ def pack(
 
 def write(
     path: Path, key: str | None, out: Path, array: np.ndarray, spec: ArraySpec, payload: bytes
-) -> PackReport:
+) -> Report:
     """Write a payload and its spec; returns the report."""
     text = spec.to_json() + "\n"
-    write_files(
-        {
-            spec_path(out): partial(write_bytes, data=text.encode()),
-            out: partial(write_bytes, data=payload),
-        }
-    )
+    write_files({spec_path(out): text.encode(), out: payload})
     return {
-        "file": str(path),
-        "key": key,
-        **sizes(array, spec, payload),
+        **sizes(path, key, array, spec, payload),
         "payload": str(out),
         "spec": str(spec_path(out)),
         "fingerprint": spec.fingerprint,
@@ -311,42 +235,9 @@ def reads(key: str, path: Path, array: np.ndarray, limit: dict[str, int]) -> boo
     return same(exact_astype(load(path, key, **limit), array.dtype.name), array)
 
 
-def write_bytes(file: BinaryIO, data: bytes) -> None:
-    """Write all of ``data``."""
-    file.write(data)
-
-
-def sentence(report: Report) -> str:
-    """One packed file in a line."""
-    before, after = report["array_bytes"], report["payload_bytes"]
-    return (
-        f"{path_key(report['file'], report['key'])}: {report['dtype']} "
-        f"{dimensions(report['shape'])} by {brief(report['codecs'])}, {before:,} -> {after:,} "
-        f"bytes ({ratio(before, after)}) -> {report['payload']}"
-    )
-
-
-def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
-    """``parse`` as a ``type`` of argparse, which prints the message of this error alone."""
-
-    def parsed(text: str) -> Item:
-        try:
-            return parse(text)
-        except SpecError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
-
-
 def records_path(text: str) -> Path:
     """The argument of ``--tfrecord``; the name of an array file is taken for a mistake."""
     path = named_path(text)
     if has_suffix(path):
         raise argparse.ArgumentTypeError(f"{text!r} has the suffix of an array file")
     return path
-
-
-def release(text: str) -> str:
-    """The argument of ``--min-tensorflow``."""
-    version(text)
-    return text

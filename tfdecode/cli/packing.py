@@ -3,17 +3,61 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..casts import exact_astype
-from ..choose import infer
+from ..choose import PREFER, infer
+from ..choose.infer import version
 from ..dtypes import dtype_name
-from ..errors import EncodeError
+from ..errors import EncodeError, SpecError
 from ..files import load
 from ..spec import ArraySpec
+from .batch import Report
+from .source import array_file
+
+Item = TypeVar("Item")
+
+
+def add_arrays(parser: argparse.ArgumentParser) -> None:
+    """Array files, and ``--key``."""
+    add, files = parser.add_argument, "array file; FILE#KEY for one array of several"
+    add("files", nargs="+", type=array_file, metavar="FILE", help=files)
+    add("--key", help="which array of a file that holds several")
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """The options of the choice of a chain."""
+    add = parser.add_argument
+    add("--prefer", choices=PREFER, help="goal when choosing a chain (default: balanced)")
+    oldest = "oldest TensorFlow that must run the model (default: 2.12; zstd needs 2.20)"
+    add("--min-tensorflow", type=argument(release), metavar="VERSION", help=oldest)
+    trusted = (
+        "allow zlib on large rows, where a hostile payload can take 1032 times its length in "
+        "memory (default: only chains that the spec bounds)"
+    )
+    add("--trusted", action="store_true", help=trusted)
+
+
+def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
+    """``parse`` as a ``type`` of argparse, which prints the message of this error alone."""
+
+    def parsed(text: str) -> Item:
+        try:
+            return parse(text)
+        except SpecError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
+
+
+def release(text: str) -> str:
+    """The argument of ``--min-tensorflow``."""
+    version(text)
+    return text
 
 
 def read(
@@ -47,24 +91,18 @@ def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "prefer": arguments.prefer or "balanced",
         "min_tensorflow": arguments.min_tensorflow or "2.12",
-        "portable": arguments.portable,
+        "portable": getattr(arguments, "portable", False),
         "trusted": arguments.trusted,
     }
 
 
-class SizesReport(TypedDict):
-    """An array and its payload."""
-
-    dtype: str
-    shape: list[int]
-    codecs: str
-    array_bytes: int
-    payload_bytes: int
-
-
-def sizes(array: np.ndarray, spec: ArraySpec, payload: bytes) -> SizesReport:
+def sizes(
+    path: Path, key: str | None, array: np.ndarray, spec: ArraySpec, payload: bytes
+) -> Report:
     """The part of a report that does not depend on the output file."""
     return {
+        "file": str(path),
+        "key": key,
         "dtype": spec.dtype,
         "shape": list(array.shape),
         "codecs": spec.chain.text,

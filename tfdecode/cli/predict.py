@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
 
 import numpy as np
 
@@ -24,13 +23,13 @@ from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile, Provenance
 from ..codecs.chain_text import brief
 from ..errors import EncodeError
-from ..formats.contents import MAX_BYTES
 from ..graph.rows import Status
+from .batch import Report
 from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
 from .show import dimensions, fields, number, plain, say, table
-from .source import MAX_BYTES_HELP, byte_count, path_key, split_fragment
+from .source import add_limit, path_key, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -44,18 +43,13 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``predict``."""
     add = parser.add_argument
-    add(
-        "model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the directory of its versions"
-    )
+    model = "SavedModel, or the directory of its versions"
+    add("model", type=Path, metavar="MODEL_DIR", help=model)
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
-    add(
-        "--signature",
-        default="serving_default",
-        metavar="S",
-        help="signature to run (default: %(default)s)",
-    )
+    run = "signature to run (default: %(default)s)"
+    add("--signature", default="serving_default", metavar="S", help=run)
     add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
-    add("--max-bytes", type=byte_count, default=MAX_BYTES, metavar="N", help=MAX_BYTES_HELP)
+    add_limit(parser)
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -126,34 +120,13 @@ SENT = {
 }
 
 
-class InputReport(TypedDict):
-    """How the file of an input was sent."""
-
-    name: str
-    file: str
-    key: str | None
-    how: str
-    codecs: str | None
-
-
-class OutputReport(TypedDict):
-    """An output; statistics are None if it has no numbers."""
-
-    name: str
-    dtype: str
-    shape: list[int]
-    min: Any
-    mean: float | None
-    max: Any
-
-
-def input_report(name: str, file: ArrayFile, way: Provenance) -> InputReport:
+def input_report(name: str, file: ArrayFile, way: Provenance) -> Report:
     """How the file of an input was sent."""
     path, how, codecs = str(file.path), way.how, way.codecs
     return {"name": name, "file": path, "key": file.key, "how": how, "codecs": codecs}
 
 
-def input_line(report: InputReport) -> str:
+def input_line(report: Report) -> str:
     """The same for people."""
     sent = SENT[report["how"]].format(brief(report["codecs"] or ""))
     return f"{path_key(report['file'], report['key'])}: {sent}"
@@ -171,7 +144,7 @@ def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:
 STATISTICS = ("min", "mean", "max")
 
 
-def output_report(name: str, array: np.ndarray) -> OutputReport:
+def output_report(name: str, array: np.ndarray) -> Report:
     """The dtype, shape and statistics of an output."""
     string = array.dtype.kind == "O"
     low = mean = high = None
@@ -181,7 +154,8 @@ def output_report(name: str, array: np.ndarray) -> OutputReport:
         low, high = exact.min().item(), exact.max().item()
         mean = float(np.mean(exact, dtype=np.float64))
     dtype, shape = "string" if string else array.dtype.name, list(array.shape)
-    return OutputReport(name=name, dtype=dtype, shape=shape, min=low, mean=mean, max=high)
+    form = {"name": name, "dtype": dtype, "shape": shape}
+    return {**form, "min": low, "mean": mean, "max": high}
 
 
 def named(name: str, array: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FileError, SpecError
+from ..formats import contents
 from ..schema import ASSET, MAX_BYTES, Schema, version_directory
 from ..spec import ArraySpec
 from ..spec_json import parse_json
@@ -57,8 +58,12 @@ def with_key(
     return [(path, key if own is None else own) for path, own in files]
 
 
-#: The help of ``--max-bytes``.
-MAX_BYTES_HELP = "largest array to read, in bytes; 4K, 4M and 4G are allowed (default: 2G)"
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """``--max-bytes``."""
+    limit = "largest array to read, in bytes; 4K, 4M and 4G are allowed (default: 2G)"
+    parser.add_argument(
+        "--max-bytes", type=byte_count, default=contents.MAX_BYTES, metavar="N", help=limit
+    )
 
 
 def byte_count(text: str) -> int:
@@ -71,6 +76,14 @@ def byte_count(text: str) -> int:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of bytes, K, M or G")
     return int(found[1]) * SUFFIXES[found[2]]
+
+
+def given_spec(text: str | None) -> tuple[ArraySpec | None, list[Path]]:
+    """The spec of ``--spec``, and its file; None and no file without that option."""
+    if text is None:
+        return None, []
+    spec, origin = read_spec(text)
+    return spec, [origin]
 
 
 def read_spec(text: str) -> tuple[ArraySpec, Path]:

@@ -21,7 +21,7 @@ from ..schema import Schema, bytes_key, check_name
 from ..spec import ArraySpec
 from .batch import Report, gather
 from .failure import UsageError, complain, one_line
-from .packing import SizesReport, read, sizes, spec_of
+from .packing import read, sizes, spec_of
 from .quiet_import import import_quietly
 from .show import dimensions, ratio, say
 from .source import read_specs, spec_path, split_fragment
@@ -52,18 +52,6 @@ def pack_examples(
     for failure in records.failures:
         complain("pack", failure)
     return 1 if records.failures else 0
-
-
-class ExampleReport(SizesReport):
-    """A file and its example."""
-
-    file: str
-    key: str | None
-    input: str
-    feature: str
-    tfrecord: str
-    schema: str
-    fingerprint: str
 
 
 class NothingPacked(Exception):
@@ -102,7 +90,7 @@ class Records:
         assert self.schema is not None
         file.write(f"{self.schema.to_json()}\n".encode())
 
-    def pack(self, path: Path, key: str | None, writer: Any) -> ExampleReport:
+    def pack(self, path: Path, key: str | None, writer: Any) -> Report:
         """Pack one file; returns its report."""
         array = read(path, key, None if self.first else self.spec, self.arguments)
         if self.first is not None:
@@ -123,9 +111,7 @@ class Records:
         feature = bytes_key(self.name)
         writer.write(example({feature: payload, FILE: os.fsencode(path)}))
         return {
-            "file": str(path),
-            "key": key,
-            **sizes(array, spec, payload),
+            **sizes(path, key, array, spec, payload),
             "input": self.name,
             "feature": feature,
             "tfrecord": str(self.arguments.tfrecord),

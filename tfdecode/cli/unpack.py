@@ -10,15 +10,12 @@ import argparse
 import stat
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
 
-from ..codecs.chain_text import brief
 from ..errors import DecodeError, FileError
 from ..spec import ArraySpec
-from .batch import process_files
+from .batch import Report, process_files
 from .npy import savable, save_npy
-from .show import dimensions
-from .source import read_spec, spec_path
+from .source import given_spec, read_spec, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -28,15 +25,7 @@ examples:
   tfdecode unpack body.bin --spec model/1#pose_map -o pose.npy
 """
 
-COLUMNS = {
-    "file": lambda report: str(report["file"]),
-    "dtype": lambda report: saved_dtype(report),
-    "shape": lambda report: dimensions(report["shape"]),
-    "chain": lambda report: brief(report["codecs"]),
-    "payload bytes": lambda report: f"{report['payload_bytes']:,}",
-    "array bytes": lambda report: f"{report['array_bytes']:,}",
-    "array": lambda report: str(report["array"]),
-}
+SENTENCE = "{file}: {dtype} {shape} by {chain}, {payload bytes} -> {array bytes} bytes -> {array}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,49 +33,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="+", type=named_path, metavar="PAYLOAD", help="payload that pack wrote")
     add("--spec", metavar="SPEC", help="SPEC.json or MODEL_DIR#INPUT (default: PAYLOAD.json)")
-    add(
-        "-o",
-        metavar="OUT",
-        help="output file; or a directory, if there are several payloads or it ends in /",
-    )
+    out = "output file; or a directory, if there are several payloads or it ends in /"
+    add("-o", metavar="OUT", help=out)
     add("--json", action="store_true", help="print a JSON array, one object per payload")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Unpack each payload."""
     inputs: list[Path] = arguments.files
-    spec = None
-    protected = [*inputs, *map(spec_path, inputs)]
-    if arguments.spec is not None:
-        spec, origin = read_spec(arguments.spec)
-        protected.append(origin)
+    spec, origin = given_spec(arguments.spec)
     arrays = outputs(inputs, arguments.o, lambda name: f"{name.removesuffix('.tfd')}.npy")
-    refuse_overwriting(protected, arrays)
-    return process_files(
-        "unpack",
-        inputs,
-        lambda index: unpack(inputs[index], arrays[index], spec),
-        as_json=arguments.json,
-        sentence=sentence,
-        columns=COLUMNS,
-        right=("payload bytes", "array bytes"),
-    )
+    refuse_overwriting([*inputs, *map(spec_path, inputs), *origin], arrays)
+
+    def work(index: int) -> Report:
+        return unpack(inputs[index], arrays[index], spec)
+
+    return process_files("unpack", inputs, work, SENTENCE, arguments.json)
 
 
-class UnpackReport(TypedDict):
-    """A payload and its array."""
-
-    file: str
-    dtype: str
-    saved_dtype: str
-    shape: list[int]
-    codecs: str
-    payload_bytes: int
-    array_bytes: int
-    array: str
-
-
-def unpack(path: Path, out: Path, spec: ArraySpec | None) -> UnpackReport:
+def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Report:
     """Unpack one payload; returns its report."""
     if spec is None:
         spec = load_spec(path)
@@ -129,19 +94,3 @@ def read_payload(path: Path, spec: ArraySpec) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def sentence(report: UnpackReport) -> str:
-    """One unpacked payload in a line."""
-    return (
-        f"{report['file']}: {saved_dtype(report)} {dimensions(report['shape'])} by "
-        f"{brief(report['codecs'])}, {report['payload_bytes']:,} -> {report['array_bytes']:,} "
-        f"bytes -> {report['array']}"
-    )
-
-
-def saved_dtype(report: UnpackReport) -> str:
-    """The dtype, and the dtype of the saved file if it differs."""
-    if report["saved_dtype"] == report["dtype"]:
-        return str(report["dtype"])
-    return f"{report['dtype']} (saved as {report['saved_dtype']}, the same values)"

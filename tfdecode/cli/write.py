@@ -67,7 +67,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def write_files(writers: Mapping[Path, Writer]) -> None:
+def write_files(writers: Mapping[Path, Writer | bytes]) -> None:
     """Write all files or none: into temporary files in the same directories, then renamed."""
     temporary: dict[Path, Path] = {}
     try:
@@ -75,7 +75,7 @@ def write_files(writers: Mapping[Path, Writer]) -> None:
             temporary[path] = path.with_name(f".tfdecode-{os.urandom(8).hex()}.tmp")
             try:
                 with temporary[path].open("xb") as file:
-                    write(file)
+                    file.write(write) if isinstance(write, bytes) else write(file)
             except FileNotFoundError as error:
                 missing = "the directory does not exist"
                 raise OSError(error.errno, missing, str(path.parent)) from None

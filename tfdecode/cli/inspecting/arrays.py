@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Any
 
 from ...choose.as_is import spec_of_array
 from ...codecs.chain_text import brief
 from ...errors import FileError
 from ...files import opened
 from ...formats.contents import Contents, Entry
+from ..batch import Report
 from ..failure import one_line
 from ..show import dimensions, fields, say, table
-from .values import ValuesReport, range_and_remarks, values
-
-if TYPE_CHECKING:
-    from typing_extensions import NotRequired  # in typing from Python 3.11 on
+from .values import range_and_remarks, values
 
 #: Arrays whose values are read, and rows that are printed; ``--json`` lists all arrays.
 READ, SHOWN = 1000, 100
@@ -24,33 +22,7 @@ READ, SHOWN = 1000, 100
 PROVEN = 8
 
 
-class ArrayReport(TypedDict):
-    """One array of a file; None for what was not read."""
-
-    key: str
-    dtype: str
-    big_endian: bool
-    shape: list[int]
-    bytes: int
-    order: str | None
-    values: ValuesReport | None
-    as_is: str | None
-    as_is_refused: str | None
-    error: NotRequired[str]
-
-
-class FileReport(TypedDict):
-    """An array file."""
-
-    file: str
-    kind: Literal["arrays"]
-    file_bytes: int
-    arrays: list[ArrayReport]
-    others: list[dict[str, str]]
-    error: NotRequired[str]
-
-
-def report(path: Path, key: str | None, max_bytes: int) -> FileReport:
+def report(path: Path, key: str | None, max_bytes: int) -> Report:
     """What an array file holds, or one array of it.
 
     Values are read in the order of the file, as long as they have at most ``max_bytes`` in all.
@@ -80,7 +52,7 @@ def report(path: Path, key: str | None, max_bytes: int) -> FileReport:
                     row["as_is_refused"] = one_line(str(error))
         rows.append(row)
     others = [{"key": k, "what": what} for k, what in contents.others.items()]
-    result: FileReport = {
+    result: dict[str, Any] = {
         "file": str(path),
         "kind": "arrays",
         "file_bytes": path.stat().st_size,
@@ -92,7 +64,7 @@ def report(path: Path, key: str | None, max_bytes: int) -> FileReport:
     return result
 
 
-def row_of(entry: Entry) -> ArrayReport:
+def row_of(entry: Entry) -> dict[str, Any]:
     """What is known of an array before it is decoded."""
     return {
         "key": entry.key,
@@ -115,7 +87,7 @@ def missing(path: Path, contents: Contents, key: str) -> None:
         raise FileError(f"{path}: {error}") from None
 
 
-def print_report(found: FileReport) -> None:
+def print_report(found: Report) -> None:
     """Print the table."""
     arrays, others = found["arrays"], found["others"]
     count = f"{len(arrays)} array{'' if len(arrays) == 1 else 's'}"
@@ -133,7 +105,7 @@ def print_report(found: FileReport) -> None:
         say(f"  ... and {len(others) - SHOWN:,} more, which --json lists")
 
 
-def as_is_line(row: ArrayReport) -> tuple[str, str]:
+def as_is_line(row: Report) -> tuple[str, str]:
     """Whether a graph can read the file directly, and with which chain."""
     name = f"as it is, {row['key']}" if row["key"] else "as it is"
     if row["as_is"]:
@@ -145,7 +117,7 @@ def as_is_line(row: ArrayReport) -> tuple[str, str]:
 COLUMNS = ("key", "dtype", "shape", "bytes", "order", "range", "values")
 
 
-def cells(row: ArrayReport) -> list[str]:
+def cells(row: Report) -> list[str]:
     """One array as a row of the table."""
     if row["values"]:
         last = range_and_remarks(row["values"], row["shape"])

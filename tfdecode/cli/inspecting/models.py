@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any
 
 from ...errors import MissingExtraError, TfdecodeError
 from ...extras import tensorflow as tf
 from ...saved_models.protobuf import read_protobuf
 from ...schema import ASSET, Schema, version_directory
+from ..batch import Report
 from ..failure import one_line
 from ..quiet_import import import_quietly
 from ..show import dimensions, fields, say, table
 from . import specs
 
-if TYPE_CHECKING:
-    from typing_extensions import NotRequired  # in typing from Python 3.11 on
 
-
-class TensorReport(TypedDict):
-    """An input or output of a signature; ``shape`` is None for any rank."""
-
-    name: str
-    dtype: str
-    shape: list[int | None] | None
-
-
-class SignatureReport(TypedDict):
-    """A signature."""
-
-    name: str
-    inputs: list[TensorReport]
-    outputs: list[TensorReport]
-
-
-class ModelReport(TypedDict):
-    """A SavedModel; None for what could not be read."""
-
-    file: str
-    kind: Literal["model"]
-    directory: str
-    inputs: list[specs.InputReport] | None
-    tags: list[str] | None
-    tensorflow: str | None
-    signatures: list[SignatureReport] | None
-    note: str | None
-    error: NotRequired[str]
-
-
-def report(path: Path) -> ModelReport:
+def report(path: Path) -> Report:
     """The SavedModel in a directory, or its newest version if the directory holds versions.
 
     The model is not loaded. Without TensorFlow, ``signatures`` is None.
     """
     directory = version_directory(path)
-    found: ModelReport = {
+    found: dict[str, Any] = {
         "file": str(path),
         "kind": "model",
         "directory": str(directory),
@@ -79,14 +47,14 @@ def report(path: Path) -> ModelReport:
     return found
 
 
-def graph(model: Any) -> tuple[list[str], str, list[SignatureReport]]:
+def graph(model: Any) -> tuple[list[str], str, list[Report]]:
     """Tags, TensorFlow version and signatures of the graph that servers load, or the first one."""
     metas = list(model.meta_graphs)
     served = [meta for meta in metas if "serve" in meta.meta_info_def.tags] or metas
     if not served:
         return [], "", []
     meta = served[0]
-    signatures: list[SignatureReport] = [
+    signatures: list[Report] = [
         {"name": name, "inputs": tensors(signature.inputs), "outputs": tensors(signature.outputs)}
         for name, signature in sorted(meta.signature_def.items())
         if not name.startswith("__saved_model")  # the loader's own
@@ -95,7 +63,7 @@ def graph(model: Any) -> tuple[list[str], str, list[SignatureReport]]:
     return sorted(info.tags), info.tensorflow_version, signatures
 
 
-def tensors(infos: Any) -> list[TensorReport]:
+def tensors(infos: Any) -> list[Report]:
     """The name, dtype and shape of each input or output of a signature."""
     return [
         {"name": name, "dtype": dtype(info.dtype), "shape": shape(info.tensor_shape)}
@@ -119,7 +87,7 @@ def shape(proto: Any) -> list[int | None] | None:
     return [None if dim.size < 0 else dim.size for dim in proto.dim]
 
 
-def print_report(found: ModelReport) -> None:
+def print_report(found: Report) -> None:
     """Print the signatures, then the specs of the byte inputs."""
     by = f", written by TensorFlow {found['tensorflow']}" if found["tensorflow"] else ""
     tagged = f" tagged {', '.join(found['tags'])}" if found["tags"] else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +17,13 @@ from ...formats.png import SIGNATURE
 from ...schema import MAX_BYTES
 from ...spec import ArraySpec
 from ...spec_json import parse_json
+from ..batch import Report
 from ..failure import one_line
 from ..show import fields, ratio, table
 from ..source import spec_path
 from ..unpack import load_spec, read_payload
 from . import specs
-from .values import ValuesReport, range_and_remarks, values
-
-if TYPE_CHECKING:
-    from typing_extensions import NotRequired  # in typing from Python 3.11 on
+from .values import range_and_remarks, values
 
 #: Signature and IHDR, which come before the chunk that holds a spec.
 PNG_HEAD = 33
@@ -75,32 +73,16 @@ def embedded_spec(path: Path) -> ArraySpec:
         raise SpecError(f"the spec in its tEXt chunk is invalid: {error}") from None
 
 
-class PayloadReport(specs.SpecReport):
-    """A payload; ``decodes`` is None if that was not tried."""
-
-    file: str
-    kind: Literal["payload"]
-    spec_from: str
-    file_bytes: int | None
-    decodes: bool | None
-    values: ValuesReport | None
-    array_length: int | None
-    fails_at: str | None
-    packed_by: NotRequired[str]
-    array_shape: NotRequired[list[int]]
-    error: NotRequired[str]
-
-
 def report(
     path: Path, spec: ArraySpec, spec_from: str, max_bytes: int
-) -> tuple[PayloadReport, np.ndarray | None]:
+) -> tuple[Report, np.ndarray | None]:
     """The report on a payload of ``spec``, and its array if it decodes.
 
     A payload whose row can take more than ``max_bytes`` is not decoded.
     """
-    own = {"file": str(path), "kind": "payload", "spec_from": spec_from, **specs.report(spec)}
-    unknown = dict.fromkeys(("file_bytes", "decodes", "values", "array_length", "fails_at"))
-    found = cast("PayloadReport", own | unknown)
+    found: dict[str, Any] = {"file": str(path), "kind": "payload", "spec_from": spec_from}
+    found |= specs.report(spec)
+    found |= dict.fromkeys(("file_bytes", "decodes", "values", "array_length", "fails_at"))
     chain = spec.chains[0]
     # In the order of encoding; filled from the end, as the payload is decoded.
     lengths: list[int | None] = [None] * (len(chain.codecs) + 1)
@@ -126,9 +108,8 @@ def report(
         array = None
         found["decodes"], found["error"] = False, one_line(f"{path}: {error}")
     found["array_length"] = lengths[0]
-    for step, length in zip(
-        found["steps"], lengths[1:], strict=False
-    ):  # no steps if no chain of one_of matches
+    # There are no steps if no chain of one_of matches.
+    for step, length in zip(found["steps"], lengths[1:], strict=False):
         step["length"] = length
     if found["decodes"] is False:
         found["fails_at"] = failing(chain, lengths)
@@ -144,7 +125,7 @@ def failing(chain: Chain, lengths: Sequence[int | None]) -> str | None:
     return brief(to_text(chain.codecs[-1 - decoded]))
 
 
-def print_report(found: PayloadReport) -> None:
+def print_report(found: Report) -> None:
     """Print the spec, the steps of the chain and the array."""
     size = found["file_bytes"]
     what = "a payload" if size is None else f"a payload of {size:,} bytes"
@@ -180,14 +161,14 @@ def print_report(found: PayloadReport) -> None:
     table(("  step", "makes", "bytes", "allowed"), [array, *rows], right=("bytes", "allowed"))
 
 
-def values_line(found: PayloadReport) -> str:
+def values_line(found: Report) -> str:
     """The values of the array, if it was decoded."""
     if not found["values"]:
         return ""
     return ", ".join(filter(None, range_and_remarks(found["values"], found["array_shape"])))
 
 
-def verdict(found: PayloadReport) -> str:
+def verdict(found: Report) -> str:
     """Whether the payload decodes."""
     if found["decodes"] is None:
         return "not tried: a row of this spec is larger than --max-bytes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any
 
 from ...codecs.chain import Chain
 from ...codecs.chain_text import brief, to_text
@@ -12,72 +12,11 @@ from ...codecs.one_of import OneOf
 from ...form import ArrayForm
 from ...schema import Schema, bytes_key
 from ...spec import ArraySpec
+from ..batch import Report
 from ..show import dimensions, fields, table
 
-if TYPE_CHECKING:
-    from typing_extensions import NotRequired  # in typing from Python 3.11 on
 
-
-class StepReport(TypedDict):
-    """A step of a chain; ``array`` is the dtype and shape that it makes, None for bytes."""
-
-    codec: str
-    kind: str
-    array: dict[str, Any] | None
-    bytes: list[int]
-    domain: str
-    length: NotRequired[int | None]
-
-
-class SpecReport(TypedDict):
-    """A spec; pairs of bytes are minimum and maximum."""
-
-    dtype: str
-    shape: list[int | None]
-    max_shape: list[int] | None
-    label: str
-    codecs: str
-    domain: str
-    array_bytes: int
-    payload_bytes: list[int]
-    row_bytes: int
-    inflates_to: int
-    max_rows: int
-    sealed: bool
-    fingerprint: str
-    steps: list[StepReport]
-    one_of: list[AlternativeReport]
-
-
-class AlternativeReport(SpecReport):
-    """One chain of ``one_of``."""
-
-    only_tagged: bool
-
-
-class InputReport(SpecReport):
-    """An input of a schema."""
-
-    name: str
-    key: str
-
-
-class SpecFileReport(SpecReport):
-    """The JSON file of a spec."""
-
-    file: str
-    kind: Literal["spec"]
-
-
-class SchemaFileReport(TypedDict):
-    """The JSON file of a schema."""
-
-    file: str
-    kind: Literal["schema"]
-    inputs: list[InputReport]
-
-
-def report(spec: ArraySpec) -> SpecReport:
+def report(spec: ArraySpec) -> Report:
     """A spec, and what follows from it."""
     several = len(spec.alternatives) > 1
     steps = [] if several else steps_of(spec.chains[0])
@@ -103,13 +42,13 @@ def report(spec: ArraySpec) -> SpecReport:
     }
 
 
-def alternative(chain: Chain | OneOf, spec: ArraySpec) -> AlternativeReport:
+def alternative(chain: Chain | OneOf, spec: ArraySpec) -> Report:
     """One chain of ``one_of``, and whether payloads are recognised by its tag only."""
     assert isinstance(chain, OneOf)
     return {**report(spec), "only_tagged": spec.chain in chain.unreached}
 
 
-def steps_of(chain: Chain) -> list[StepReport]:
+def steps_of(chain: Chain) -> list[dict[str, Any]]:
     """Each step of a chain: what it makes and what it can carry."""
     return [
         {
@@ -125,19 +64,19 @@ def steps_of(chain: Chain) -> list[StepReport]:
     ]
 
 
-def file_report(path: Path, found: ArraySpec | Schema) -> SpecFileReport | SchemaFileReport:
+def file_report(path: Path, found: ArraySpec | Schema) -> Report:
     """The JSON file of a spec or a schema."""
     if isinstance(found, ArraySpec):
         return {"file": str(path), "kind": "spec", **report(found)}
     return {"file": str(path), "kind": "schema", "inputs": inputs(found)}
 
 
-def inputs(schema: Schema) -> list[InputReport]:
+def inputs(schema: Schema) -> list[Report]:
     """Each input of a schema."""
     return [{"name": name, "key": bytes_key(name), **report(spec)} for name, spec in schema.items()]
 
 
-def print_report(found: SpecFileReport | SchemaFileReport) -> None:
+def print_report(found: Report) -> None:
     """Print a spec, or the specs of a schema."""
     if found["kind"] == "spec":
         fields([(found["file"], f"a spec of {array(found)}")])
@@ -148,14 +87,14 @@ def print_report(found: SpecFileReport | SchemaFileReport) -> None:
     print_inputs(found["inputs"])
 
 
-def print_inputs(specs: Sequence[InputReport]) -> None:
+def print_inputs(specs: Sequence[Report]) -> None:
     """Print each input of a schema under its name."""
     for spec in specs:
         fields([(f"input {spec['name']}", f"{array(spec)}, payload key {spec['key']}")])
         print_spec(spec)
 
 
-def print_spec(spec: SpecReport) -> None:
+def print_spec(spec: Report) -> None:
     """Print a spec in a few lines."""
     fields(summary(spec))
     print_steps(spec)
@@ -171,7 +110,7 @@ def print_spec(spec: SpecReport) -> None:
         print_steps(one)
 
 
-def print_steps(spec: SpecReport) -> None:
+def print_steps(spec: Report) -> None:
     """Print a table of the steps, if there are several."""
     rows = [
         [f"  {brief(step['codec'])}", result(step), span(step["bytes"]), step["domain"] or "all"]
@@ -181,7 +120,7 @@ def print_steps(spec: SpecReport) -> None:
         table(("  step", "makes", "bytes", "carries"), rows, right=("bytes",))
 
 
-def summary(spec: SpecReport) -> list[tuple[str, str]]:
+def summary(spec: Report) -> list[tuple[str, str]]:
     """Names and values that describe a spec as a whole."""
     normal, worst = spec["row_bytes"], spec["inflates_to"]
     memory = f"at most {normal:,} bytes" + (f", a hostile one {worst:,}" if worst > normal else "")
@@ -201,21 +140,21 @@ def summary(spec: SpecReport) -> list[tuple[str, str]]:
     ]
 
 
-def carries(spec: SpecReport) -> str:
+def carries(spec: Report) -> str:
     """The domain in words."""
     if spec["one_of"]:
         return "every array that one of its chains carries; the smallest payload is used"
     return spec["domain"] or "every array of this dtype and shape"
 
 
-def array(spec: SpecReport) -> str:
+def array(spec: Report) -> str:
     """The dtype and the shape of a spec."""
     shape = dimensions(spec["shape"])
     bound = f" (at most {dimensions(spec['max_shape'])})" if spec["max_shape"] else ""
     return f"{spec['dtype']} {shape}{bound}"
 
 
-def result(step: StepReport) -> str:
+def result(step: Report) -> str:
     """The dtype and shape that a step makes, or "bytes"."""
     made = step["array"]
     return f"{made['dtype']} {dimensions(made['shape'])}" if made else "bytes"

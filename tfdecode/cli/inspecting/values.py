@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 
 from ...statistics import few, narrowest
+from ..batch import Report
 from ..show import number
 
 
-class ValuesReport(TypedDict):
-    """Statistics of the values of an array."""
-
-    min: float | None
-    max: float | None
-    nan: int
-    inf: int
-    distinct: int | None
-    exact_in: str | None
-
-
-def values(array: np.ndarray) -> ValuesReport:
+def values(array: np.ndarray) -> Report:
     """Statistics; ``min`` and ``max`` are those of the finite values.
 
     ``distinct`` is None if there are more than 256, ``exact_in`` the narrowest dtype that holds
@@ -54,7 +43,7 @@ def real_numbers(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def range_and_remarks(found: ValuesReport, shape: Sequence[int]) -> list[str]:
+def range_and_remarks(found: Report, shape: Sequence[int]) -> list[str]:
     """Two cells of a table for people."""
     count = found["distinct"]
     if found["min"] is None:
