@@ -23,7 +23,7 @@ from tests.common import any_bits, assert_same, check_config
 from tests.reloaded import Decoders, save
 from tfdecode.choose.as_is import untouched
 from tfdecode.codecs.chain_text import brief
-from tfdecode.codecs.native.sampled import LARGEST, MOST
+from tfdecode.codecs.native.sampled import MAX_AROUND_NBYTES, MAX_SAMPLE_NBYTES
 from tfdecode.errors import PACK_ARRAY, FileError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -329,7 +329,9 @@ def test_axes_in_another_order_are_refused_with_advice(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps([np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2)], 5))
     if tfd.load(path).flags.c_contiguous:
         pytest.skip("this NumPy pickles it in C order")
-    with pytest.raises(FileError, match=r"neither C- nor Fortran-contiguous; save np\.ascontiguousarray"):
+    with pytest.raises(
+        FileError, match=r"neither C- nor Fortran-contiguous; save np\.ascontiguousarray"
+    ):
         tfd.infer(path, as_is=True)
 
 
@@ -352,7 +354,7 @@ def test_other_mat_files_are_refused_with_advice(tmp_path: Path) -> None:
 
 
 def test_too_much_around_the_numbers_is_refused(tmp_path: Path) -> None:
-    data = safetensors.numpy.save({"x": POSE, "y": np.zeros(MOST, "u1")})
+    data = safetensors.numpy.save({"x": POSE, "y": np.zeros(MAX_AROUND_NBYTES, "u1")})
     said = refusal("two.safetensors", data, tmp_path, "x")
     assert "beside this array, and only 16384 can be part of a spec; save the array in" in said
 
@@ -379,20 +381,24 @@ HEAD = base64.b64encode(npy(POSE)[:128]).decode()
 @pytest.mark.parametrize(
     ("codec", "shape", "message"),
     [
-        ({"head": "?"}, (2, 3), "head is no base64 with its padding"),
-        ({"head": "YQ"}, (2, 3), "head is no base64 with its padding"),
-        ({"head": "YR=="}, (2, 3), "head is no base64 with its padding"),
+        ({"head": "?"}, (2, 3), "head is not base64 with its padding"),
+        ({"head": "YQ"}, (2, 3), "head is not base64 with its padding"),
+        ({"head": "YR=="}, (2, 3), "head is not base64 with its padding"),
         ({"head": "..."}, (2, 3), "stands for bytes left out: take the spec as JSON"),
-        ({"head": 3}, (2, 3), "head is no base64 with its padding"),
-        ({"head": "é"}, (2, 3), "head is no base64 with its padding"),
-        ({"head": None}, (2, 3), "head is no base64 with its padding"),
+        ({"head": 3}, (2, 3), "head is not base64 with its padding"),
+        ({"head": "é"}, (2, 3), "head is not base64 with its padding"),
+        ({"head": None}, (2, 3), "head is not base64 with its padding"),
         ({"tail": HEAD}, (2, 3), "a tail needs the head of the same sample"),
-        ({"head": "AAAA" * (MOST // 3 + 1)}, (2, 3), "at most 16384 can be; save the array"),
-        ({"head": "AAAA" * MOST}, (2, 3), "at most 16384 bytes can stand"),
+        (
+            {"head": "AAAA" * (MAX_AROUND_NBYTES // 3 + 1)},
+            (2, 3),
+            "at most 16384 can be; save the array",
+        ),
+        ({"head": "AAAA" * MAX_AROUND_NBYTES}, (2, 3), "can have at most 16384 bytes"),
         ({"head": "AAAA"}, (2, 3), "not around the numbers of an .npy"),
         ({"head": HEAD}, (3, 2), r"it holds float32 \[2, 3\], the array is float32 \[3, 2\]"),
         ({"head": HEAD, "tail": "YQ=="}, (2, 3), "not around the numbers of an .npy"),
-        ({"head": HEAD}, (LARGEST,), "can be given for at most 67108864"),
+        ({"head": HEAD}, (MAX_SAMPLE_NBYTES,), "can be given for at most 67108864"),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -303,7 +303,7 @@ def test_the_message_says_what_came_and_what_was_needed() -> None:
     other = tfd.ArraySpec((2, 3), "int32", "npy").encode(np.zeros((2, 3), "i4"))
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
         spec.decode_tensor([*rows, other], input_name="pose_bytes")
-    message = "pose_bytes: row 2 has 152 bytes, not an .npy of float32 [2, 3]"
+    message = "pose_bytes: row 2 (152 bytes) is not an .npy file of float32 [2, 3]"
     assert message in failure.value.message
     with pytest.raises(tfd.DecodeError, match=r"it holds int32 \[2, 3\]"):
         spec.decode(other)

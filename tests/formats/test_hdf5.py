@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "long double": (np.zeros(2, "g"), "long double array"),
     "references": ({"shape": (2,), "dtype": h5py.ref_dtype}, "references to other datasets"),
     "ragged": ({"shape": (2,), "dtype": h5py.vlen_dtype("f4")}, "ragged rows; save each one"),
-    "opaque": (np.zeros(2, "V3"), "no number"),
+    "opaque": (np.zeros(2, "V3"), "not of a numeric type"),
     "nothing": (h5py.Empty("f4"), "dataset without any shape"),
     "soft link": (h5py.SoftLink("/x"), "link that is not followed"),
     "external link": (h5py.ExternalLink("/etc/passwd", "/x"), "link that is not followed"),

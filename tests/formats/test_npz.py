@@ -69,7 +69,7 @@ def test_members_that_are_no_arrays_are_named() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (zipped("notes.txt", b"hello"), "notes.txt: a file that is no .npy"),
+        (zipped("notes.txt", b"hello"), "notes.txt: a file that is not an .npy"),
         (zipped("a.npy", npy_bytes(np.eye(2)), zipfile.ZIP_LZMA), "zip method 14"),
         (zipped("a.npy", b"hello"), "member a is damaged: is not an .npy"),
         (zipped("a.npy", npy_bytes(np.eye(2)) + b"x"), "needs 160 bytes but has 161"),

@@ -230,13 +230,13 @@ def test_several_arrays_without_a_key_are_listed_and_capped() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\x1f\x8b\x08\x00", "is no pickle but gzip data; decompress it first"),
-        (b"PK\x03\x04", "is no pickle but a zip archive .*torch.save"),
+        (b"\x1f\x8b\x08\x00", "is not a pickle but gzip data; decompress it first"),
+        (b"PK\x03\x04", "is not a pickle but a zip archive .*torch.save"),
         (b"", "is a truncated pickle"),
         (b"\x00hello", "is not a pickle: byte 0"),
         (pickle.dumps(1) + pickle.dumps(2), "5 more bytes after the pickle"),
         (b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n.", "is written by joblib.dump"),
-        (b"\x80\x02X\x01\x00\x00\x00aQ.", "outside of the pickle .torch.save"),
+        (b"\x80\x02X\x01\x00\x00\x00aQ.", "outside of the pickle, as torch.save"),
         (pickle.dumps(np.eye(2), 5, buffer_callback=lambda _: None), "buffer_callback"),
         (b"\x80\x02\x82\x01.", "copyreg extension codes"),
     ],

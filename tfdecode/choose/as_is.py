@@ -8,12 +8,12 @@ import numpy as np
 
 from ..codecs.base import Container
 from ..codecs.chain_text import brief
-from ..codecs.native.sampled import MOST, SampledFile, encoded, place_of
+from ..codecs.native.sampled import MAX_AROUND_NBYTES, SampledFile, encoded, offset_in
 from ..codecs.registry import CODECS
 from ..dtypes import dtype_name, little_endian
 from ..errors import PACK_ARRAY, DecodeError, FileError, SpecError
-from ..files import opened
-from ..formats.contents import MAX_BYTES, Array, beyond, shown
+from ..files import naming, opened
+from ..formats.contents import MAX_BYTES, Array, beyond
 from ..spec import ArraySpec
 
 #: Why no graph reads HDF5, for which there is no codec.
@@ -28,24 +28,20 @@ def spec_of_file(
 ) -> tuple[ArraySpec, bytes]:
     """The spec under which all bytes of a file are the payload of an array in it, and these bytes.
 
-    It is proven: the spec decodes the file to what `tfdecode.load` reads, bit for bit. Where no
-    known writer made the file, what is around the numbers is taken from it (``head`` and ``tail``
-    of the container), and stands in the spec.
+    The spec decodes the file to what `tfdecode.load` reads, bit for bit. If no known writer made
+    it, ``head`` and ``tail`` of the container hold the bytes around the numbers.
 
-    Raises FileError where the file cannot be read or has several arrays and no ``key`` is given,
-    and where no graph can read it: the message says what to do instead.
+    Raises FileError if the file cannot be read, if it has several arrays and no ``key`` is given,
+    or if no graph can read it: the message says what to do instead.
     """
     found, data, contents = opened(path, max_bytes=max_bytes)
-    named = shown(str(path), 200)
-    try:
+    with naming(path):
         array = contents.read(key, max_bytes=max_bytes)
-    except FileError as error:
-        raise FileError(f"{named}: {error}") from None
-    try:
         name = contents.entries[0].key if key is None else key
-        return spec_of_array(found, data, array, name, label=label), data
-    except FileError as error:
-        raise FileError(f"{named}: {error}; or {PACK_ARRAY}") from None
+        try:
+            return spec_of_array(found, data, array, name, label=label), data
+        except FileError as error:
+            raise FileError(f"{error}; or {PACK_ARRAY}") from None
 
 
 def spec_of_array(
@@ -76,21 +72,20 @@ def spec_of_array(
 def sampled(
     container: type[SampledFile], data: bytes, array: Array, name: str, label: str
 ) -> ArraySpec:
-    """The spec of files that are like this one around their numbers."""
+    """The spec of files that equal this one except for their numbers."""
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         raise FileError("is neither C- nor Fortran-contiguous; save np.ascontiguousarray(array)")
-    start = place_of(array, data)
+    start = offset_in(array, data)
     if start is None:
         raise FileError(f"does not hold the array's own bytes: {container.as_is_advice}")
     head, tail = data[:start], data[start + array.nbytes :]
-    if len(head) + len(tail) > MOST:
+    if len(head) + len(tail) > MAX_AROUND_NBYTES:
         raise FileError(
-            f"has {len(head) + len(tail)} bytes beside this array, and only {MOST} can be part of "
-            "a spec; save the array in a file of its own"
+            f"has {len(head) + len(tail)} bytes beside this array, and only "
+            f"{MAX_AROUND_NBYTES} can be part of a spec; save the array in a file of its own"
         )
     codec = {"name": container.name, "head": encoded(head), "tail": encoded(tail)}
-    if name:
-        codec["key"] = name
+    codec |= {"key": name} if name else {}
     try:
         spec = ArraySpec(array.shape, dtype_name(array.dtype), [codec], label=label)
         if same(spec.decode(data), array):
@@ -102,16 +97,15 @@ def sampled(
 
 
 def untouched(spec: ArraySpec, data: bytes, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """What ``data``, all of a file, is under ``spec`` as it is.
+    """The array of ``data``, all bytes of a file, which ``spec`` reads unchanged.
 
-    Only native containers are asked: to ``raw`` any file of the right length is an array.
-    Raises DecodeError where the file is no payload, and says why; FileError for a larger array.
+    Raises DecodeError if the file is not a payload, FileError if the array is too large. Only
+    native containers are asked: to ``raw`` any file of the right length is an array.
     """
     chain, plain = spec.chain.chosen(data)
     if plain != data or not chain.native:
-        raise DecodeError(
-            f"the model would read it as a payload of {brief(chain.text)}, not as a file"
-        )
+        text = brief(chain.text)
+        raise DecodeError(f"the model would read it as a payload of {text}, not as a file")
     try:
         array = spec.decode(data)
     except FileError as error:

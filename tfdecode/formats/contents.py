@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RAISE_LIMIT, FileError
+from ..errors import RAISE_LIMIT, FileError, TfdecodeError
 
 Array: TypeAlias = npt.NDArray[Any]
 Buffer: TypeAlias = "bytes | memoryview"
@@ -64,6 +65,18 @@ class Contents:
     others: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
+    @classmethod
+    def of(cls, found: Iterable[tuple[str, Entry | str]]) -> Contents:
+        """Arrays, and names with what to do about what is not one."""
+        entries: list[Entry] = []
+        others: dict[str, str] = {}
+        for name, value in found:
+            if isinstance(value, Entry):
+                entries.append(value)
+            else:
+                others[name] = value
+        return cls(entries, others)
+
     def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
         """The array named ``key``, or the only one; `FileError` says what there is otherwise."""
         self._require_some()
@@ -98,6 +111,19 @@ class Contents:
         if not self.entries:
             others = [f"{shown(key)}: {what}" if key else what for key, what in self.others.items()]
             raise FileError(f"holds no array to read: {_capped(others) or 'it is empty'}")
+
+
+@contextmanager
+def failures(what: str) -> Iterator[None]:
+    """Any exception of a library on hostile bytes as a `FileError` that begins with ``what``."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{what}: {error}") from None
+    except TfdecodeError:  # h5py is not installed
+        raise
+    except Exception as error:  # zipfile, zlib and h5py raise a dozen kinds
+        raise FileError(f"{what} ({type(error).__name__})") from None
 
 
 def _ambiguous(key: str, times: int) -> FileError:

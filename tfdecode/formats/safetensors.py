@@ -45,24 +45,19 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     if length > _MAX_HEADER:
         raise FileError(f"has a header of {length} bytes, more than the limit of {_MAX_HEADER}")
     body = memoryview(data)[8 + length :]
-    entries: list[Entry] = []
-    others: dict[str, str] = {}
+    found: list[tuple[str, Entry | str]] = []
     end = 0
     for tensor in sorted(_tensors(data[8 : 8 + length])):
         if tensor.begin != end or tensor.end < end:
             raise FileError(
-                f"tensor {shown(tensor.name)} begins at byte {tensor.begin} of the data, where "
-                f"byte {end} is next; save the file anew"
+                f"tensor {shown(tensor.name)} begins at byte {tensor.begin} of the data, not at "
+                f"byte {end}; save the file again"
             )
         end = tensor.end
-        found = _entry(tensor, body)
-        if isinstance(found, str):
-            others[tensor.name] = found
-        else:
-            entries.append(found)
+        found.append((tensor.name, _entry(tensor, body)))
     if end != len(body):
-        raise FileError(f"has {len(body)} bytes of data where its tensors need {end}")
-    return Contents(entries, others)
+        raise FileError(f"has {len(body)} bytes of data, its tensors need {end}")
+    return Contents.of(found)
 
 
 def _entry(tensor: _Tensor, body: memoryview) -> Entry | str:
@@ -88,9 +83,9 @@ def _tensors(header: bytes) -> list[_Tensor]:
     except FileError:
         raise
     except (ValueError, RecursionError):  # ValueError: neither UTF-8 nor JSON
-        raise FileError("has a header that is no JSON") from None
+        raise FileError("has a header that is not JSON") from None
     if not isinstance(value, dict) or header[:1] != b"{":
-        raise FileError("has a header that is no JSON object")
+        raise FileError("has a header that is not a JSON object")
     value.pop("__metadata__", None)
     return [_tensor(name, entry) for name, entry in value.items()]
 
@@ -111,7 +106,7 @@ def _tensor(name: str, entry: object) -> _Tensor:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise FileError("has a header that names something twice")
+        raise FileError("has a duplicate name in its header")
     return found
 
 
@@ -122,4 +117,4 @@ def _integer(digits: str) -> int:
 
 
 def _refuse(constant: str) -> None:
-    raise FileError(f"has a header with {constant}, which is no JSON")
+    raise FileError(f"has a header with {constant}, which is not JSON")

@@ -59,9 +59,9 @@ class Csv(Container):
     -----
     Format: RFC 4180, without quotes.
 
-    A cell has at most 31 characters. A file has at most 64 lines more than the array can have rows.
-    An integer that float64 cannot represent is refused. TensorFlow's ``to_number`` read 1,013,322
-    texts with the same bits as Python, halfway cases and subnormal numbers among them.
+    A cell has at most 31 characters, a file at most 64 lines more than the array has rows. An
+    integer that float64 cannot represent is refused. TensorFlow's ``to_number`` read 1,013,322
+    texts with the same bits as Python.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the containers share whose payloads are files of other programs, as they wrote them."""
+"""Base class of containers whose payloads are files of other programs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .template import Template, Templates
 
 @dataclass(frozen=True)
 class NativeFile(Container):
-    """A file of one array: once shape, dtype and writer are fixed, all but its numbers is constant.
+    """A file format in which shape, dtype and writer fix all bytes but the array data.
 
-    Both sides take the files of ``templates`` and no others. The client gets the numbers by the
-    reader of the format; the graph compares every byte around them with constants.
+    Both sides accept only the files of ``templates``. The client reads the data by the format's
+    reader; the graph compares every byte before and after the data with constants.
     """
 
     #: What a file is called in messages.
@@ -36,10 +36,10 @@ class NativeFile(Container):
 
     @abstractmethod
     def templates(self, form: ArrayForm) -> list[Template]:
-        """What known writers put around the numbers; ``encode`` writes the first."""
+        """The bytes before and after the data by known writers; ``encode`` writes the first."""
 
     def accepted(self, form: ArrayForm) -> list[Template]:
-        """All that is taken."""
+        """The templates that are accepted."""
         return self.templates(form)
 
     def read(self, y: bytes) -> np.ndarray:
@@ -47,7 +47,7 @@ class NativeFile(Container):
         return type(self).contents(y).read()
 
     def advice(self, data: bytes) -> str:
-        """What to do about a file that can be read but is like no template."""
+        """What to do about a readable file that matches no template."""
         return PACK_ANEW
 
     def resolve(self, form: ArrayForm) -> BytesForm:
@@ -72,7 +72,7 @@ class NativeFile(Container):
         template = templates_of(self, form).of(y)
         if template is None:
             raise DecodeError(
-                f"payload has {len(y)} bytes, not {self.file} of {form} as known writers make it"
+                f"payload ({len(y)} bytes) is not {self.file} of {form} by a known writer"
                 + self.found(y, form)
             )
         x = self.read(y).astype(numpy_dtype(form.dtype), order="C")
@@ -81,7 +81,7 @@ class NativeFile(Container):
         return x
 
     def found(self, y: bytes, form: ArrayForm) -> str:
-        """What a file of no template holds, for the message: nothing of its text."""
+        """What a file that matches no template holds, for the message: nothing of its text."""
         try:
             x = self.read(y)
             name, shape = dtype_name(x.dtype), list(x.shape)
@@ -93,7 +93,7 @@ class NativeFile(Container):
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         templates = templates_of(self, form)
-        message = f"has {{}} bytes, not {self.file} of {form} as known writers make it"
+        message = f"({{}} bytes) is not {self.file} of {form} by a known writer"
         read_as = READ_AS.get(form.dtype, form.dtype)
         rows = templates.decode_rows(rows, read_as, self.filler(form), message)
         return as_dtype(rows, form.dtype)
@@ -111,19 +111,14 @@ class NativeFile(Container):
 
 @lru_cache(256)
 def templates_of(codec: NativeFile, form: ArrayForm) -> Templates:
-    """The templates, each once: to make those of a pickle takes milliseconds."""
+    """The templates without repetitions, cached: those of a pickle take milliseconds."""
     known = tuple(dict.fromkeys(codec.accepted(form)))
     return Templates(known, form.max_shape, ITEM_SIZES[form.dtype])
 
 
 def layouts(form: ArrayForm) -> list[tuple[bool, bool]]:
-    """(fortran, big_endian) of the files that arrays of ``form`` make, the usual one first.
-
-    NumPy calls an array Fortran ordered only where that differs from C order.
-    """
-    orders = [False, True] if sum(side != 1 for side in form.max_shape) > 1 else [False]
-    if 0 in form.max_shape:
-        orders = [False]
+    """(fortran, big_endian) of files of ``form``; NumPy notes Fortran order if it matters."""
+    matrix = sum(side != 1 for side in form.max_shape) > 1 and 0 not in form.max_shape
     swaps = ITEM_SIZES[form.dtype] > 1 and form.dtype != "bfloat16"
-    ends = [False, True] if swaps else [False]
+    orders, ends = ([False, True] if both else [False] for both in (matrix, swaps))
     return [(fortran, big_endian) for fortran in orders for big_endian in ends]

@@ -39,7 +39,7 @@ class Npy(SampledFile):
     name = "npy"
     suffixes = (".npy",)
     magics = (npy.MAGIC,)
-    file = "an .npy"
+    file = "an .npy file"
     contents = npy.contents
     missing = {  # noqa: RUF012
         "bfloat16": "numpy.save writes bfloat16 without its name; use astype:float32|npy for "

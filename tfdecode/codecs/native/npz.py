@@ -42,8 +42,7 @@ VERSION, UNIX, MODE, DATE = 45, 3, 0o600 << 16, 33 << 16
 class Npz(Container):
     """One array of an archive by `numpy.savez` or `numpy.savez_compressed`.
 
-    The archive has at most 64 members. The member of the array is an ``.npy`` that `Npy` accepts;
-    the others may be anything.
+    At most 64 members: that of the array is an ``.npy`` that `Npy` accepts, the others anything.
 
     Parameters
     ----------
@@ -55,12 +54,10 @@ class Npz(Container):
     Format: PKWARE, "APPNOTE.TXT - .ZIP File Format Specification", 6.3.10, and
     `numpy.lib.format`.
 
-    The member's sizes in the directory are compared with the spec before it is inflated.
     TensorFlow's op has no output limit: a hostile member can inflate to 1032 times the array. A
     batch that could exceed 1 GiB is inflated one row at a time. A damaged deflated member fails the
-    whole batch with a DataLossError. The CRC of a stored member is compared by NumPy's side alone:
-    in the graph it would take as long as inflating. The graph accepts a member of several deflate
-    streams if together they hold the array.
+    whole batch with a DataLossError. The graph does not compare the CRC of a stored member, which
+    takes as long as inflating, and accepts several deflate streams that together hold the array.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What pickles put around the numbers of one array: written opcode by opcode, as NumPy's are.
+"""Builds the pickle bytes before and after an array's data, as NumPy and Python versions do.
 
 Sources: `numpy.ndarray.__reduce_ex__`, PEP 307, PEP 3154, PEP 574 and the opcode table of
 `pickletools`. Nothing is pickled here and no pickle is read.
@@ -25,8 +25,7 @@ class Writer:
     core: str = "numpy._core"
     #: NumPy wrote ``dtype(code, 0, 1)`` up to version 1.19.
     booleans: bool = True
-    #: How protocol 5 holds the numbers: as a buffer, one that cannot be written to, or, of a view
-    #: that is not in one piece, as protocols before it do.
+    #: Of protocol 5: "writable" or "readonly", or "none" of a view that is not contiguous.
     buffer: str = "none"
     #: Python 2 has two picklers, of which the one in C notes less in its memo.
     pickler: str = "3"
@@ -41,10 +40,10 @@ def writers(nbytes: int) -> Iterator[Writer]:
         yield numpy
         yield replace(numpy, protocol=3)
         yield replace(numpy, protocol=5)
-        # A frame that gets full by a buffer and what is behind it ends at odd places.
+        # A frame that a buffer and what follows fill up ends at odd offsets.
         if not _FRAME - 256 <= nbytes < _FRAME:
-            yield replace(numpy, protocol=5, buffer="writable")
-            yield replace(numpy, protocol=5, buffer="readonly")
+            for buffer in ("writable", "readonly"):
+                yield replace(numpy, protocol=5, buffer=buffer)
         if nbytes >= _FRAME and core == "numpy.core":
             yield replace(numpy, one_frame=True)
     for pickler in ("2 cPickle", "2 pickle"):
@@ -67,7 +66,7 @@ class Array:
 
 
 def around(array: Array, writer: Writer) -> tuple[bytes, bytes]:
-    """What stands before and behind the numbers of ``array`` in a pickle of ``writer``."""
+    """The bytes before and after the data of ``array`` in a pickle by ``writer``."""
     pickled = _Pickled(writer)
     if array.key is not None:
         pickled.add(pickle.EMPTY_DICT).note()
@@ -98,14 +97,13 @@ def around(array: Array, writer: Writer) -> tuple[bytes, bytes]:
 
 
 def _shape(pickled: _Pickled, array: Array) -> None:
-    shape = array.shape
-    short = [pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3]
-    if len(shape) > 3:
-        pickled.add(pickle.MARK)
-    for side in shape:
+    rank = len(array.shape)
+    opcodes = [pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.TUPLE]
+    pickled.add(pickle.MARK if rank > 3 else b"")
+    for side in array.shape:
         pickled.integer(side)
-    pickled.add(short[len(shape)] if len(shape) <= 3 else pickle.TUPLE)
-    if shape:
+    pickled.add(opcodes[min(rank, 4)])
+    if rank:
         pickled.note("other")
 
 
@@ -130,24 +128,24 @@ def _dtype(pickled: _Pickled, array: Array, writer: Writer) -> None:
 
 @dataclass
 class _Pickled:
-    """Opcodes so far; those of the data have a hole at their end."""
+    """The opcodes so far; the array's bytes follow those of ``data``."""
 
     writer: Writer
     before: bytes = b""
     data: bytes = b""
-    behind: bytes = b""
+    after: bytes = b""
     noted: int = 0
     names: dict[str, int] = field(default_factory=dict)
 
     def add(self, opcodes: bytes) -> _Pickled:
         if self.data:
-            self.behind += opcodes
+            self.after += opcodes
         else:
             self.before += opcodes
         return self
 
     def note(self, what: Literal["always", "other"] = "always") -> _Pickled:
-        """Put what was made last into the memo: with cPickle not what nothing else refers to."""
+        """Put the last object into the memo; cPickle leaves out what nothing else refers to."""
         if self.writer.pickler == "2 cPickle":
             self.noted += what == "always"  # it counts from 1
             return self if what == "other" else self.add(pickle.BINPUT + bytes([self.noted]))
@@ -157,7 +155,7 @@ class _Pickled:
         return self.add(pickle.BINPUT + bytes([self.noted - 1]))
 
     def name(self, module: str, name: str) -> None:
-        """A global; from protocol 4 on by two texts, of which the same one is not written again."""
+        """A global; from protocol 4 on by two texts, each written once."""
         if self.writer.protocol < 4:
             self.add(pickle.GLOBAL + f"{module}\n{name}\n".encode()).note()
             return
@@ -195,7 +193,7 @@ class _Pickled:
         return self.add(pickle.BININT + struct.pack("<i", number))
 
     def numbers(self, nbytes: int) -> _Pickled:
-        """The opcode of the data; what is added from now on stands behind it."""
+        """The opcode of the data; later opcodes follow the data."""
         if self.writer.buffer == "writable":
             self.data = pickle.BYTEARRAY8 + struct.pack("<Q", nbytes)
         else:
@@ -203,15 +201,15 @@ class _Pickled:
         return self
 
     def parts(self, nbytes: int) -> tuple[bytes, bytes]:
-        """All before the data and all behind it, protocol and frames with it."""
+        """All bytes before and after the data, with protocol and frames."""
         protocol = pickle.PROTO + bytes([self.writer.protocol])
-        before, data, behind = self.before, self.data, self.behind
+        before, data, after = self.before, self.data, self.after
         if self.writer.protocol < 4:
-            return protocol + before + data, behind
+            return protocol + before + data, after
         if nbytes >= _FRAME and not self.writer.one_frame:
-            return protocol + _framed(before) + data, _framed(behind)
-        length = len(before) + len(data) + nbytes + len(behind)
-        return protocol + pickle.FRAME + struct.pack("<Q", length) + before + data, behind
+            return protocol + _framed(before) + data, _framed(after)
+        length = len(before) + len(data) + nbytes + len(after)
+        return protocol + pickle.FRAME + struct.pack("<Q", length) + before + data, after
 
 
 def _framed(opcodes: bytes) -> bytes:

@@ -45,7 +45,7 @@ class Safetensors(SampledFile):
 
     name = "safetensors"
     suffixes = (".safetensors",)
-    file = "a .safetensors"
+    file = "a .safetensors file"
     contents = safetensors.contents
     missing = {  # noqa: RUF012
         "complex128": "safetensors has no complex128; use npy, or save real and imaginary parts as "

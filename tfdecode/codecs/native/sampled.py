@@ -1,4 +1,4 @@
-"""Native files of writers that are not known: what is around the numbers is taken from a sample."""
+"""Native files of unknown writers: the bytes before and after the numbers come from a sample."""
 
 from __future__ import annotations
 
@@ -15,24 +15,17 @@ from ...form import ArrayForm
 from .file import NativeFile, templates_of
 from .template import Template
 
-#: Most bytes around the numbers: they stand in every copy of the spec and in the graph.
-MOST = 2**14
-#: Most bytes of the numbers: a spec may come from a stranger, and its proof takes a file as long.
-LARGEST = 2**26
-#: Bytes that a file is known by among those of other chains.
-BEGINNING = 16
+#: Most bytes before and after the numbers: every copy of the spec and the graph contain them.
+MAX_AROUND_NBYTES = 2**14
+#: Most bytes of the numbers: a stranger's spec is checked by reading a file as long.
+MAX_SAMPLE_NBYTES = 2**26
+#: Bytes by which `one_of` recognises a file.
+PREFIX_NBYTES = 16
 
 
 @dataclass(frozen=True)
 class SampledFile(NativeFile):
-    """A native file that may also be one like a sample.
-
-    Parameters
-    ----------
-    head, tail : in base64, all that stands before and behind the numbers in the sample, 16 KiB at
-        most. Files that are the same around their numbers are taken too, and ``encode`` writes
-        such. `tfdecode.infer` of a file, with ``as_is=True``, finds them.
-    """
+    """A native file by a known writer, or with the ``head`` and ``tail`` of a sample, in base64."""
 
     head: str = field(default="", kw_only=True)
     tail: str = field(default="", kw_only=True)
@@ -41,10 +34,10 @@ class SampledFile(NativeFile):
         sides = [decoded(self.name, side, getattr(self, side)) for side in ("head", "tail")]
         if sides[1] and not sides[0]:
             raise SpecError(f"codec {self.name}: a tail needs the head of the same sample")
-        if sum(map(len, sides)) > MOST:
+        if sum(map(len, sides)) > MAX_AROUND_NBYTES:
             raise SpecError(
                 f"codec {self.name}: head and tail have {sum(map(len, sides))} bytes, at most "
-                f"{MOST} can be; save the array in a file of its own"
+                f"{MAX_AROUND_NBYTES} can be; save the array in a file of its own"
             )
 
     @classmethod
@@ -54,7 +47,7 @@ class SampledFile(NativeFile):
 
     @property
     def around(self) -> int:
-        """How many bytes of the sample stand in the spec."""
+        """How many bytes of the sample the spec contains."""
         return len(base64.b64decode(self.head)) + len(base64.b64decode(self.tail))
 
     def accepted(self, form: ArrayForm) -> list[Template]:
@@ -65,7 +58,7 @@ class SampledFile(NativeFile):
     def begins(self, form: ArrayForm) -> tuple[bytes, ...]:
         if not self.head:
             return super().begins(form)
-        return (templates_of(self, form).known[0].head[:BEGINNING], *super().begins(form))
+        return (templates_of(self, form).known[0].head[:PREFIX_NBYTES], *super().begins(form))
 
     def read(self, y: bytes) -> np.ndarray:
         """The array of a file: a sample may hold others beside the one of ``key``."""
@@ -76,15 +69,11 @@ class SampledFile(NativeFile):
         return differs + super().advice(data)
 
     def of_sample(self, form: ArrayForm) -> Template:
-        """The template of the sample, proven by the format's reader on numbers that are 0.
-
-        SpecError where what it reads is not, all of it and in one piece, what is between head and
-        tail.
-        """
-        if form.max_nbytes > LARGEST:
+        """The sample's template; SpecError unless the reader finds the array between its sides."""
+        if form.max_nbytes > MAX_SAMPLE_NBYTES:
             raise SpecError(
                 f"codec {self.name}: {form} has {form.max_nbytes} bytes, head and tail can be "
-                f"given for at most {LARGEST}"
+                f"given for at most {MAX_SAMPLE_NBYTES}"
             )
         head, tail = base64.b64decode(self.head), base64.b64decode(self.tail)
         data = b"".join([head, bytes(form.max_nbytes), tail])
@@ -96,8 +85,8 @@ class SampledFile(NativeFile):
             raise SpecError(f"{wrong}: it {error}") from None
         if got != str(form):
             raise SpecError(f"{wrong}: it holds {got}, the array is {form}")
-        if found.size and place_of(found, data) != len(head):
-            raise SpecError(f"{wrong}: its array is in another place")
+        if found.size and offset_in(found, data) != len(head):
+            raise SpecError(f"{wrong}: its array is at another offset")
         if not (found.flags.c_contiguous or found.flags.f_contiguous):
             raise SpecError(f"{wrong}: they are in another order; save np.ascontiguousarray of it")
         swaps = form.dtype != "bfloat16"  # whose order numpy does not know
@@ -105,8 +94,8 @@ class SampledFile(NativeFile):
         return Template(head, tail, not found.flags.c_contiguous, big_endian)
 
 
-def place_of(array: np.ndarray, data: bytes) -> int | None:
-    """Where the numbers of ``array``, in one piece, begin in ``data`` if it is a view of that."""
+def offset_in(array: np.ndarray, data: bytes) -> int | None:
+    """The offset in ``data`` of a contiguous ``array`` that is a view of it."""
     if not array.nbytes:
         return len(data)
     base = np.frombuffer(data, np.uint8)
@@ -115,9 +104,9 @@ def place_of(array: np.ndarray, data: bytes) -> int | None:
 
 
 def decoded(name: str, side: str, text: object) -> bytes:
-    """The bytes of ``head`` or ``tail``; SpecError for what is no base64 in its one form."""
+    """The bytes of ``head`` or ``tail``; SpecError if it is not base64 in its one form."""
     # 4 characters for each 3 bytes; a text that is much too long is not looked at.
-    if isinstance(text, str) and len(text) <= 2 * MOST:
+    if isinstance(text, str) and len(text) <= 2 * MAX_AROUND_NBYTES:
         try:
             data = base64.b64decode(text, validate=True)
             if base64.b64encode(data).decode() == text:
@@ -126,11 +115,11 @@ def decoded(name: str, side: str, text: object) -> bytes:
             pass
     elif isinstance(text, str):
         raise SpecError(
-            f"codec {name}: {side} has {len(text)} characters, at most {MOST} bytes can stand "
-            "around the numbers; save the array in a file of its own"
+            f"codec {name}: {side} has {len(text)} characters; head and tail together can have "
+            f"at most {MAX_AROUND_NBYTES} bytes; save the array in a file of its own"
         )
     left_out = " ('...' stands for bytes left out: take the spec as JSON)" if text == "..." else ""
-    raise SpecError(f"codec {name}: {side} is no base64 with its padding{left_out}")
+    raise SpecError(f"codec {name}: {side} is not base64 with its padding{left_out}")
 
 
 def encoded(data: bytes) -> str:

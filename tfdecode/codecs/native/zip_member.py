@@ -1,9 +1,8 @@
-"""Where a member of a zip archive stands (PKWARE APPNOTE 6.3.10), on both sides by the same rules.
+"""The offset of a member in a zip archive (PKWARE APPNOTE 6.3.10), by the same rules on both sides.
 
-The archive begins with a member and ends in the end record of its directory, which stands right in
-front of it: no comment, no bytes before, between or behind, no zip64 directory (all of that is for
-archives of 4 GiB or of 65536 members). The sizes of the directory count, so that a member may have
-been written to a pipe, with zeros or 0xFFFFFFFF in its own header.
+The archive begins with a member and ends with the directory and its end record: no comment, no
+other bytes, no zip64 directory (which is for archives of 4 GiB or of 65536 members). The sizes in
+the directory count: a member written to a pipe has zeros or 0xFFFFFFFF in its own header.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ MAX_MEMBERS = 64
 #: What an archive begins with.
 MAGIC = b"PK\x03\x04"
 STORED, DEFLATED = 0, 8
-#: How hard the encoder tried, sizes behind the data, a name in UTF-8: what flags may say.
+#: Allowed flags: the encoder's effort, sizes after the data, a name in UTF-8.
 FLAGS, UTF_8 = 0b1000_0000_1110, 0b1000_0000_0000
 #: The version of a reader that a member may need.
 NEEDS = 63
@@ -30,64 +29,44 @@ NEEDS = 63
 
 @dataclass(frozen=True)
 class Record:
-    """A record of an archive: its first four bytes, its length, the place and length of fields."""
+    """A record of an archive: its first four bytes, its length, offset and length of each field."""
 
     signature: bytes
     size: int
-    places: dict[str, tuple[int, int]]
+    fields: dict[str, tuple[int, int]]
 
-    def read(self, data: bytes, at: int) -> dict[str, int] | None:
-        """The fields of the record at ``at``; None where there is none."""
-        text = data[at : at + self.size]
+    def read(self, data: bytes, offset: int) -> dict[str, int] | None:
+        """The fields of the record at ``offset``; None if there is none."""
+        text = data[offset : offset + self.size]
         if len(text) != self.size or text[:4] != self.signature:
             return None
         return {
             name: int.from_bytes(text[start : start + size], "little")
-            for name, (start, size) in self.places.items()
+            for name, (start, size) in self.fields.items()
         }
 
-    def read_rows(self, strings: Any, at: Any) -> tuple[Any, dict[str, Any]]:
+    def read_rows(self, strings: Any, offset: Any) -> tuple[Any, dict[str, Any]]:
         """The same for each string: whether one is there, bool, and fields, int64 ``[B]``."""
-        text = cut(strings, at, self.size)
+        text = cut(strings, offset, self.size)
         found = tf.equal(tf.strings.substr(text, 0, 4), self.signature)
         found &= tf.equal(tf.strings.length(text), self.size)
-        # All fields by one product, exact in float64, as they stand at odd places.
-        weights = np.zeros((self.size, len(self.places)))
-        for column, (start, size) in enumerate(self.places.values()):
+        # All fields by one product, exact in float64, because their offsets are not aligned.
+        weights = np.zeros((self.size, len(self.fields)))
+        for column, (start, size) in enumerate(self.fields.values()):
             weights[start : start + size, column] = 256.0 ** np.arange(size)
         numbers = tf.io.decode_raw(text, tf.uint8, fixed_length=self.size)
         fields = tf.cast(tf.matmul(tf.cast(numbers, tf.float64), weights), tf.int64)
-        return found, dict(zip(self.places, tf.unstack(fields, axis=1), strict=True))
+        return found, dict(zip(self.fields, tf.unstack(fields, axis=1), strict=True))
 
 
-END = Record(
-    b"PK\x05\x06",
-    22,
-    {
-        "disks": (4, 4),
-        "here": (8, 2),
-        "members": (10, 2),
-        "size": (12, 4),
-        "at": (16, 4),
-        "comment": (20, 2),
-    },
-)
-ENTRY = Record(
-    b"PK\x01\x02",
-    46,
-    {
-        "needs": (6, 1),
-        "flags": (8, 2),
-        "method": (10, 2),
-        "crc": (16, 4),
-        "packed": (20, 4),
-        "size": (24, 4),
-        "name": (28, 2),
-        "extra": (30, 2),
-        "comment": (32, 2),
-        "at": (42, 4),
-    },
-)
+END = Record(b"PK\x05\x06", 22, {
+    "disks": (4, 4), "here": (8, 2), "members": (10, 2), "size": (12, 4), "at": (16, 4),
+    "comment": (20, 2),
+})  # fmt: skip
+ENTRY = Record(b"PK\x01\x02", 46, {
+    "needs": (6, 1), "flags": (8, 2), "method": (10, 2), "packed": (20, 4), "size": (24, 4),
+    "name": (28, 2), "extra": (30, 2), "comment": (32, 2), "at": (42, 4),
+})  # fmt: skip
 HEADER = Record(MAGIC, 30, {"name": (26, 2), "extra": (28, 2)})
 
 
@@ -98,27 +77,27 @@ class Member(NamedTuple):
     packed: Any  # bytes of its data
     size: Any  # bytes that these inflate to
     deflated: Any
-    #: CRC-32 and size as they stand in the directory, which is how they end a gzip file.
+    #: CRC-32 and size as in the directory: a gzip file ends with them.
     trailer: Any
 
 
 def find(data: bytes, name: bytes) -> Member | None:
-    """The only member ``name``, stored or deflated; None where there is none, or no archive."""
+    """The only member ``name``, stored or deflated; None if there is none, or no archive."""
     first_end = len(data) - END.size
     end = END.read(data, max(0, first_end)) if data.startswith(MAGIC) else None
     if end is None or end["disks"] or end["comment"] or end["here"] != end["members"]:
         return None
     if not 1 <= end["members"] <= MAX_MEMBERS or end["at"] + end["size"] != first_end:
         return None
-    at, places = end["at"], []
+    offset, hits = end["at"], []
     for _ in range(end["members"]):
-        entry = ENTRY.read(data, at)
+        entry = ENTRY.read(data, offset)
         if entry is None:
             return None
-        if data[at + ENTRY.size :][: entry["name"]] == name:
-            places.append(at)
-        at += ENTRY.size + entry["name"] + entry["extra"] + entry["comment"]
-    entry = ENTRY.read(data, places[0]) if len(places) == 1 and at == first_end else None
+        if data[offset + ENTRY.size :][: entry["name"]] == name:
+            hits.append(offset)
+        offset = entry_end(offset, entry)
+    entry = ENTRY.read(data, hits[0]) if len(hits) == 1 and offset == first_end else None
     if entry is None or entry["method"] not in (STORED, DEFLATED) or entry["needs"] > NEEDS:
         return None
     if entry["flags"] & ~FLAGS or (not name.isascii() and not entry["flags"] & UTF_8):
@@ -131,7 +110,7 @@ def find(data: bytes, name: bytes) -> Member | None:
     start = entry["at"] + HEADER.size + header["name"] + header["extra"]
     if start + entry["packed"] > end["at"]:
         return None
-    trailer = data[places[0] + 16 :][:4] + data[places[0] + 24 :][:4]
+    trailer = data[hits[0] + 16 :][:4] + data[hits[0] + 24 :][:4]
     return Member(start, entry["packed"], entry["size"], entry["method"] == DEFLATED, trailer)
 
 
@@ -150,34 +129,33 @@ def find_rows(payloads: Any, name: bytes) -> tuple[Any, Member]:
     good &= tf.equal(end["at"] + end["size"], first_end)
     members = tf.where(good, end["members"], 0)
 
-    def walk(payloads: Any, at: Any, members: Any) -> Any:
+    def walk(payloads: Any, start: Any, members: Any) -> Any:
         most = tf.reduce_max(tf.concat([members, [0]], 0))
-        zeros = tf.zeros_like(at)
+        zeros = tf.zeros_like(start)
 
-        def step(turn: Any, at: Any, place: Any, hits: Any, whole: Any) -> Any:
+        def step(turn: Any, offset: Any, hit_at: Any, hits: Any, valid: Any) -> Any:
             live = turn < members
-            found, entry = ENTRY.read_rows(payloads, at)
-            hit = live & found & is_named(payloads, at + ENTRY.size, entry["name"], name)
-            behind = at + ENTRY.size + entry["name"] + entry["extra"] + entry["comment"]
-            place, hits = tf.where(hit, at, place), hits + tf.cast(hit, tf.int64)
-            return turn + 1, tf.where(live, behind, at), place, hits, whole & (found | ~live)
+            found, entry = ENTRY.read_rows(payloads, offset)
+            hit = live & found & is_named(payloads, offset + ENTRY.size, entry["name"], name)
+            end = tf.where(live, entry_end(offset, entry), offset)
+            hits += tf.cast(hit, tf.int64)
+            return turn + 1, end, tf.where(hit, offset, hit_at), hits, valid & (found | ~live)
 
-        turns = tf.zeros([], tf.int64)
-        state = [turns, at, zeros, zeros, tf.ones_like(at, tf.bool)]
-        # No row is as long as 64 steps that a hostile directory takes behind its end: no overflow.
-        _, at, place, hits, whole = tf.while_loop(lambda turn, *_: turn < most, step, state)
-        return [place, whole & tf.equal(hits, 1), at]
+        state = [tf.zeros([], tf.int64), start, zeros, zeros, tf.ones_like(start, tf.bool)]
+        # A hostile directory takes at most 64 steps after the end of a row: no overflow.
+        _, end, hit_at, hits, valid = tf.while_loop(lambda turn, *_: turn < most, step, state)
+        return [hit_at, valid & tf.equal(hits, 1), end]
 
     signature = [tf.TensorSpec([None], dtype) for dtype in (tf.int64, tf.bool, tf.int64)]
-    entry_at, once, behind = tf.cond(
-        # What savez writes of one array: its entry stands where the directory begins.
+    entry_at, once, entries_end = tf.cond(
+        # What savez writes of one array: its entry is the first of the directory.
         tf.reduce_all(members <= 1),
         lambda: [end["at"], tf.ones_like(good), tf.fill(tf.shape(length), np.int64(-1))],
         lambda: switch(tf.size(payloads), [walk], [payloads, end["at"], members], signature),
     )
     found, entry = ENTRY.read_rows(payloads, entry_at)
-    after = entry_at + ENTRY.size + entry["name"] + entry["extra"] + entry["comment"]
-    good &= once & found & tf.equal(tf.where(behind < 0, after, behind), first_end)
+    entries_end = tf.where(entries_end < 0, entry_end(entry_at, entry), entries_end)
+    good &= once & found & tf.equal(entries_end, first_end)
     good &= is_named(payloads, entry_at + ENTRY.size, entry["name"], name)
     good &= tf.equal(tf.bitwise.bitwise_and(entry["flags"], 0xFFFF - FLAGS), 0)
     if not name.isascii():
@@ -194,6 +172,11 @@ def find_rows(payloads: Any, name: bytes) -> tuple[Any, Member]:
     return good, Member(start, entry["packed"], entry["size"], deflated, trailer)
 
 
-def is_named(strings: Any, at: Any, length: Any, name: bytes) -> Any:
-    """Whether ``name`` is the text of ``length`` bytes at ``at``."""
-    return tf.equal(length, len(name)) & tf.equal(cut(strings, at, len(name)), name)
+def entry_end(offset: Any, entry: dict[str, Any]) -> Any:
+    """The offset after the entry of the directory at ``offset``."""
+    return offset + ENTRY.size + entry["name"] + entry["extra"] + entry["comment"]
+
+
+def is_named(strings: Any, offset: Any, length: Any, name: bytes) -> Any:
+    """Whether ``name`` is the text of ``length`` bytes at ``offset``."""
+    return tf.equal(length, len(name)) & tf.equal(cut(strings, offset, len(name)), name)

@@ -1,22 +1,21 @@
 """HDF5 files of any program (h5py, Keras weights, netCDF-4), read through h5py and libhdf5.
 
-libhdf5 parses the file's structure in C. So this reader is as safe on bytes of strangers as libhdf5
-is, which is a lesser promise than that of the other readers: what they hold in Python, it cannot.
-What is kept from it: no filter runs, no number passes through it but those of compact datasets, no
-link is followed but a hard one, and no other file is opened (see `hdf5_dataset`).
+libhdf5 parses the file's structure in C. So on files of strangers this reader is only as safe as
+libhdf5, while the other readers check everything in Python. To limit the risk, libhdf5 runs no
+filter, reads only the numbers of compact datasets, follows only hard links, and opens no other file
+(see `hdf5.dataset`).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from ...errors import FileError, TfdecodeError
-from ..contents import MAX_BYTES, Array, Contents, Entry, shown
+from ...errors import FileError
+from ..contents import MAX_BYTES, Array, Contents, Entry, failures, shown
 from ..sniff import HDF5_MAGIC
-from .dataset import Stored, h5py, stored
+from .dataset import h5py, stored
 
 _OBJECTS = 2**16
 # Longer paths would let a small file ask for quadratic memory.
@@ -34,8 +33,7 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     ['dense/kernel: float32 [2,2]']
     """
     file = HDF5(data)
-    entries: list[Entry] = []
-    others: dict[str, str] = {}
+    found: list[tuple[str, Entry | str]] = []
     pending, entered = [("", file.root)], set()
     while pending:
         path, group = pending.pop()
@@ -48,20 +46,16 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
         for name, member in file.members(group):
             key = f"{path}/{name}" if path else name
             if isinstance(member, str):
-                others[key] = member
+                found.append((key, member))
             elif isinstance(member, h5py.h5g.GroupID):
                 if len(key) > _PATH:
-                    others[key[:_PATH]] = "nested too deep to be named; save it flat"
+                    found.append((key[:_PATH], "nested too deep to be named; save it flat"))
                 else:
                     groups.append((key, member))
             elif isinstance(member, h5py.h5d.DatasetID):
-                found = file.stored(key, member)
-                if isinstance(found, str):
-                    others[key] = found
-                else:
-                    entries.append(Entry(key, found.dtype, found.shape, found.read))
+                found.append((key, file.stored(key, member)))
         pending += reversed(groups)
-    return Contents(entries, others)
+    return Contents.of(found)
 
 
 class HDF5:
@@ -101,10 +95,10 @@ class HDF5:
                     found.append((name, "link that is not followed; save the array itself"))
         return found
 
-    def stored(self, key: str, dataset: Any) -> Stored | str:
+    def stored(self, key: str, dataset: Any) -> Entry | str:
         """The numbers of a dataset, named in every error; or why they are refused."""
         with failures(f"dataset {shown(key)} is damaged"):
-            found = stored(dataset, self.data)
+            found = stored(key, dataset, self.data)
         if isinstance(found, str):
             return found
 
@@ -113,7 +107,7 @@ class HDF5:
                 assert self.file  # and it stays open as long as this can be called
                 return found.read()
 
-        return Stored(found.dtype, found.shape, read)
+        return replace(found, read=read)
 
 
 class _Bytes(io.RawIOBase):
@@ -134,16 +128,3 @@ class _Bytes(io.RawIOBase):
         buffer[:] = self.data[self.position : end]
         self.position = end
         return len(buffer)
-
-
-@contextmanager
-def failures(what: str) -> Iterator[None]:
-    """Any exception of h5py on hostile bytes as a `FileError` that begins with ``what``."""
-    try:
-        yield
-    except FileError as error:
-        raise FileError(f"{what}: {error}") from None
-    except TfdecodeError:  # h5py is not installed
-        raise
-    except Exception as error:
-        raise FileError(f"{what} ({type(error).__name__})") from None

@@ -9,15 +9,13 @@ bytes of a chunk are taken as they are stored and inflated here, never beyond th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...errors import FileError
 from ...extras import LazyModule
-from ..contents import Array, checked_shape, unreadable, view
+from ..contents import Array, Entry, checked_shape, unreadable, view
 from .chunk import FILTERS, PIPELINES, read_chunk
 
 h5py: Any = LazyModule("h5py", "hdf5")
@@ -29,20 +27,8 @@ _PADDING = 16
 _CHUNKS = 2**16
 
 
-@dataclass(frozen=True)
-class Stored:
-    """The numbers of a dataset: their dtype and shape as HDF5 has them, and ``read``."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    read: Callable[[], Array]
-
-
-def stored(dataset: Any, data: memoryview) -> Stored | str:
-    """What a dataset (an ``h5py.h5d.DatasetID``) of the file ``data`` holds, or why not.
-
-    ``read`` gives a view of ``data`` for contiguous numbers. Whoever calls it keeps the file open.
-    """
+def stored(key: str, dataset: Any, data: memoryview) -> Entry | str:
+    """The array of an ``h5py.h5d.DatasetID`` of the open file ``data``, or why it is refused."""
     options = dataset.get_create_plist()
     layout = options.get_layout()
     # First of all: even the shape of a virtual dataset can depend on other files.
@@ -57,8 +43,13 @@ def stored(dataset: Any, data: memoryview) -> Stored | str:
         label = names[strange][3].decode("ascii", "replace") or "unknown"
         label = label if label.isidentifier() else "unknown"
         return f"dataset with filter {pipeline[strange]} ({label[:16]}); save it with gzip or none"
-    raw, dtype, refusal = _dtype(dataset.get_type())
-    if refusal:
+    raw = _raw_dtype(dataset.get_type())
+    if isinstance(raw, str):
+        return raw
+    dtype = np.dtype(raw.str)  # without the names of an enumeration
+    if raw.names is not None:
+        dtype = np.dtype(f"{raw[0].byteorder}c{raw.itemsize}")
+    if refusal := unreadable(dtype.kind, dtype.itemsize):
         return refusal
     space = dataset.get_space()
     if space.get_simple_extent_type() == h5py.h5s.NULL:
@@ -75,27 +66,27 @@ def stored(dataset: Any, data: memoryview) -> Stored | str:
 
     def compact() -> Array:
         if dataset.get_storage_size() != size:
-            raise FileError(f"has {dataset.get_storage_size()} bytes where its shape needs {size}")
+            raise FileError(f"has {dataset.get_storage_size()} bytes, its shape needs {size}")
         array = np.empty(shape, raw)
         dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
         return array.view(dtype)
 
     def contiguous() -> Array:
-        # A dataset without storage has no offset, but one that is wrong behind a user block.
+        # Without storage there is no offset, or after a user block a wrong one.
         if not size or dataset.get_space_status() == h5py.h5d.SPACE_STATUS_NOT_ALLOCATED:
             return unallocated()
         start = dataset.get_offset()
         return view(data[start : start + size], dtype, shape)
 
     if layout != h5py.h5d.CHUNKED:
-        return Stored(dtype, shape, compact if layout == h5py.h5d.COMPACT else contiguous)
+        return Entry(key, dtype, shape, compact if layout == h5py.h5d.COMPACT else contiguous)
     if not hasattr(dataset, "chunk_iter"):
         return "chunked dataset; reading it needs h5py 3.10 or later, built with HDF5 1.14"
     chunk = options.get_chunk()
     grid = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
-    whole = math.prod(chunk) * dtype.itemsize
-    if whole > max(size, _SLACK) or whole * math.prod(grid) > max(_PADDING * size, _SLACK):
-        return f"dataset of {size} bytes in chunks of {whole}; save it without chunks"
+    nbytes = math.prod(chunk) * dtype.itemsize
+    if nbytes > max(size, _SLACK) or nbytes * math.prod(grid) > max(_PADDING * size, _SLACK):
+        return f"dataset of {size} bytes in chunks of {nbytes}; save it without chunks"
     # Each chunk in the file takes 8 bytes of its index at least.
     count = math.prod(grid)
     if count > max(_CHUNKS, len(data) // 8):
@@ -104,7 +95,7 @@ def stored(dataset: Any, data: memoryview) -> Stored | str:
     def chunked() -> Array:
         array, left = unallocated(), count
 
-        def place(info: Any) -> None:
+        def add_chunk(info: Any) -> None:
             nonlocal left
             left -= 1
             start = info.chunk_offset
@@ -116,39 +107,35 @@ def stored(dataset: Any, data: memoryview) -> Stored | str:
                 part[...] = block[tuple(map(slice, part.shape))]
 
         # Not by get_chunk_info_by_coord: it goes through all chunks to find one of them.
-        dataset.chunk_iter(place)
+        dataset.chunk_iter(add_chunk)
         return array
 
-    return Stored(dtype, shape, chunked)
+    return Entry(key, dtype, shape, chunked)
 
 
-def _dtype(kind: Any) -> tuple[np.dtype[Any], np.dtype[Any], str | None]:
-    """The dtype as h5py has it and as it is given here, or why it is refused."""
-    none = np.dtype("V1")
-    code = kind.get_class()
+def _raw_dtype(kind: Any) -> np.dtype[Any] | str:
+    """The dtype as h5py has it, or why it is refused."""
+    code, table = kind.get_class(), "table; save each column as a dataset of its own"
     if code == h5py.h5t.COMPOUND and kind.get_nmembers() != 2:
-        return none, none, "table; save each column as a dataset of its own"
+        return table
     others = {
         h5py.h5t.STRING: "text; save the numbers it stands for",
         h5py.h5t.VLEN: "ragged rows; save each one as a dataset of its own",
         h5py.h5t.REFERENCE: "references to other datasets; save the numbers themselves",
     }
     if code not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.COMPOUND):
-        return none, none, others.get(code, "of a type that is no number; save it as plain numbers")
+        return others.get(code, "not of a numeric type; save it as plain numbers")
     try:
-        raw = kind.dtype
+        raw: np.dtype[Any] = kind.dtype
         # A type of odd bits reads as the nearest NumPy has, but its bytes are not those.
         plain = h5py.h5t.py_create(raw, logical=True).equal(kind)
     except (TypeError, ValueError):
         plain = False
     if not plain:
-        return none, none, "numbers in a layout that NumPy has not; save them as plain numbers"
-    dtype = np.dtype(raw.str)  # without the names of an enumeration
+        return "numbers in a layout that NumPy does not have; save them as plain numbers"
     if raw.names is not None:
-        parts = [raw[name] for name in raw.names]
-        if raw.names not in _COMPLEX or parts[0] != parts[1]:
-            return none, none, "table; save each column as a dataset of its own"
-        if parts[0].kind != "f":
-            return none, none, "complex integers; save it as double"
-        dtype = np.dtype(f"{parts[0].byteorder}c{raw.itemsize}")
-    return raw, dtype, unreadable(dtype.kind, dtype.itemsize)
+        if raw.names not in _COMPLEX or raw[0] != raw[1]:
+            return table
+        if raw[0].kind != "f":
+            return "complex integers; save it as double"
+    return raw

@@ -41,6 +41,8 @@ def class_nbytes(matlab_class: int) -> int:
 
 def carries(matlab_class: int, storage: int) -> bool:
     """Whether numbers of a class may be stored as a type: not wider, and no integer as a float."""
-    if storage not in STORAGE or storage_nbytes(storage) > class_nbytes(matlab_class):
+    if matlab_class not in CLASSES or storage not in STORAGE:
+        return False
+    if storage_nbytes(storage) > class_nbytes(matlab_class):
         return False
     return "float" not in STORAGE[storage] or "float" in CLASSES[matlab_class]

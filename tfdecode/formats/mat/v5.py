@@ -14,18 +14,8 @@ import numpy as np
 
 from ...errors import FileError
 from ..contents import Array, Contents, Entry, checked_shape, shown
+from . import types
 from .numbers import ADVICE, numbers
-from .types import (
-    CLASSES,
-    COMPLEX,
-    COMPRESSED,
-    LOGICAL,
-    MATRIX,
-    OTHER_CLASSES,
-    STORAGE,
-    carries,
-    class_nbytes,
-)
 
 ByteOrder = Literal["<", ">"]
 # Flags, 32 dimensions, a name and the first tag of the numbers; MATLAB's names end at 63 letters.
@@ -34,30 +24,20 @@ _HEAD = 4096
 
 def contents(data: bytes) -> Contents:
     """List the matrices; of a deflated one only 4 KiB are inflated before it is read."""
-    entries: list[Entry] = []
-    others: dict[str, str] = {}
-    for element in _elements(data):
-        head = _head(element)
-        found = _entry(head, element)
-        if isinstance(found, Entry):
-            entries.append(found)
-        elif head.name:  # MATLAB stores the workspace of functions under no name
-            others[head.name] = found
-    return Contents(entries, others)
+    pairs = ((_head(element), element) for element in _elements(data))
+    # MATLAB stores the workspace of functions under no name.
+    found = ((head.name, _entry(head, element)) for head, element in pairs)
+    return Contents.of((name, value) for name, value in found if name)
 
 
 def named(data: bytes, name: str, most: int) -> Entry:
-    """The one matrix of that name among ``most`` elements, others of which may be damaged.
-
-    Of the others only the names are read.
-    """
+    """The one matrix ``name`` among ``most`` elements; of the others only the names are read."""
     found = []
     for index, element in enumerate(_elements(data)):
         if index == most:
             raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
         with suppress(FileError):
             head = _head(element)
-            # Opaque objects and what has more dimensions than numpy knows are no arrays.
             if head.name == name and head.is_array:
                 found.append((head, element))
     if len(found) != 1:
@@ -78,10 +58,10 @@ def _elements(data: bytes) -> Iterator[_Element]:
     while position < len(data):
         kind, length = _words(data, position, order)
         end = position + 8 + length
-        if length == 0 or end > len(data) or kind not in (MATRIX, COMPRESSED):
+        if length == 0 or end > len(data) or kind not in (types.MATRIX, types.COMPRESSED):
             raise FileError(f"is a damaged .mat: no whole matrix at byte {position}")
-        start = position + (8 if kind == COMPRESSED else 0)
-        yield _Element(memoryview(data)[start:end], kind == COMPRESSED, order)
+        start = position + (8 if kind == types.COMPRESSED else 0)
+        yield _Element(memoryview(data)[start:end], kind == types.COMPRESSED, order)
         position = end
 
 
@@ -132,7 +112,7 @@ def _words(data: bytes | memoryview, position: int, order: ByteOrder) -> tuple[i
 
 
 class _Head(NamedTuple):
-    """What a matrix says in front of its numbers; ``length`` is that of the element."""
+    """What precedes the numbers of a matrix; ``length`` is that of the element."""
 
     name: str
     length: int
@@ -144,7 +124,7 @@ class _Head(NamedTuple):
 
     @property
     def is_array(self) -> bool:
-        """Whether it can be one: no opaque object, and no more dimensions than numpy has had."""
+        """Whether it can be one: not an opaque object, at most 32 dimensions as in NumPy 1."""
         return self.matlab_class != 17 and len(self.dims) <= 32
 
 
@@ -153,11 +133,11 @@ def _head(element: _Element) -> _Head:
     head = element.first(_HEAD)
     kind, length = _words(head, 0, order)
     flags = _tag(head, 8, order)
-    if kind != MATRIX or flags.kind != 6 or flags.length != 8 or flags.end > len(head):
+    if kind != types.MATRIX or flags.kind != 6 or flags.length != 8 or flags.end > len(head):
         raise FileError("is a damaged .mat: a matrix without its flags")
     (word,) = struct.unpack_from(f"{order}I", head, flags.start)
-    matlab_class, logical, complex_ = word & 0xFF, word >> LOGICAL & 1, word >> COMPLEX & 1
-    position, dims = flags.end, ()
+    logical, complex_ = word >> types.LOGICAL & 1, word >> types.COMPLEX & 1
+    matlab_class, position, dims = word & 0xFF, flags.end, ()
     if matlab_class != 17:  # opaque objects have no dimensions
         tag = _tag(head, position, order)
         if tag.kind not in (5, 6) or tag.length % 4 or tag.end > len(head):
@@ -167,43 +147,38 @@ def _head(element: _Element) -> _Head:
     tag = _tag(head, position, order)
     if tag.kind not in (1, 16) or tag.end > len(head):
         raise FileError("is a damaged .mat: a matrix without its name")
-    name = _name(bytes(head[tag.start : tag.start + tag.length]), tag.kind)
+    try:
+        raw = bytes(head[tag.start : tag.start + tag.length])
+        name = raw.decode("ascii" if tag.kind == 16 else "latin-1")
+    except UnicodeDecodeError:
+        raise FileError("is a damaged .mat: a name that is not ASCII") from None
     return _Head(name, length, matlab_class, logical, complex_, dims, tag.end)
 
 
 def _entry(head: _Head, element: _Element) -> Entry | str:
     """The entry of a matrix, or what it is instead."""
     name, length, order = head.name, head.length, element.order
-    if head.matlab_class not in CLASSES:
-        if head.matlab_class not in OTHER_CLASSES:
-            return f"of unknown class {head.matlab_class}"
-        return ADVICE[OTHER_CLASSES[head.matlab_class]]
+    if head.matlab_class not in types.CLASSES:
+        kind = types.OTHER_CLASSES.get(head.matlab_class)
+        return ADVICE[kind] if kind else f"of unknown class {head.matlab_class}"
     if not name:
         return "workspace of functions"
-    dtype = np.dtype(CLASSES[head.matlab_class])
+    dtype = np.dtype(types.CLASSES[head.matlab_class])
     if head.complex and (head.logical or dtype.kind != "f"):
         return "complex integers; save it as double"
     code = f"c{2 * dtype.itemsize}" if head.complex else "?" if head.logical else dtype.str
-    result = np.dtype(code)
-    numeric = _Numeric(
-        name, order, head.matlab_class, 1 + head.complex, math.prod(head.dims), head.end
-    )
+    result, count = np.dtype(code), math.prod(head.dims)
+    numeric = _Numeric(name, order, head.matlab_class, 1 + head.complex, count, head.end)
     shape = checked_shape(head.dims, result.itemsize)
     numeric.storage(element.first(_HEAD), numeric.start)
     # Each part is as wide as the class at most, so that inflating stays near the decoded size.
-    most = head.end - 8 + numeric.parts * (16 + numeric.elements * class_nbytes(head.matlab_class))
+    width = types.class_nbytes(head.matlab_class)
+    most = head.end - 8 + numeric.parts * (16 + numeric.elements * width)
     if length > most:
         raise FileError(
             f"matrix {shown(name)} claims {length} bytes, its dimensions need at most {most}"
         )
     return Entry(name, result, shape, partial(numeric.read, element, length, shape, result))
-
-
-def _name(raw: bytes, kind: int) -> str:
-    try:
-        return raw.decode("ascii" if kind == 16 else "latin-1")
-    except UnicodeDecodeError:
-        raise FileError("is a damaged .mat: a name in more than ASCII") from None
 
 
 class _Numeric(NamedTuple):
@@ -219,12 +194,13 @@ class _Numeric(NamedTuple):
     def storage(self, data: bytes | memoryview, position: int) -> tuple[np.dtype[Any], _Tag]:
         """The type that a part is stored in, and its tag; checked against class and dimensions."""
         tag = _tag(data, position, self.order)
-        if not carries(self.matlab_class, tag.kind):
+        if not types.carries(self.matlab_class, tag.kind):
+            kind = types.CLASSES[self.matlab_class]
             raise FileError(
-                f"matrix {shown(self.name)} of class {CLASSES[self.matlab_class]} is stored as "
-                f"type {tag.kind}, which cannot carry it"
+                f"matrix {shown(self.name)} of class {kind} is stored as type {tag.kind}, "
+                "which cannot hold it"
             )
-        stored = np.dtype(STORAGE[tag.kind]).newbyteorder(self.order)
+        stored = np.dtype(types.STORAGE[tag.kind]).newbyteorder(self.order)
         if tag.length != self.elements * stored.itemsize:
             raise FileError(
                 f"matrix {shown(self.name)} has {tag.length} bytes of numbers, its dimensions "

@@ -1,4 +1,4 @@
-"""MATLAB's ``.mat`` of version 7.3: HDF5 behind 512 bytes of text, read through h5py.
+"""MATLAB's ``.mat`` of version 7.3: HDF5 after 512 bytes of text, read through h5py.
 
 MathWorks publishes no specification: the facts are those of files that MATLAB wrote. A variable is
 a dataset or group of the root with its class in the attribute ``MATLAB_class``; dimensions stand in
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import FileError
-from ..contents import MAX_BYTES, Array, Contents, Entry, checked_shape, shown
-from ..hdf5 import HDF5, failures
-from ..hdf5.dataset import Stored, h5py
+from ..contents import MAX_BYTES, Array, Contents, Entry, checked_shape, failures, shown
+from ..hdf5 import HDF5
+from ..hdf5.dataset import h5py
 from .numbers import ADVICE
 
 _CLASSES = {
@@ -29,17 +29,11 @@ _LONGEST = 256
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     """The full numeric variables, in MATLAB's shape and order (Fortran) and in native bytes."""
     file = HDF5(data)
-    entries: list[Entry] = []
-    others: dict[str, str] = {}
-    for name, member in file.members(file.root):
-        if name in ("#refs#", "#subsystem#"):  # what cells and objects of the file consist of
-            continue
-        found = member if isinstance(member, str) else _variable(file, name, member)
-        if isinstance(found, str):
-            others[name] = found
-        else:
-            entries.append(found)
-    return Contents(entries, others)
+    return Contents.of(
+        (name, member if isinstance(member, str) else _variable(file, name, member))
+        for name, member in file.members(file.root)
+        if name not in ("#refs#", "#subsystem#")  # the parts of cells and objects
+    )
 
 
 def _variable(file: HDF5, name: str, member: Any) -> Entry | str:
@@ -75,7 +69,7 @@ def _variable(file: HDF5, name: str, member: Any) -> Entry | str:
     return Entry(name, result, found.shape[::-1], read)
 
 
-def _empty(name: str, kind: str, found: Stored) -> Entry:
+def _empty(name: str, kind: str, found: Entry) -> Entry:
     """An array without elements: the dataset lists its dimensions, in MATLAB's order."""
     result = np.dtype(bool if kind == "logical" else _CLASSES[kind])
     if len(found.shape) != 1 or found.shape[0] > 32 or found.dtype.kind not in "iu":
@@ -93,7 +87,7 @@ def _attribute(member: Any, name: bytes, kinds: str) -> Any:
     attribute = h5py.h5a.open(member, name)
     # Attributes can be larger than the file: nothing is allocated before this.
     if attribute.shape not in ((), (1,)) or attribute.dtype.itemsize > _LONGEST:
-        raise FileError(f"attribute {name.decode()} is no short value")
+        raise FileError(f"attribute {name.decode()} is not a short value")
     if attribute.dtype.kind not in kinds:
         raise FileError(f"attribute {name.decode()} is of dtype {attribute.dtype.kind}")
     value = np.zeros(attribute.shape, attribute.dtype)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...errors import FileError
 from ..contents import MAX_BYTES, Contents, Entry, shown
 from ..sniff import sniff
-from .arrays import array_of
+from .arrays import array_of, name_of
 from .unpickler import Call, Dict, Global, Set, unpickle
 
 # A record costs some 128 bytes, so that a limit on opcodes is one on memory.
@@ -21,12 +21,8 @@ _DEPTH = 64
 _PATH = 512
 _SEGMENT = 256
 
-_DICTS = {
-    ("collections", "OrderedDict"),
-    ("collections", "defaultdict"),
-    ("builtins", "dict"),
-    ("__builtin__", "dict"),
-}
+_DICTS = {("collections", "OrderedDict"), ("collections", "defaultdict")}
+_DICTS |= {("builtins", "dict"), ("__builtin__", "dict")}
 _MAKERS = {
     (module, name)
     for module in ("copyreg", "copy_reg")
@@ -39,8 +35,7 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
 
     A tuple as dict key gives ``a,b``, a list item its index, a bare array ``""``. An object that
     two paths reach is listed under the first, an array under each. Nothing of the file is run.
-    Besides the bytes themselves, 2**20 records or ``max_bytes`` of them, whichever is more, can
-    come into being.
+    At most 2**20 records are made, or ``max_bytes`` of them if that is more.
 
     >>> import pickle, numpy as np
     >>> data = pickle.dumps({"pose": [np.eye(2)], "id": 3})
@@ -49,10 +44,9 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     """
     kind = sniff(data)
     if kind and kind.format != "pkl":
-        raise FileError(f"is no pickle but {kind.name}")
+        raise FileError(f"is not a pickle but {kind.name}")
     root = unpickle(data, max(_OPCODES, max_bytes // _OPCODE_BYTES))
-    entries: list[Entry] = []
-    others: dict[str, str] = {}
+    found: list[tuple[str, Entry | str]] = []
     listed: set[tuple[str, int]] = set()
     entered: set[int] = set()
     pending: list[tuple[str, int, object]] = [("", 0, root)]
@@ -62,39 +56,35 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
         if children is None:
             if isinstance(value, Call) and (path, id(value)) not in listed:
                 listed.add((path, id(value)))
-                _add(path, value, entries, others)
+                found.append((path, _array(path, value)))
             continue
         if id(value) in entered:  # each container once: shared or cyclic ones would never end
             continue
         entered.add(id(value))
         if depth >= _DEPTH or len(path) > _PATH:
-            others[path] = "nested too deep to be named; save it flat"
+            found.append((path, "nested too deep to be named; save it flat"))
             continue
         for key, child in reversed(children):
             if not isinstance(child, (Call, Dict, list, tuple)):
                 continue
             segment = _segment(key)
             if segment is None:
-                others[f"{path}/?" if path else "?"] = "under a key that is no short text"
+                found.append((f"{path}/?" if path else "?", "under a key that is not a short text"))
             else:
                 pending.append((f"{path}/{segment}" if depth else segment, depth + 1, child))
-    if not entries and not others:
-        others = _plain(root)
-    return Contents(entries, others)
+    return Contents.of(found) if found else Contents([], _plain(root))
 
 
-def _add(path: str, value: Call, entries: list[Entry], others: dict[str, str]) -> None:
+def _array(path: str, value: Call) -> Entry | str:
     try:
         found = array_of(value)
     except FileError as error:
         raise FileError(f"the array {shown(path)} {error}" if path else str(error)) from None
     if found is None:
         name = _made_by(value)
-        others[path] = f"{name} object; save {_advice(name)}"
-    elif isinstance(found, str):
-        others[path] = found
-    else:
-        entries.append(Entry(path, found.dtype, found.shape, found.read))
+        advice = (text for package, text in _CONVERSIONS.items() if name.startswith(f"{package}."))
+        return f"{name} object; save {next(advice, 'its arrays on their own')}"
+    return found if isinstance(found, str) else Entry(path, found.dtype, found.shape, found.read)
 
 
 def _children(value: object) -> list[tuple[object, object]] | None:
@@ -103,9 +93,7 @@ def _children(value: object) -> list[tuple[object, object]] | None:
         return list(enumerate(value))
     if isinstance(value, Dict):
         return value.pairs
-    if not isinstance(value, Call) or not isinstance(value.function, Global):
-        return None
-    if (value.function.module, value.function.name) not in _DICTS:
+    if not isinstance(value, Call) or name_of(value.function) not in _DICTS:
         return None
     pairs = list(value.pairs or [])
     for argument in value.args:  # Python 2 gives the items of an OrderedDict as a list of pairs
@@ -128,31 +116,17 @@ def _segment(key: object) -> str | None:
 
 
 def _made_by(value: Call) -> str:
-    made = value.function
-    if isinstance(made, Global) and (made.module, made.name) in _MAKERS and value.args:
-        made = value.args[0]
+    made = value.args[0] if name_of(value.function) in _MAKERS and value.args else value.function
     return str(made) if isinstance(made, Global) else "unnamed"
 
 
 # Objects that hold numbers, by the package that made them, and how to get at the numbers.
 _CONVERSIONS = {
-    "pandas": "its .to_numpy()",
-    "polars": "its .to_numpy()",
-    "xarray": "its .to_numpy()",
+    **dict.fromkeys(("pandas", "polars", "xarray"), "its .to_numpy()"),
     "scipy.sparse": "its .toarray()",
-    "torch": "the .numpy() of each tensor",
-    "tensorflow": "the .numpy() of each tensor",
-    "jax": "numpy.asarray(...) of it",
-    "jaxlib": "numpy.asarray(...) of it",
-    "PIL": "numpy.asarray(...) of it",
+    **dict.fromkeys(("torch", "tensorflow"), "the .numpy() of each tensor"),
+    **dict.fromkeys(("jax", "jaxlib", "PIL"), "numpy.asarray(...) of it"),
 }
-
-
-def _advice(name: str) -> str:
-    for package, conversion in _CONVERSIONS.items():
-        if name.startswith(f"{package}."):
-            return conversion
-    return "its arrays on their own"
 
 
 _ADVICE = "not an array; save numpy.asarray(...) of it"

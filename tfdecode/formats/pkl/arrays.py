@@ -1,4 +1,4 @@
-"""Arrays among the records of a pickle: the forms that NumPy writes, checked, then believed."""
+"""Arrays among the records of a pickle: the forms that NumPy writes, each part checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...errors import FileError
 from ..contents import Array, Buffer, checked_shape, unreadable, view
 from .unpickler import Call, Global
 
-# NumPy 2 renamed numpy.core to numpy._core; files of both are about.
+# NumPy 2 renamed numpy.core to numpy._core.
 _CORES = ("numpy.core", "numpy._core")
 _RECONSTRUCT = {(f"{core}.multiarray", "_reconstruct") for core in _CORES}
 _SCALAR = {(f"{core}.multiarray", "scalar") for core in _CORES}
@@ -56,11 +56,11 @@ class Found:
 
 def array_of(call: Call) -> Found | str | None:
     """The array that a record stands for, why it is refused, or None if it is no array."""
-    name = _name(call.function)
+    name = name_of(call.function)
     if name in _RECONSTRUCT:
         if len(call.args) != 3 or not isinstance(call.args[0], Global):
             raise _damaged("arguments")
-        if _name(call.args[0]) not in _ARRAYS:
+        if name_of(call.args[0]) not in _ARRAYS:
             return f"{call.args[0]} array; save numpy.asarray(...) of it"
         state = call.state
         if type(state) is not tuple or len(state) != 5:
@@ -77,7 +77,7 @@ def array_of(call: Call) -> Found | str | None:
     if name in _SCALAR and len(call.args) == 2:
         return _found(call.args[0], (), "C", None, call.args[1])
     if name in _MASKED:
-        return "masked array; save its .data and .mask as arrays of their own"
+        return "masked array; save its .data and .mask as two arrays"
     return None
 
 
@@ -94,7 +94,7 @@ def _found(
     needed = math.prod(shape) * dtype.itemsize
     if needed != length:
         listed = ",".join(map(str, shape))
-        raise FileError(f"has {length} bytes of data where {dtype} [{listed}] needs {needed}")
+        raise FileError(f"has {length} bytes of data, {dtype} [{listed}] needs {needed}")
     if axes is None:
         axes = tuple(range(len(shape)))
     if (
@@ -110,7 +110,7 @@ def _dtype(record: object) -> np.dtype[Any] | str:
     """The dtype of ``numpy.dtype(code, align, copy)`` with its state, or why it is refused."""
     if (
         not isinstance(record, Call)
-        or _name(record.function) != ("numpy", "dtype")
+        or name_of(record.function) != ("numpy", "dtype")
         or not record.args
         or type(record.state) is not tuple
         or len(record.state) not in (8, 9)  # the ninth is metadata
@@ -119,7 +119,7 @@ def _dtype(record: object) -> np.dtype[Any] | str:
     code = record.args[0]
     _, order, *structure, itemsize, alignment, flags = record.state[:8]
     if isinstance(code, Global):
-        if _name(code) != ("ml_dtypes", "bfloat16"):
+        if name_of(code) != ("ml_dtypes", "bfloat16"):
             return f"array of dtype {code}; save it as plain numbers"
         if (order, structure, itemsize) != ("<", [None] * 3, 2):
             raise _damaged("dtype")
@@ -128,14 +128,12 @@ def _dtype(record: object) -> np.dtype[Any] | str:
         raise _damaged("dtype")
     if code not in _CODES:
         return unreadable(code[0], 0) or f"array of unknown dtype {code[:8]}"
-    # What NumPy writes for plain numbers; any other state is a lie, and NumPy would believe it.
+    # What NumPy writes for plain numbers; NumPy would trust any other state, too.
     if [type(part) for part in (itemsize, alignment, flags)] != [int] * 3 or (
         structure != [None] * 3 or (itemsize, alignment, flags) != (-1, -1, 0)
     ):
         raise _damaged("dtype state")
-    if type(order) is not str or order not in ("<", ">", "|"):
-        raise _damaged("byte order")
-    if order == "|" and code[1:] != "1":
+    if type(order) is not str or order not in ("<", ">", "|") or (order == "|" and code[1:] != "1"):
         raise _damaged("byte order")
     return np.dtype(code if order == "|" else order + code)
 
@@ -146,10 +144,10 @@ def _raw(record: object) -> tuple[int, Callable[[], Buffer]]:
         return len(record), lambda: record
     text = record  # a short str of Python 2
     if isinstance(record, Call):
-        if _name(record.function) in _BYTES and not record.args:
+        if name_of(record.function) in _BYTES and not record.args:
             return 0, lambda: b""
         # Python 3 writes bytes so in protocols 0 to 2, which have text only.
-        if _name(record.function) == ("_codecs", "encode") and len(record.args) == 2:
+        if name_of(record.function) == ("_codecs", "encode") and len(record.args) == 2:
             text = record.args[0] if record.args[1] in ("latin1", "latin-1") else None
     if type(text) is not str:
         raise _damaged("data")
@@ -163,9 +161,10 @@ def _latin1(text: str) -> bytes:
         raise _damaged("data") from None
 
 
-def _name(record: object) -> tuple[str, str] | None:
+def name_of(record: object) -> tuple[str, str] | None:
+    """Module and name of a `Global`, None for other records."""
     return (record.module, record.name) if isinstance(record, Global) else None
 
 
 def _damaged(part: str) -> FileError:
-    return FileError(f"is not in a form that NumPy writes: its {part} cannot be believed")
+    return FileError(f"is not a pickle that NumPy writes: invalid {part}")

@@ -144,11 +144,15 @@ class _Unpickler(pickle._Unpickler):
             opcode = self.cursor.read(1)[0]
             if opcode == _STOP:
                 return self.stack.pop()
-            load = self.dispatch.get(opcode)
-            if load is None:
+            if opcode in _REFUSED:
+                raise FileError(_REFUSED[opcode])
+            if opcode in _PUSH:
+                self.append(_PUSH[opcode](self))
+            elif opcode in self.dispatch:
+                self.dispatch[opcode](self)
+            else:
                 where = self.cursor.position - 1
-                raise FileError(f"is not a pickle: byte {where} is no opcode that is allowed")
-            load(self)
+                raise FileError(f"is not a pickle: byte {where} is not an allowed opcode")
         raise FileError(
             f"is a pickle of more than {max_opcodes} opcodes; save the arrays by numpy.savez, or "
             f"{RAISE_LIMIT}"
@@ -184,28 +188,18 @@ for _name in _INHERITED.split():
     _Unpickler.dispatch[_code] = pickle._Unpickler.dispatch[_code]
 
 
-@_opcode(pickle.FRAME)
-def _frame(self: _Unpickler) -> None:
-    (length,) = struct.unpack("<Q", self.cursor.read(8))
-    if length > len(self.cursor.data) - self.cursor.position:
-        raise FileError(f"is a truncated pickle: a frame of {length} bytes is cut")
+def _number(unpickler: _Unpickler, form: str) -> int:
+    number: int = struct.unpack(form, unpickler.cursor.read(struct.calcsize(form)))[0]
+    return number
 
 
-@_opcode(pickle.INT, pickle.LONG)
-def _decimal(self: _Unpickler) -> None:
-    line = self.cursor.readline()[:-1]
-    flags = {b"00": False, b"01": True}  # INT writes False and True so, since protocol 0
-    self.append(flags[line] if line in flags else _integer(line.removesuffix(b"L")))
+def _take(unpickler: _Unpickler, form: str) -> memoryview:
+    """Bytes after their length."""
+    return unpickler.cursor.take(_number(unpickler, form))
 
 
-@_opcode(pickle.GET)
-def _get(self: _Unpickler) -> None:
-    self.append(self.memo[_integer(self.cursor.readline()[:-1])])
-
-
-@_opcode(pickle.PUT)
-def _put(self: _Unpickler) -> None:
-    self.memo[_integer(self.cursor.readline()[:-1])] = self.stack[-1]
+def _line(unpickler: _Unpickler) -> bytes:
+    return unpickler.cursor.readline()[:-1]
 
 
 def _integer(digits: bytes) -> int:
@@ -214,52 +208,37 @@ def _integer(digits: bytes) -> int:
     return int(digits)
 
 
+@_opcode(pickle.FRAME)
+def _frame(self: _Unpickler) -> None:
+    length = _number(self, "<Q")
+    if length > len(self.cursor.data) - self.cursor.position:
+        raise FileError(f"is a truncated pickle: a frame of {length} bytes is cut")
+
+
+@_opcode(pickle.INT, pickle.LONG)
+def _decimal(self: _Unpickler) -> None:
+    line = _line(self)
+    flags = {b"00": False, b"01": True}  # INT writes False and True so, since protocol 0
+    self.append(flags[line] if line in flags else _integer(line.removesuffix(b"L")))
+
+
+@_opcode(pickle.PUT)
+def _put(self: _Unpickler) -> None:
+    self.memo[_integer(_line(self))] = self.stack[-1]
+
+
 @_opcode(pickle.STRING)
 def _string(self: _Unpickler) -> None:
-    line = self.cursor.readline()[:-1].strip()
+    line = _line(self).strip()
     if len(line) < 2 or line[0] != line[-1] or line[0] not in b"\"'":
         raise FileError("is a damaged pickle: a string without quotes")
     if _BAD_ESCAPE.search(line.replace(rb"\\", b"")):
         raise FileError("is a damaged pickle: a string with an unknown escape")
-    _python2_string(self, memoryview(codecs.escape_decode(line[1:-1])[0]))
+    self.append(_python2_string(memoryview(codecs.escape_decode(line[1:-1])[0])))
 
 
-@_opcode(pickle.BINSTRING)
-def _binstring(self: _Unpickler) -> None:
-    (length,) = struct.unpack("<i", self.cursor.read(4))
-    _python2_string(self, self.cursor.take(length))
-
-
-@_opcode(pickle.SHORT_BINSTRING)
-def _short_binstring(self: _Unpickler) -> None:
-    _python2_string(self, self.cursor.take(self.cursor.read(1)[0]))
-
-
-def _python2_string(self: _Unpickler, raw: memoryview) -> None:
-    self.append(raw if len(raw) >= _LONG_STRING else str(raw, "latin1"))
-
-
-@_opcode(pickle.SHORT_BINBYTES)
-def _short_binbytes(self: _Unpickler) -> None:
-    self.append(self.cursor.take(self.cursor.read(1)[0]))
-
-
-@_opcode(pickle.BINBYTES)
-def _binbytes(self: _Unpickler) -> None:
-    (length,) = struct.unpack("<I", self.cursor.read(4))
-    self.append(self.cursor.take(length))
-
-
-# The inherited BYTEARRAY8 allocates and zeroes the length it reads, before a byte of it is there.
-@_opcode(pickle.BINBYTES8, pickle.BYTEARRAY8)
-def _binbytes8(self: _Unpickler) -> None:
-    (length,) = struct.unpack("<Q", self.cursor.read(8))
-    self.append(self.cursor.take(length))
-
-
-@_opcode(pickle.EMPTY_DICT)
-def _empty_dict(self: _Unpickler) -> None:
-    self.append(Dict())
+def _python2_string(raw: memoryview) -> str | memoryview:
+    return raw if len(raw) >= _LONG_STRING else str(raw, "latin1")
 
 
 @_opcode(pickle.DICT)
@@ -267,16 +246,6 @@ def _dict(self: _Unpickler) -> None:
     items = self.pop_mark()
     self.append(Dict())
     _set_pairs(self.stack[-1], items)
-
-
-@_opcode(pickle.EMPTY_SET)
-def _empty_set(self: _Unpickler) -> None:
-    self.append(Set([]))
-
-
-@_opcode(pickle.FROZENSET)
-def _frozenset(self: _Unpickler) -> None:
-    self.append(Set(self.pop_mark()))
 
 
 @_opcode(pickle.APPEND)
@@ -309,7 +278,7 @@ def _extend(target: object, items: list[object]) -> None:
     if isinstance(target, (Call, Set)):
         target = target.items
     if not isinstance(target, list):
-        raise FileError("is a damaged pickle: it appends to what is no list")
+        raise FileError("is a damaged pickle: APPEND on a non-list")
     target.extend(items)
 
 
@@ -317,7 +286,7 @@ def _set_pairs(target: object, items: list[object]) -> None:
     if isinstance(target, Call) and target.pairs is None:
         target.pairs = []
     if not isinstance(target, (Dict, Call)) or target.pairs is None or len(items) % 2:
-        raise FileError("is a damaged pickle: it sets items of what is no dict")
+        raise FileError("is a damaged pickle: SETITEM on a non-dict")
     target.pairs.extend(zip(items[::2], items[1::2], strict=True))
 
 
@@ -325,7 +294,7 @@ def _set_pairs(target: object, items: list[object]) -> None:
 def _call(self: _Unpickler) -> None:
     args, function = self.stack.pop(), self.stack.pop()
     if type(args) is not tuple:
-        raise FileError("is a damaged pickle: it calls something without a tuple of arguments")
+        raise FileError("is a damaged pickle: a call without a tuple of arguments")
     self.append(Call(function, args))
 
 
@@ -337,7 +306,7 @@ def _call_with_keywords(self: _Unpickler) -> None:
 
 @_opcode(pickle.INST)
 def _instance(self: _Unpickler) -> None:
-    module, name = (str(self.cursor.readline()[:-1], "utf-8") for _ in range(2))
+    module, name = (str(_line(self), "utf-8") for _ in range(2))
     self.append(Call(self.find_class(module, name), tuple(self.pop_mark())))
 
 
@@ -351,23 +320,29 @@ def _object(self: _Unpickler) -> None:
 def _build(self: _Unpickler) -> None:
     state, target = self.stack.pop(), self.stack[-1]
     if not isinstance(target, Call) or target.state is not None:
-        raise FileError("is a damaged pickle: it sets the state of what has none")
+        raise FileError("is a damaged pickle: BUILD on an object without state")
     target.state = state
 
 
-@_opcode(pickle.PERSID, pickle.BINPERSID)
-def _persistent(self: _Unpickler) -> None:
-    raise FileError(
-        "refers to objects outside of the pickle (torch.save writes such); save the tensors as "
-        "NumPy arrays"
-    )
+# The opcodes that push what they read or make. (The inherited BYTEARRAY8 allocates and zeroes the
+# length that it reads, before a byte of it is there.)
+_PUSH: dict[int, Callable[[_Unpickler], object]] = {
+    pickle.GET[0]: lambda self: self.memo[_integer(_line(self))],
+    pickle.BINSTRING[0]: lambda self: _python2_string(_take(self, "<i")),
+    pickle.SHORT_BINSTRING[0]: lambda self: _python2_string(_take(self, "<B")),
+    pickle.SHORT_BINBYTES[0]: lambda self: _take(self, "<B"),
+    pickle.BINBYTES[0]: lambda self: _take(self, "<I"),
+    pickle.BINBYTES8[0]: lambda self: _take(self, "<Q"),
+    pickle.BYTEARRAY8[0]: lambda self: _take(self, "<Q"),
+    pickle.EMPTY_DICT[0]: lambda self: Dict(),
+    pickle.EMPTY_SET[0]: lambda self: Set([]),
+    pickle.FROZENSET[0]: lambda self: Set(self.pop_mark()),
+}
 
 
-@_opcode(pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
-def _out_of_band(self: _Unpickler) -> None:
-    raise FileError("refers to buffers outside of the pickle; save it without a buffer_callback")
-
-
-@_opcode(pickle.EXT1, pickle.EXT2, pickle.EXT4)
-def _extension(self: _Unpickler) -> None:
-    raise FileError("names objects by copyreg extension codes; save the arrays by numpy.savez")
+_OUT_OF_BAND = "refers to buffers outside of the pickle; save it without a buffer_callback"
+_PERSISTENT = "refers to objects outside of the pickle, as torch.save does; save NumPy arrays"
+_EXTENSION = "names objects by copyreg extension codes; save the arrays by numpy.savez"
+_REFUSED = dict.fromkeys(pickle.PERSID + pickle.BINPERSID, _PERSISTENT)
+_REFUSED |= dict.fromkeys(pickle.NEXT_BUFFER + pickle.READONLY_BUFFER, _OUT_OF_BAND)
+_REFUSED |= dict.fromkeys(pickle.EXT1 + pickle.EXT2 + pickle.EXT4, _EXTENSION)

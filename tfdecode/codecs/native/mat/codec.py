@@ -15,35 +15,18 @@ from ....errors import DecodeError, FileError, SpecError
 from ....extras import tensorflow as tf
 from ....form import MAX_NBYTES, ArrayForm, BytesForm
 from ....formats import mat
-from ....formats.mat import v5
-from ....formats.mat.types import (
-    BIG_ENDIAN,
-    CLASS_OF,
-    COMPLEX,
-    LOGICAL,
-    MATRIX,
-    TYPE_OF,
-    VERSION,
-    storage_nbytes,
-)
+from ....formats.mat import types, v5
 from ....formats.sniff import HDF5_MAGIC
 from ....graph.raw_bytes import raw_bytes
 from ....graph.rows import Check, Rows, Status
 from ....graph.switch import switch
 from ...base import Container
 from ..template import from_column_order
-from .rows import (
-    SAVE,
-    AnyLayout,
-    FastPath,
-    part_nbytes,
-    part_of,
-    transposes_each_row,
-)
+from .rows import SAVE, AnyLayout, FastPath, part_nbytes, part_of, transposes_each_row
 from .walk import MAX_ELEMENTS, MatVariable
 
 #: The header: a free text, then version and byte order.
-HEADER = b"MATLAB 5.0 MAT-file, by tfdecode".ljust(116) + bytes(8) + VERSION
+HEADER = b"MATLAB 5.0 MAT-file, by tfdecode".ljust(116) + bytes(8) + types.VERSION
 #: The smallest file: its header, and the tags of an element and of its content.
 MIN_NBYTES = len(HEADER) + 8 + 8
 #: Limit of the bytes of other variables in the file.
@@ -55,8 +38,7 @@ class Mat(Container):
     """One variable of a MAT-file by MATLAB, Octave or `scipy.io.savemat`, versions 5 to 7.2.
 
     The file may hold up to 32 variables, compressed or not. Numbers may be stored in a narrower
-    type, as MATLAB does. An array with one axis is a row, as SciPy writes it. MATLAB drops sides of
-    1 at the end of a shape; files with and without them are accepted.
+    type, and sides of 1 at the end of a shape dropped, as MATLAB does. A vector is a row.
 
     Parameters
     ----------
@@ -68,10 +50,9 @@ class Mat(Container):
     Format: MathWorks, "MAT-File Format", chapter 1. Big-endian files and versions 4 and 7.3 are
     refused; `tfdecode.load` reads them.
 
-    A compressed variable is inflated only if its compressed size is possible for the spec. It may
-    still inflate to 1032 times that size. A batch that could exceed 1 GiB is inflated one row at a
-    time. A damaged stream, also that of another variable, fails the whole batch. The graph accepts
-    a stream without its checksum, and bytes after the stream.
+    A compressed variable may inflate to 1032 times its size, which the spec limits. A batch that
+    could exceed 1 GiB is inflated one row at a time. A damaged stream, also that of another
+    variable, fails the whole batch. The graph does not compare the checksum of a stream.
 
     Examples
     --------
@@ -121,7 +102,7 @@ class Mat(Container):
         shape = form.max_shape
         sides = shape if len(shape) > 1 else (1, *shape) if shape else (1, 1)
         part = PARTS.get(form.dtype, form.dtype)
-        matlab_class = None if form.dtype == "bool" else CLASS_OF[part]
+        matlab_class = None if form.dtype == "bool" else types.CLASS_OF[part]
         return MatVariable(self.key, sides, matlab_class, 1 + (part != form.dtype))
 
     # -- numpy --------------------------------------------------------------------------------
@@ -133,15 +114,16 @@ class Mat(Container):
         """
         variable = self.variable(form)
         part = "uint8" if form.dtype == "bool" else part_of(form)
-        storage = TYPE_OF[part] if storage is None else storage
-        flags = CLASS_OF[part] | (form.dtype == "bool") << LOGICAL | (variable.parts - 1) << COMPLEX
+        storage = types.TYPE_OF[part] if storage is None else storage
+        flags = types.CLASS_OF[part] | (form.dtype == "bool") << types.LOGICAL
+        flags |= (variable.parts - 1) << types.COMPLEX
         dims = struct.pack(f"<{len(variable.sides)}i", *variable.sides)
         head = tagged(6, struct.pack("<II", flags, 0)) + tagged(5, dims)
         head += tagged(1, self.key.encode())
-        nbytes = variable.count * storage_nbytes(storage)
+        nbytes = variable.count * types.storage_nbytes(storage)
         before, after = tag_around(storage, nbytes)
         inner = len(head) + variable.parts * (len(before) + nbytes + len(after))
-        prefix = HEADER + struct.pack("<II", MATRIX, inner) + head + before
+        prefix = HEADER + struct.pack("<II", types.MATRIX, inner) + head + before
         return [prefix, *[after + before] * (variable.parts - 1), after]
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
@@ -154,7 +136,7 @@ class Mat(Container):
         return b"".join([prefix, *(piece for pair in pairs for piece in pair)])
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
-        if y[124:128] != VERSION or 0 in y[:4]:
+        if y[124:128] != types.VERSION or 0 in y[:4]:
             reason = self.found(y) or ", not a MAT-file of version 5 to 7.2"
             raise DecodeError(f"payload has {len(y)} bytes{reason}")
         try:
@@ -175,7 +157,7 @@ class Mat(Container):
             return f": it is a MAT-file of version 7.3 (HDF5); {SAVE}"
         if 0 in y[:4]:
             return f": it may be a MAT-file of version 4; {SAVE}"
-        if y[124:128] == BIG_ENDIAN:
+        if y[124:128] == types.BIG_ENDIAN:
             return f": it is a big-endian MAT-file; {SAVE}"
         return ""
 

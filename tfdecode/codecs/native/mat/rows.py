@@ -20,13 +20,7 @@ from ....graph.map_rows import LARGE, map_rows
 from ....graph.substr import cut, string_length
 from ....graph.switch import switch
 from ..template import decode_uniform
-from .walk import (
-    MAX_ELEMENTS,
-    MatVariable,
-    element,
-    int64,
-    is_stream,
-)
+from .walk import MAX_ELEMENTS, MatVariable, element, int64, is_stream
 
 #: What to do about big-endian files and versions 4 and 7.3.
 SAVE = f"save it with save -v7 in MATLAB, or {PACK_ANEW}"
@@ -141,9 +135,8 @@ class AnyLayout:
         kind = "logical"
         if variable.matlab_class is not None:
             name = NAMES.get(variable.matlab_class, part_of(self.form))
-            kind = (
-                f"{variable.matlab_class}, {name}, {'real' if variable.parts == 1 else 'complex'}"
-            )
+            number = "real" if variable.parts == 1 else "complex"
+            kind = f"{variable.matlab_class}, {name}, {number}"
         sides = "x".join(map(str, variable.sides))
         return [
             "{}",
@@ -171,18 +164,18 @@ class AnyLayout:
         head = variable.head(elements, start)
         found &= head.named
         end = start + 8 + head.inner
-        whole = tf.logical_not(packed) | tf.equal(end, string_length(elements))
-        whole &= head.inner <= head.end - 8 + variable.max_data_nbytes(head.kind)
+        sound = tf.logical_not(packed) | tf.equal(end, string_length(elements))
+        sound &= head.inner <= head.end - 8 + variable.max_data_nbytes(head.kind)
         kinds, starts, sizes = [], [], []
-        behind = start + head.end
+        offset = start + head.end
         for _ in range(variable.parts):
-            fits, place, (first, nbytes), behind = variable.part(elements, behind, end, head.kind)
-            whole &= fits
-            kinds.append(place)
+            fits, index, (first, nbytes), offset = variable.part(elements, offset, end, head.kind)
+            sound &= fits
+            kinds.append(index)
             starts.append(first)
             sizes.append(nbytes)
         code = tf.zeros_like(at, tf.int32)
-        passed = [whole, head.dims, head.fits, found, known]
+        passed = [sound, head.dims, head.fits, found, known]
         for number, good in zip(range(5, 0, -1), passed, strict=True):
             code = tf.where(good, code, number)
         got = tf.where(code <= 2, length, tf.where(tf.equal(code, 3), head.kind, head.inner))
@@ -204,14 +197,13 @@ class AnyLayout:
         32 rows of 2 KB take 0.4 of the time, one label map [256,192] 0.7.
         """
         variable = self.variable
-        signature = self.signature
         length = tf.strings.length(payloads)
         size = tf.io.decode_raw(tf.strings.substr(payloads, 132, 4), tf.int32)
-        whole = tf.reduce_all(tf.equal(tf.reshape(size, tf.shape(length)), length - 136))
-        whole &= tf.reduce_all(starts_as_text(payloads))
+        single = tf.reduce_all(tf.equal(tf.reshape(size, tf.shape(length)), length - 136))
+        single &= tf.reduce_all(starts_as_text(payloads))
         begins = tf.strings.substr(payloads, 124, 8)
         plain, packed = (
-            whole & tf.reduce_all(tf.equal(begins, struct.pack("<4sI", VERSION, kind)))
+            single & tf.reduce_all(tf.equal(begins, struct.pack("<4sI", VERSION, kind)))
             for kind in (MATRIX, COMPRESSED)
         )
         packed &= tf.reduce_all(is_stream(payloads, tf.fill(tf.shape(length), *int64(136))))
@@ -233,11 +225,11 @@ class AnyLayout:
         )
         start = base + len(prefixes[0])
         need = start + (nbytes + 7) // 8 * 8
-        usual = (plain | packed) & tf.reduce_all(tf.equal(tf.strings.length(elements), need))
-        usual &= tf.reduce_all(tf.reduce_any(equal, 1))
+        fast = (plain | packed) & tf.reduce_all(tf.equal(tf.strings.length(elements), need))
+        fast &= tf.reduce_all(tf.reduce_any(equal, 1))
         small = self.form.max_nbytes < LARGE
         if small:
-            usual &= tf.reduce_all(tf.equal(kind, kind[0]))
+            fast &= tf.reduce_all(tf.equal(kind, kind[0]))
 
         def read() -> Any:
             good = tf.zeros_like(length)
@@ -251,10 +243,10 @@ class AnyLayout:
             return [data, good, tf.cast(good, tf.int64)]
 
         def others() -> Any:
-            return switch(0, [self.decode], [payloads], signature)
+            return switch(0, [self.decode], [payloads], self.signature)
 
-        data, code, got = tf.cond(usual, read, others)
-        return [data, code, got]
+        found: list[Any] = tf.cond(fast, read, others)
+        return found
 
     @property
     def signature(self) -> list[Any]:

@@ -7,17 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ....extras import tensorflow as tf
-from ....formats.mat.types import (
-    CLASSES,
-    COMPLEX,
-    COMPRESSED,
-    LOGICAL,
-    MATRIX,
-    STORAGE,
-    carries,
-    class_nbytes,
-    storage_nbytes,
-)
+from ....formats.mat import types
 from ....graph.inflate import inflate_bounded
 from ....graph.substr import cut, string_length
 
@@ -28,15 +18,15 @@ MAX_ELEMENTS = 32
 PREFIX_PACKED, PREFIX = 1024, 232
 
 
-class Place(NamedTuple):
-    """Where something stands in each row: int64 ``[B]``."""
+class Span(NamedTuple):
+    """Offset and length of bytes in each row: int64 ``[B]``."""
 
     start: Any
     size: Any
 
 
 class Head(NamedTuple):
-    """What stands in front of the numbers of a matrix."""
+    """What precedes the numbers of a matrix."""
 
     named: Any  # whether it is one of the name
     kind: Any  # its class
@@ -67,23 +57,20 @@ class MatVariable:
     @property
     def storage(self) -> list[int]:
         """The types that its numbers may be stored as."""
-        classes = CLASSES if self.matlab_class is None else (self.matlab_class,)
-        return [kind for kind in STORAGE if any(carries(c, kind) for c in classes)]
+        classes = types.CLASSES if self.matlab_class is None else (self.matlab_class,)
+        return [kind for kind in types.STORAGE if any(types.carries(c, kind) for c in classes)]
 
     @property
     def max_nbytes(self) -> int:
         """The most bytes of its element."""
-        width = max(
-            class_nbytes(c) for c in ([self.matlab_class] if self.matlab_class else CLASSES)
-        )
+        width = types.class_nbytes(self.matlab_class) if self.matlab_class else 8
         dims, name = -(-4 * len(self.sides) // 8) * 8, -(-len(self.name) // 8) * 8
         return 40 + dims + name + self.parts * (16 + self.count * width)
 
     def max_data_nbytes(self, kind: Any) -> Any:
         """The most bytes that numbers of a class can have with their tags."""
-        width = tf.gather(
-            [class_nbytes(c) if c in CLASSES else 0 for c in range(16)], tf.minimum(kind, 15)
-        )
+        widths = [types.class_nbytes(c) if c in types.CLASSES else 0 for c in range(16)]
+        width = tf.gather(widths, tf.minimum(kind, 15))
         return self.parts * (16 + self.count * tf.cast(width, tf.int64))
 
     # -- tags ---------------------------------------------------------------------------------
@@ -92,7 +79,8 @@ class MatVariable:
         """The beginning of the elements that begin at ``start``."""
         words = unsigned(elements, start, 8 + 32)
         nbytes = words[:, 7]
-        matrix = tf.equal(words[:, 0], MATRIX) & tf.equal(words[:, 2], 6) & tf.equal(words[:, 3], 8)
+        matrix = tf.reduce_all(tf.equal(words[:, :4:2], [types.MATRIX, 6]), 1)
+        matrix &= tf.equal(words[:, 3], 8)
         matrix &= tf.equal(words[:, 6], 5) | tf.equal(words[:, 6], 6)
         matrix &= tf.equal(nbytes % 4, 0) & (nbytes >= 8) & (nbytes <= 128)
         dims = tf.ones_like(matrix)
@@ -102,83 +90,79 @@ class MatVariable:
             dims &= tf.equal(words[:, 8 + axis], side) | dropped
         dims &= nbytes <= 4 * len(self.sides)
         flags = words[:, 4]
-        kind, logical, more = flags % 256, flags // 2**LOGICAL % 2, flags // 2**COMPLEX % 2
+        kind = flags % 256
+        logical, more = (flags // 2**bit % 2 for bit in (types.LOGICAL, types.COMPLEX))
         if self.matlab_class is None:
-            numeric = tf.reduce_any(tf.equal(kind[:, tf.newaxis], list(CLASSES)), 1)
+            numeric = tf.reduce_any(tf.equal(kind[:, tf.newaxis], list(types.CLASSES)), 1)
             fits = numeric & tf.equal(logical, 1) & tf.equal(more, 0)
         else:
             fits = tf.equal(kind, self.matlab_class) & tf.equal(logical, 0)
             fits &= tf.equal(more, self.parts - 1)
-        place = 32 + multiple_of_8(tf.where(matrix, nbytes, 0))
-        storage, small, (at, size) = tag(elements, start + place)
+        offset = 32 + multiple_of_8(tf.where(matrix, nbytes, 0))
+        storage, small, (at, size) = tag(elements, start + offset)
         length = len(self.name)
         matrix &= tf.equal(storage, 1) | tf.equal(storage, 16)
         matrix &= tf.equal(size, length) & (tf.logical_not(small) | (length <= 4))
         named = matrix & tf.equal(cut(elements, at, length), self.name)
-        end = place + tf.where(small, *int64(8, 8 + -(-length // 8) * 8))
+        end = offset + tf.where(small, *int64(8, 8 + -(-length // 8) * 8))
         return Head(named, kind, fits, dims, words[:, 1], end)
 
-    def part(self, elements: Any, start: Any, end: Any, kind: Any) -> tuple[Any, Any, Place, Any]:
-        """Whether the numbers whose tag begins at ``start`` can be those of the variable; the place
-        of their type in ``storage``, where they stand, and the end of their part.
-        """
+    def part(self, elements: Any, start: Any, end: Any, kind: Any) -> tuple[Any, Any, Span, Any]:
+        """Whether the numbers at ``start`` fit, their index in ``storage``, span and end."""
         storage, small, (at, size) = tag(elements, start)
         stored = tf.equal(storage[:, tf.newaxis], self.storage)
-        place = tf.argmax(tf.cast(stored, tf.int32), 1, tf.int32)
-        allowed = [[c in CLASSES and carries(c, s) for s in self.storage] for c in range(16)]
-        fits = tf.gather_nd(allowed, tf.stack([tf.cast(kind % 16, tf.int32), place], 1))
-        width = tf.gather([storage_nbytes(code) for code in self.storage], place)
+        index = tf.argmax(tf.cast(stored, tf.int32), 1, tf.int32)
+        allowed = [[types.carries(c, s) for s in self.storage] for c in range(16)]
+        fits = tf.gather_nd(allowed, tf.stack([tf.cast(kind % 16, tf.int32), index], 1))
+        width = tf.gather([types.storage_nbytes(code) for code in self.storage], index)
         need = tf.cast(width, tf.int64) * self.count
         fits &= tf.reduce_any(stored, 1) & tf.equal(size, need) & (at + size <= end)
         fits &= tf.logical_not(small) | (size <= 4)
-        behind = tf.where(small, start + 8, at + multiple_of_8(size))
-        return fits, place, Place(at, size), behind
+        return fits, index, Span(at, size), tf.where(small, start + 8, at + multiple_of_8(size))
 
     # -- the walk -----------------------------------------------------------------------------
 
     def find(self, payloads: Any, good: Any) -> tuple[Any, Any]:
-        """Where the element of the variable begins, and whether all of the file is whole elements
-        of which just one has the name: int64 and bool ``[B]``.
-        """
+        """The offset of the one element with the name, and whether the file is sound, ``[B]``."""
         length = string_length(payloads)
         first = tf.fill(tf.shape(length), tf.constant(128, tf.int64))
         _, size = element(payloads, first)
-        alone = tf.reduce_all(tf.equal(first + 8 + size, length) | tf.logical_not(good))
+        single = tf.reduce_all(tf.equal(first + 8 + size, length) | tf.logical_not(good))
 
-        def step(turn: Any, at: Any, place: Any, hits: Any, whole: Any) -> Any:
-            live = whole & (at < length)
+        def step(turn: Any, at: Any, hit_at: Any, hits: Any, valid: Any) -> Any:
+            live = valid & (at < length)
             kind, size = element(payloads, at)
             end = at + 8 + size
-            sound = (tf.equal(kind, MATRIX) | tf.equal(kind, COMPRESSED)) & (size > 0)
+            sound = (tf.equal(kind, types.MATRIX) | tf.equal(kind, types.COMPRESSED)) & (size > 0)
             sound &= end <= length
-            packed = live & sound & tf.equal(kind, COMPRESSED) & is_stream(payloads, at + 8)
-            plain = live & sound & tf.equal(kind, MATRIX)
-            beginning = cut(payloads, at, tf.where(plain, tf.minimum(size + 8, PREFIX), 0))
+            packed = live & sound & tf.equal(kind, types.COMPRESSED) & is_stream(payloads, at + 8)
+            plain = live & sound & tf.equal(kind, types.MATRIX)
+            prefix = cut(payloads, at, tf.where(plain, tf.minimum(size + 8, PREFIX), 0))
 
             def inflated() -> Any:
                 some = tf.where(packed, tf.minimum(size, PREFIX_PACKED), 0)
-                # A stream that ends early is no error: it gives what there is of it.
+                # A cut stream is not an error: the op gives what it has inflated.
                 streams = tf.where(packed, cut(payloads, at + 8, some), "")
-                return tf.where(packed, inflate_bounded(streams, "ZLIB", PREFIX), beginning)
+                return tf.where(packed, inflate_bounded(streams, "ZLIB", PREFIX), prefix)
 
-            beginning = tf.cond(tf.reduce_any(packed), inflated, lambda: beginning)
-            hit = self.head(beginning, tf.zeros_like(at)).named
-            place = tf.where(hit, at, place)
-            whole &= tf.logical_not(live) | sound
-            at = tf.where(live & sound, end, at)
-            return turn + 1, at, place, hits + tf.cast(hit, tf.int32), whole
+            hit = self.head(
+                tf.cond(tf.reduce_any(packed), inflated, lambda: prefix), tf.zeros_like(at)
+            ).named
+            hits += tf.cast(hit, tf.int32)
+            valid &= tf.logical_not(live) | sound
+            at, hit_at = tf.where(live & sound, end, at), tf.where(hit, at, hit_at)
+            return turn + 1, at, hit_at, hits, valid
 
-        def more(turn: Any, at: Any, place: Any, hits: Any, whole: Any) -> Any:
-            return (turn < MAX_ELEMENTS) & tf.reduce_any(whole & (at < length))
+        def more(turn: Any, at: Any, hit_at: Any, hits: Any, valid: Any) -> Any:
+            return (turn < MAX_ELEMENTS) & tf.reduce_any(valid & (at < length))
 
         def walk() -> Any:
-            hits = tf.zeros_like(first, tf.int32)
-            state = tf.while_loop(more, step, [0, first, first, hits, good])
-            _, at, place, hits, whole = state
-            return place, whole & tf.equal(at, length) & tf.equal(hits, 1)
+            state = [0, first, first, tf.zeros_like(first, tf.int32), good]
+            _, at, hit_at, hits, valid = tf.while_loop(more, step, state)
+            return hit_at, valid & tf.equal(at, length) & tf.equal(hits, 1)
 
-        place, found = tf.cond(alone, lambda: (first, good), walk)
-        return place, found
+        offset, found = tf.cond(single, lambda: (first, good), walk)
+        return offset, found
 
 
 def multiple_of_8(nbytes: Any) -> Any:
@@ -204,16 +188,13 @@ def element(payloads: Any, start: Any) -> tuple[Any, Any]:
     return words[:, 0], words[:, 1]
 
 
-def tag(strings: Any, start: Any) -> tuple[Any, Any, Place]:
-    """Type, whether in the small form, and place of what the tag at ``start`` is of.
-
-    The small form has type and size in one word, and up to 4 bytes in the other.
-    """
+def tag(strings: Any, start: Any) -> tuple[Any, Any, Span]:
+    """Type, whether it has the small form (see ``v5``), and span of the element at ``start``."""
     words = unsigned(strings, start, 2)
     small = words[:, 0] >= 2**16
     kind = words[:, 0] % 2**16
     size = tf.where(small, words[:, 0] // 2**16, words[:, 1])
-    return kind, small, Place(start + tf.where(small, *int64(4, 8)), size)
+    return kind, small, Span(start + tf.where(small, *int64(4, 8)), size)
 
 
 def is_stream(payloads: Any, start: Any) -> Any:
