@@ -21,9 +21,7 @@ SIGNIFICAND = {
 
 
 def exact_astype(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """``array`` as ``dtype``, or EncodeError with the first value that would change.
-
-    The result, cast back, equals ``array`` in every bit. This is the domain of ``astype``.
+    """``array`` as ``dtype``, or EncodeError with the first value that would change a bit.
 
     >>> exact_astype(np.array([1.0, 255.0]), "uint8")
     array([  1, 255], dtype=uint8)
@@ -52,18 +50,13 @@ def always_exact(source: str, target: str) -> bool:
 
     False between different float dtypes: a signalling NaN of float16 becomes quiet.
     """
-    if source == target:
-        return True
-    if integral(source):
-        bits = 1 if source == "bool" else 8 * ITEM_SIZES[source] - (not source.startswith("u"))
-        if target == "bool":
-            return False
-        if integral(target):
-            max_bits = 8 * ITEM_SIZES[target] - (not target.startswith("u"))
-            signs = source.startswith(("u", "bool")) or not target.startswith("u")
-            return bits <= max_bits and signs
+    if source == target or not integral(source) or target == "bool":
+        return source == target
+    bits = 1 if source == "bool" else 8 * ITEM_SIZES[source] - (not source.startswith("u"))
+    if not integral(target):
         return bits <= SIGNIFICAND[target]
-    return False
+    signs = source.startswith(("u", "bool")) or not target.startswith("u")
+    return signs and bits <= 8 * ITEM_SIZES[target] - (not target.startswith("u"))
 
 
 def cast(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -114,10 +107,9 @@ def bits(x: np.ndarray) -> np.ndarray:
 
 
 def at_limit(x: np.ndarray) -> bool:
-    """Whether any of the integers is the smallest or the largest of its dtype.
+    """Whether any integer is the smallest or largest of its dtype: else no float was out of range.
 
-    If none is, no float was out of range, which saves two comparisons of all floats: half of the
-    time.
+    This saves two comparisons of all floats: half of the time.
     """
     if x.dtype == np.bool_ or not x.size:
         return False

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import SpecError
+from .errors import DecodeError, SpecError
 
 #: Name -> bytes of one element.
 ITEM_SIZES = {
@@ -67,7 +67,9 @@ def little_endian(x: np.ndarray) -> np.ndarray:
 
 
 def from_little_endian(data: bytes, name: str) -> np.ndarray:
-    """A new array ``[n]`` of the elements in ``data``, in native byte order."""
+    """A new array ``[n]`` in native byte order; DecodeError for a bool other than 0 and 1."""
+    if name == "bool" and data.strip(b"\0\1"):
+        raise DecodeError("payload has bytes other than 0 and 1, needs bool")
     native = numpy_dtype(name)
     bits = np.dtype(np.uint16) if name == "bfloat16" else native
     return np.frombuffer(data, bits.newbyteorder("<")).astype(bits).view(native)

@@ -55,10 +55,8 @@ class ArrayForm:
         # Sides of 0 are left out: NumPy refuses a huge product of the other sides.
         nbytes = prod(side or 1 for side in bound) * ITEM_SIZES[dtype]
         if nbytes > MAX_NBYTES:
-            raise SpecError(
-                f"shape {list(bound)} of {dtype} has {nbytes} bytes, "
-                f"at most {MAX_NBYTES} are supported"
-            )
+            size = f"{nbytes} bytes, at most {MAX_NBYTES} are supported"
+            raise SpecError(f"shape {list(bound)} of {dtype} has {size}")
         form = cls(shape, dtype, tuple(int(side or 0) for side in bound))
         if unknown and form.stride == 0:
             raise SpecError(

@@ -18,8 +18,6 @@ BLOCK = 2**20
 NARROW = ("uint8", "int8", "uint16", "int16", "float16", "bfloat16", "uint32", "int32", "float32")
 #: Steps of numbers that people quantise by, the coarsest first.
 SCALES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 1000, 1024, 4096, 10_000, 65_536, 100_000)
-
-
 #: A last axis of up to this length is one of channels or coordinates.
 CHANNELS = 32
 
@@ -79,7 +77,8 @@ class Statistics:
     @cached_property
     def columns(self) -> np.ndarray:
         """Elements by their index on a short last axis, ``[n, channels]``; else ``[n, 1]``."""
-        short = self.rank > 1 and self.shape[-1] <= CHANNELS
+        sides = {sample.shape[-1:] for sample in self.samples}
+        short = self.rank > 1 and self.shape[-1] <= CHANNELS and len(sides) == 1
         return self.flat.astype(numpy_dtype(self.dtype)).reshape(-1, self.shape[-1] if short else 1)
 
 
@@ -126,9 +125,7 @@ def one_hot(x: np.ndarray) -> bool:
 
 @np.errstate(all="ignore")  # of NaNs, and of numbers beyond an integer
 def scales_of(columns: np.ndarray) -> list[int] | None:
-    """The first of ``SCALES`` over which each column of a matrix of floats has whole numbers,
-    exactly; None where one has none.
-    """
+    """The first of ``SCALES`` over which each column is exactly whole; None if one has none."""
     if not np.isfinite(columns).all():
         return None
     found = []

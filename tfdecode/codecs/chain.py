@@ -86,9 +86,7 @@ class Chain:
     @property
     def magics(self) -> tuple[bytes, ...]:
         """Every payload begins with one of these; empty if that is not known."""
-        steps = ((codec, form) for codec, form in self.backwards() if codec.name != "seal")
-        codec, form = next(steps)
-        return codec.begins(form)
+        return next(c.begins(form) for c, form in self.backwards() if c.name != "seal")
 
     def encode(self, x: np.ndarray) -> bytes:
         """The payload of ``x``; EncodeError outside the domain."""
@@ -148,8 +146,7 @@ def check_length(value: bytes, form: BytesForm, message: str) -> None:
 def check_lengths(rows: Rows, form: BytesForm, message: str) -> Rows:
     """Narrow ``rows`` to those with a length that ``form`` allows."""
     length = tf.strings.length(rows.data)
-    if form.min_nbytes == form.max_nbytes:
-        fits = tf.equal(length, form.max_nbytes)
-    else:
+    fits = tf.equal(length, form.max_nbytes)
+    if form.min_nbytes != form.max_nbytes:
         fits = (length >= form.min_nbytes) & (length <= form.max_nbytes)
     return rows.check(fits, length, Status.LENGTH, f"{message}, {form.needs()}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..errors import SpecError
@@ -113,11 +113,8 @@ def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
     config = from_text(step) if isinstance(step, str) else dict(step)
     name = config.get("name")
     if not isinstance(name, str) or name not in CODECS:
-        known = ", ".join(CODECS)
-        raise SpecError(
-            f"unknown codec {name!r}; known: {known}; a codec of your own is known after "
-            "tfdecode.register_codec"
-        )
+        known = f"{', '.join(CODECS)}; a codec of your own is known after tfdecode.register_codec"
+        raise SpecError(f"unknown codec {name!r}; known: {known}")
     return CODECS[name].from_dict(config)
 
 
@@ -196,22 +193,16 @@ def format_value(value: Any) -> str:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """``text`` at each separator outside double quotes."""
-    pattern = PIECE.replace("{}", re.escape(separator))
-    return list(split_at(text, re.compile(pattern), separator))
-
-
-def split_at(text: str, piece: re.Pattern[str], separator: str) -> Iterator[str]:
-    """The pieces of ``text``; SpecError if a quote is not closed."""
-    start = 0
+    """``text`` at each separator outside double quotes; SpecError if a quote is not closed."""
+    piece = re.compile(PIECE.replace("{}", re.escape(separator)))
+    pieces, start = [], 0
     while True:
         match = piece.match(text, start)
         end = match.end() if match else start
-        yield text[start:end]
+        pieces.append(text[start:end])
         if end == len(text):
-            return
+            return pieces
         if text[end] != separator:
-            raise SpecError(
-                f"chain text {brief(text)[:200]!r} has an unclosed quote at character {end}"
-            )
+            quoted = repr(brief(text)[:200])
+            raise SpecError(f"chain text {quoted} has an unclosed quote at character {end}")
         start = end + 1

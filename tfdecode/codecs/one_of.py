@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -82,12 +82,8 @@ class OneOf:
     @cached_property
     def lengths(self) -> dict[int, int]:
         """The length that all payloads of a chain have -> the first such chain."""
-        forms = [chain.payload for chain in self.chains]
-        return {
-            f.max_nbytes: i
-            for i, f in reversed([*enumerate(forms)])
-            if f.min_nbytes == f.max_nbytes
-        }
+        forms = reversed([*enumerate(chain.payload for chain in self.chains)])
+        return {f.max_nbytes: i for i, f in forms if f.min_nbytes == f.max_nbytes}
 
     @cached_property
     def magics(self) -> dict[bytes, int]:
@@ -104,30 +100,19 @@ class OneOf:
     # -- numpy --------------------------------------------------------------------------------
 
     def encode(self, x: np.ndarray) -> bytes:
-        """The smallest payload of ``x`` by any of the chains, the first one of equal length.
-
-        EncodeError if ``x`` is outside the domain of all of them.
-        """
-        best: bytes | None = None
-        refused = []
+        """The smallest payload of ``x``; EncodeError if it is outside of the domain of all."""
+        payloads, refused = [], []
         for index, chain in enumerate(self.chains):
             try:
-                payload = self.with_tag(index, chain.encode(x))
+                payloads.append(self.with_tag(index, chain.encode(x)))
             except EncodeError as error:
                 refused.append(f"{brief(chain.text)}: {error}")
-                continue
-            if best is None or len(payload) < len(best):
-                best = payload
-        if best is None:
+        if not payloads:
             raise EncodeError(f"no chain can encode the array: {'; '.join(refused)}")
-        return best
+        return min(payloads, key=len)
 
     def with_tag(self, index: int, payload: bytes) -> bytes:
-        """``payload`` of a chain, with its tag if the chain is not selected without it.
-
-        EncodeError if the tag does not help either: by chance the payload has the length of all
-        payloads of another chain.
-        """
+        """``payload`` of a chain, with a tag if needed; EncodeError if the tag does not help."""
         for sent in (payload, bytes([TAG + index]) + payload):
             if self.chain_of(sent) == (index, payload):
                 return sent
@@ -167,11 +152,7 @@ class OneOf:
     # -- graph --------------------------------------------------------------------------------
 
     def decode_rows(self, payloads: Any, size: Any) -> Rows:
-        """Strings ``[B]`` to decoded rows; bad rows are marked, nothing is raised.
-
-        If one chain packed the whole batch, only its branch of a `switch` runs. Otherwise the rows
-        of each chain are decoded as a group, and the groups are stitched.
-        """
+        """Strings ``[B]`` to decoded rows: by one branch of a `switch`, or in groups if mixed."""
         rows = Rows(payloads, size)
         chosen, tagged = self.route(payloads)
         known = chosen >= 0
@@ -183,12 +164,10 @@ class OneOf:
         same = tf.reduce_all(tf.equal(chosen, chosen[:1]))
         first = tf.cast(tf.reduce_max(tf.concat([chosen[:1], [0]], 0)), tf.int32)
 
-        def mixed(payloads: Any, tagged: Any, chosen: Any) -> Any:
-            return self.decode_groups(decode, payloads, tagged, chosen)
-
         def uniform(one: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
             return lambda payloads, tagged, chosen: one(payloads, tagged)
 
+        mixed: Callable[..., Any] = partial(self.decode_groups, decode)
         branches = [*map(uniform, decode), mixed]
         branch = tf.where(same, first, len(decode))
         outputs = switch(branch, branches, [rows.data, tagged, chosen], self.signature)

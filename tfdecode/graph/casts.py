@@ -37,14 +37,13 @@ def cast_tensor(x: Any, dtype: str) -> Any:
 
 
 def widen(x: Any) -> Any:
-    """float32 or bfloat16 as float64, subnormal numbers too.
+    """float32 or bfloat16 as float64.
 
-    TensorFlow's threads flush subnormal float32 numbers to zero in every conversion, so these are
-    computed from their bits.
+    TensorFlow flushes subnormal float32 numbers to zero, so these are computed from their bits.
     """
     x = tf.cast(x, tf.float32)
     bits = tf.bitcast(x, tf.int32)
-    magnitude = tf.bitwise.bitwise_and(bits, 2**31 - 1)
+    magnitude = bits & (2**31 - 1)
     subnormal = (magnitude > 0) & (magnitude < 2**23)
     wide = tf.cast(x, tf.float64)
 
@@ -95,13 +94,14 @@ def tensor_bits(x: Any) -> Any:
     return tf.bitcast(x, {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size])
 
 
+def as_bits(x: Any, dtype: str) -> Any:
+    """``x`` bitcast to ``dtype``."""
+    return x if x.dtype.name == dtype else tf.bitcast(x, dtype)
+
+
 def as_dtype(rows: Rows, dtype: str) -> Rows:
     """Rows that were read as ``READ_AS[dtype]``, as ``dtype``."""
-    if dtype == "bool":
-        return bool_rows(rows)
-    if dtype in READ_AS:
-        return replace(rows, data=tf.bitcast(rows.data, dtype))
-    return rows
+    return bool_rows(rows) if dtype == "bool" else replace(rows, data=as_bits(rows.data, dtype))
 
 
 def bool_rows(rows: Rows) -> Rows:

@@ -15,21 +15,6 @@ from ..extras import tensorflow as tf
 class Status(enum.IntEnum):
     """The result for each row of ``decode_checked``: 0 is good, any other value is an error.
 
-    Attributes
-    ----------
-    GOOD : 0
-        The row was decoded.
-    LENGTH : 1
-        The payload, or the data that it inflates to, has the wrong number of bytes.
-    DAMAGED : 2
-        A compressed stream or its checksum is wrong.
-    SEAL : 3
-        The seal does not match: the payload is damaged, or of another input or another spec.
-    VALUE : 4
-        A value is outside the domain of a codec, or the spec's dtype cannot hold it exactly.
-    HEADER : 5
-        A header does not match the spec.
-
     Examples
     --------
     >>> import tfdecode as tfd
@@ -39,11 +24,11 @@ class Status(enum.IntEnum):
     """
 
     GOOD = 0
-    LENGTH = 1
-    DAMAGED = 2
-    SEAL = 3
-    VALUE = 4
-    HEADER = 5
+    LENGTH = 1  # the payload, or the data that it inflates to, has the wrong number of bytes
+    DAMAGED = 2  # a compressed stream or its checksum is wrong
+    SEAL = 3  # the payload is damaged, or of another input or another spec
+    VALUE = 4  # a value is outside the domain of a codec, or the dtype cannot hold it exactly
+    HEADER = 5  # a header does not match the spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,22 +118,18 @@ class Rows:
         else:
             ends = tf.cumsum(self.lengths)
             row = tf.searchsorted(ends, tf.reshape(tf.where(wrong), [-1]), side="right")
-            shape = tf.stack([self.size])
-            bad = tf.scatter_nd(row[:, tf.newaxis], tf.ones_like(row), shape) > 0
+            bad = tf.scatter_nd(row[:, tf.newaxis], tf.ones_like(row), tf.stack([self.size])) > 0
 
         def count(row: Any) -> Any:
             if self.lengths is None:
-                flags = tf.gather(wrong, row)
-            else:
-                flags = wrong[ends[row] - self.lengths[row] : ends[row]]
-            return tf.math.count_nonzero(flags)
+                return tf.math.count_nonzero(tf.gather(wrong, row))
+            return tf.math.count_nonzero(wrong[ends[row] - self.lengths[row] : ends[row]])
 
         return self.check(tf.logical_not(bad), count, status, message)
 
     def matrix_shape(self, tensor: Any) -> Any:
         """``[B, elements of a row]`` for dense data (B may be 0, so -1 cannot be inferred)."""
-        shape = tensor.shape[1:]
-        return tf.stack([self.size, shape.num_elements()])
+        return tf.stack([self.size, tensor.shape[1:].num_elements()])
 
     def status(self) -> Any:
         """[B] int32: the ``Status`` of the first check that a row failed."""
@@ -206,8 +187,7 @@ class Rows:
 def fail_with(message: Any, data: Any) -> Any:
     """``data``, after an assertion that always fails with ``message``."""
     assertion = tf.raw_ops.Assert(condition=False, data=[message])
-    dependencies = [] if assertion is None else [assertion]  # eagerly it has raised already
-    with tf.control_dependencies(dependencies):
+    with tf.control_dependencies([] if assertion is None else [assertion]):  # None: it has raised
         return tf.identity(data)
 
 

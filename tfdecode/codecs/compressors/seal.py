@@ -19,6 +19,7 @@ from ..base import Compressor, Cost, bound_by_spec
 SEAL_NBYTES = 8
 #: The op reduces the hash modulo a number of buckets, an int64.
 BUCKETS = 2**62
+CAUSES = "damaged, of another input, or packed with another spec"
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,8 @@ class Seal(Compressor):
     Notes
     -----
     The seal is SipHash-2-4 of the payload (Aumasson and Bernstein, 2012), modulo 2**62,
-    little-endian. The key is the first 16 bytes of the spec's fingerprint. So a damaged payload,
-    that of another input, or of a client with another spec is refused. It does not protect against
-    forgery: everyone who has the spec can seal any bytes.
+    little-endian; its key is the first 16 bytes of the spec's fingerprint. It does not protect
+    against forgery: everyone who has the spec can seal any bytes.
 
     Examples
     --------
@@ -65,21 +65,13 @@ class Seal(Compressor):
     def decode(self, y: bytes, form: BytesForm) -> bytes:
         x = y[:-SEAL_NBYTES]
         if y[-SEAL_NBYTES:] != self.tag(x):
-            raise DecodeError(
-                f"payload of {len(y)} bytes does not match its seal: "
-                "damaged, of another input, or packed with another spec"
-            )
+            raise DecodeError(f"payload of {len(y)} bytes does not match its seal: {CAUSES}")
         return x
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         payload, matches = self.open_rows(rows.data, form.max_nbytes)
-        rows = rows.check(
-            matches,
-            tf.strings.length(rows.data),
-            Status.SEAL,
-            "has {} bytes that do not match their seal: "
-            "damaged, of another input, or packed with another spec",
-        )
+        message = f"has {{}} bytes that do not match their seal: {CAUSES}"
+        rows = rows.check(matches, tf.strings.length(rows.data), Status.SEAL, message)
         return replace(rows, data=payload, verified=True)
 
     def open_rows(self, sealed: Any, max_nbytes: int) -> tuple[Any, Any]:

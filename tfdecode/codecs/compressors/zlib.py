@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ...errors import EncodeError, SpecError
@@ -38,24 +39,20 @@ class Zlib(Compressor):
     level : int, default 6
         Compression level, 0 to 12: isa-l up to 3, libdeflate from 4 on.
     max_packed : int, optional
-        Refuse payloads of more bytes; arrays that need more are an EncodeError. The default is the
-        size that incompressible data needs.
+        Refuse payloads of more bytes; arrays that need more are an EncodeError.
     store_incompressible : bool, default False
-        Store bytes that deflate hardly shrinks uncompressed, and compress the others with isa-l.
-        Floats after ``shuffle`` decode in a third to two thirds of the time, at 0.9 to 1.1 times
-        the size.
+        Store bytes that deflate hardly shrinks uncompressed: floats after ``shuffle`` decode in a
+        third to two thirds of the time, at 0.9 to 1.1 times the size.
 
     Notes
     -----
-    The op ``decode_compressed`` has no limit on its output. Rows of at most 32 KiB are inflated in
-    groups that cannot take more than 100 MB, whatever they contain. A larger row can inflate to
-    1032 times its length. If you do not trust your clients, use `zlib_bounded` or ``max_packed``.
+    Rows of at most 32 KiB are inflated in groups that cannot take more than 100 MB. A larger row
+    can inflate to 1032 times its length: if you do not trust your clients, use `zlib_bounded` or
+    ``max_packed``.
 
-    The op accepts a stream without its trailer, and bytes or a second stream after it. Sealed
-    chains refuse these rows before; in other chains the graph compares the trailer with the
-    Adler-32 of the inflated bytes. (Bytes after a stream pass if they end with its checksum; the
-    array is right.) In a chain without a seal a stream that is damaged inside fails the whole batch
-    with a DataLossError.
+    The op accepts a stream without its trailer, and bytes after it. In a chain without a seal the
+    graph compares the trailer with the Adler-32 of the inflated bytes (bytes after a stream pass if
+    they end with its checksum), and a stream that is damaged inside fails the whole batch.
 
     Examples
     --------
@@ -131,20 +128,16 @@ class Zlib(Compressor):
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         if not rows.verified:
             head = tf.io.decode_raw(rows.data, tf.uint8, fixed_length=2)
-            first, second = tf.cast(head[:, 0], tf.int32), tf.cast(head[:, 1], tf.int32)
-            header = first * 256 + second
+            first, second = tf.unstack(tf.cast(head, tf.int32), axis=1)
             # Deflate with a window of up to 32 KiB, no preset dictionary, a valid header checksum.
-            fits = tf.equal(first % 16, 8) & (first < 128) & tf.equal(header % 31, 0)
-            fits &= tf.equal(tf.bitwise.bitwise_and(second, 32), 0)
+            fits = tf.equal(first % 16, 8) & (first < 128) & tf.equal(second & 32, 0)
+            fits &= tf.equal((first * 256 + second) % 31, 0)
             message = "has {} bytes that do not begin with a zlib header"
             rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
         rows = rows.guard(self.filler(form))
         packed = rows.data
-        if form.max_nbytes <= SMALL:
-            data = inflate_bounded(packed, "ZLIB", form.max_nbytes, GROUP)
-        else:
-            data = inflate(packed, "ZLIB", form.max_nbytes)
-        rows = replace(rows, data=data)
+        one = partial(inflate_bounded, at_once=GROUP) if form.max_nbytes <= SMALL else inflate
+        rows = replace(rows, data=one(packed, "ZLIB", form.max_nbytes))
         if not rows.verified:
             length = tf.strings.length(packed)
             trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))

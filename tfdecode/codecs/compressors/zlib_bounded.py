@@ -46,11 +46,9 @@ class ZlibBounded(Compressor):
 
     Notes
     -----
-    ``decode_compressed`` has no limit on its output, but ``decode_png`` allocates the size in the
-    image header and writes no more. So the payload is the data of an IDAT chunk and its CRC (PNG
-    specification, ISO/IEC 15948). The graph adds the signature and IHDR of its spec before it, and
-    IEND after it. The bytes are the pixels of a grey image with rows of about 8 KiB; the last row
-    is padded with zeros.
+    ``decode_png`` writes no more than the size in the image header, which the graph adds. So the
+    payload is the data of an IDAT chunk and its CRC (PNG specification, ISO/IEC 15948), of a grey
+    image with rows of about 8 KiB, the last of which is padded with zeros.
 
     If the number of bytes is not fixed, 8 bytes come first: the number, and the CRC of the IHDR
     that follows from it. A damaged stream fails the whole batch, unless the chain is sealed.
@@ -134,9 +132,8 @@ class ZlibBounded(Compressor):
             count, length = counts(rows), tf.strings.length(rows.data)
             height = big_endian(tf.maximum(1, (count + image.width - 1) // image.width))
             crc = tf.strings.substr(rows.data, 4, 4)
-            head = tf.strings.join(
-                [image.head[:HEIGHT_OFFSET], height, image.head[HEIGHT_OFFSET + 4 : -4], crc]
-            )
+            parts = [image.head[:HEIGHT_OFFSET], height, image.head[HEIGHT_OFFSET + 4 : -4], crc]
+            head = tf.strings.join(parts)
             start = tf.fill([rows.size], PREFIX.size)
             packed = tf.strings.substr(rows.data, start, length - PREFIX.size)
         length = big_endian(tf.strings.length(packed) - CRC_NBYTES)

@@ -28,8 +28,7 @@ MAX_BLOCK_NBYTES = 2**17
 class Zstd(Compressor):
     """Zstandard (RFC 8878), which decodes two to three times as fast as deflate.
 
-    ``decode_compressed`` supports it from TensorFlow 2.20 on; in older releases the first request
-    fails. Clients need the extra ``zstd`` before Python 3.14.
+    Before TensorFlow 2.20 the first request fails.
 
     Parameters
     ----------
@@ -38,13 +37,10 @@ class Zstd(Compressor):
 
     Notes
     -----
-    The op allocates the content size that a frame states, and 1e11 bytes end the process. So only
-    one form of frame is valid: a single segment, no checksum, no dictionary. The graph compares
-    magic, descriptor and content size with the spec before the op runs, and libzstd writes no more
-    than the content size.
-
-    A damaged frame fails the whole batch. In a chain without a seal it may also decode to another
-    array, as with ``raw``; an empty or skippable frame after the first is accepted there.
+    The op allocates the content size that a frame states, and 1e11 bytes end the process. So the
+    graph compares magic, descriptor (one segment, no checksum, no dictionary) and content size with
+    the spec before the op runs. A damaged frame fails the whole batch; in a chain without a seal it
+    may also decode to another array, and an empty or skippable frame after the first is accepted.
 
     Examples
     --------

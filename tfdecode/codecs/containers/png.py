@@ -13,24 +13,15 @@ from isal import isal_zlib
 
 from ...casts import checked_bool
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
-from ...errors import DecodeError, SpecError
+from ...errors import SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
-from ...formats.png import (
-    END,
-    MAX_PIXELS,
-    MAX_SIDE,
-    NONE,
-    SIGNATURE,
-    SUB,
-    UP,
-    Image,
-    chunk,
-)
+from ...formats.png import END, MAX_PIXELS, MAX_SIDE, NONE, SIGNATURE, SUB, UP, Image, chunk
 from ...formats.zlib_stream import MIN_NBYTES, checked_level, compress, compress_bound
-from ...graph.casts import bool_rows
+from ...graph.casts import as_bits, bool_rows
 from ...graph.map_rows import map_rows
 from ...graph.rows import Rows, Status
+from ...graph.substr import cut
 from ...statistics import Statistics
 from ..base import Container, Cost, bound_by_spec, encoder_only
 
@@ -42,22 +33,20 @@ class Png(Container):
     Parameters
     ----------
     layout : {"planar", "interleaved"}, default "planar"
-        "planar" stacks the channels (all axes after the first two) into one tall grey image. It
-        takes every shape and gave the smallest files. "interleaved" stores 1, 3 or 4 channels of
-        one byte, or 1 of two bytes, in each pixel, so that viewers show the picture.
+        "planar" stacks the channels (all axes after the first two) into one tall grey image, which
+        gave the smallest files. "interleaved" stores 1, 3 or 4 channels of one byte, or 1 of two
+        bytes, in each pixel, so that viewers show the picture.
     level : int, default 2
         Compression level, 0 to 12: isa-l up to 3, libdeflate from 4 on.
     describe : bool, default True
-        Store the spec in a tEXt chunk, for tools. Decoders accept files with and without it.
+        Store the spec in a tEXt chunk, for tools. Decoding does not need it.
 
     Notes
     -----
-    Pixels are grey of 8 bits, or of 16 bits for elements of two bytes. Wider elements are stored as
-    byte planes, one below the other. The format is that of the PNG specification (ISO/IEC 15948).
-
-    The graph compares the header of each row with a constant before ``decode_png`` runs, and
-    accepts no chunk but one IDAT: no row inflates to more than its spec says. The op checks the
-    CRC. A damaged row fails the whole batch, unless the chain is sealed.
+    The format is the PNG specification (ISO/IEC 15948). Elements of more than two bytes are stored
+    as byte planes, one below the other. The graph compares the header of each row with a constant
+    before ``decode_png`` runs, and accepts no chunk but one IDAT: no row inflates to more than its
+    spec says. A damaged row fails the whole batch, unless the chain is sealed.
 
     Examples
     --------
@@ -140,16 +129,12 @@ class Png(Container):
         head = tf.strings.substr(rows.data, offset, tf.fill([rows.size], 8))
         head = tf.io.decode_raw(head, tf.uint8, fixed_length=8)
         size = tf.reduce_sum(tf.cast(head[:, :4], tf.int64) * [1 << 24, 1 << 16, 1 << 8, 1], 1)
-        end = tf.strings.substr(
-            rows.data, tf.maximum(length - len(END), 0), tf.fill([rows.size], len(END))
-        )
+        end = cut(rows.data, tf.cast(tf.maximum(length - len(END), 0), tf.int64), len(END))
         single = tf.reduce_all(tf.equal(tf.cast(head[:, 4:], tf.int32), list(b"IDAT")), 1)
         single &= tf.equal(end, END)
         single &= tf.equal(size, tf.cast(length - offset - 12 - len(END), tf.int64))
         message = "has {} bytes that are not one IDAT and IEND after its PNG header"
-        rows = rows.check(single, length, Status.HEADER, message)
-        rows = rows.guard(self.filler(form))
-
+        rows = rows.check(single, length, Status.HEADER, message).guard(self.filler(form))
         dtype = tf.uint16 if image.depth == 16 else tf.uint8
 
         def one(row: Any) -> Any:
@@ -179,7 +164,7 @@ class Mosaic:
         if not x.size:
             rows[...] = 0
             return lines
-        x = checked_bool(little_endian(x)) if self.form.dtype == "bool" else little_endian(x)
+        x = checked_bool(little_endian(x))
         item = x.dtype.itemsize
         grid = self.height, self.width, self.channels
         if image.samples > 1:
@@ -204,10 +189,7 @@ class Mosaic:
                 rows = rows.reshape(parts)[..., ::-1].transpose(1, 2, 0, 3)
             else:
                 rows = rows.reshape(item, *parts[:3]).transpose(2, 3, 1, 0)
-        data = rows.reshape(grid).tobytes()
-        if form.dtype == "bool" and data.strip(b"\0\1"):
-            raise DecodeError("payload has bytes other than 0 and 1, needs bool")
-        return from_little_endian(data, form.dtype).reshape(form.max_shape)
+        return from_little_endian(rows.reshape(grid).tobytes(), form.dtype).reshape(form.max_shape)
 
     def to_array_order(self, pixels: Any) -> Any:
         """The pixels of one image, ``[height, width, samples]``, flat in the order of the array.
@@ -232,8 +214,7 @@ class Mosaic:
         pixels = tf.reshape(rows.data, tf.stack([rows.size, *shape]))
         if form.dtype == "bool":
             return bool_rows(replace(rows, data=pixels))
-        same = pixels.dtype.name == form.dtype
-        return replace(rows, data=pixels if same else tf.bitcast(pixels, form.dtype))
+        return replace(rows, data=as_bits(pixels, form.dtype))
 
 
 @lru_cache(maxsize=64)
@@ -267,8 +248,8 @@ def mosaic(form: ArrayForm, layout: str) -> Mosaic:
 def best_filter(image: Image, lines: np.ndarray) -> int:
     """The filter that compresses a sample of the rows best; it is used for all rows.
 
-    None suits labels and masks, Sub or Up suit depth and other smooth data. The usual heuristic
-    (the smallest sum of absolute differences) chooses Up for labels, which doubles their size.
+    The usual heuristic (the smallest sum of absolute differences) chooses Up for labels, which
+    doubles their size.
     """
     sample = lines
     if lines.size > SAMPLE_NBYTES:

@@ -22,9 +22,7 @@ from ..base import Container, Cost
 
 @dataclass(frozen=True)
 class Raw(Container):
-    """The bytes of the elements in C order, little-endian; bool is one byte, 0 or 1.
-
-    This is the default container.
+    """The default container: elements in C order, little-endian; bool is one byte, 0 or 1.
 
     Examples
     --------
@@ -52,8 +50,6 @@ class Raw(Container):
         step = form.stride * ITEM_SIZES[form.dtype]
         if form.unknown_axis is not None and len(y) % step:
             raise DecodeError(f"payload has {len(y)} bytes, needs a multiple of {step}")
-        if form.dtype == "bool" and y.strip(b"\0\1"):
-            raise DecodeError("payload has bytes other than 0 and 1, needs bool")
         x = from_little_endian(y, form.dtype)
         return x.reshape(form.shape_of(x.size))
 

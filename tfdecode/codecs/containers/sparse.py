@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite, prod
 from typing import Any
 
 import numpy as np
 
-from ...casts import checked_bool
+from ...casts import checked_bool, integral
 from ...dtypes import ITEM_SIZES, from_little_endian, little_endian, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
+from ...graph.casts import as_bits
 from ...graph.rows import Rows, Status
+from ...graph.substr import cut
 from ...statistics import Statistics
 from ..base import Container, Cost
 
@@ -43,13 +46,9 @@ class Sparse(Container):
     Notes
     -----
     A record is an element with its distance to the previous one, a uint16 from 1 to 65535. Longer
-    gaps are bridged by records of the background. The last element always has a record, so the
-    distances of a row sum to its size, and one cumulative sum over the batch gives the position of
-    every element.
-
-    It suits maps with some dozen spots, before a compressor: ``transpose:2,0,1|sparse|zlib``. At
-    most a quarter of the elements can be records (64 records are always allowed), each of which
-    takes 40 to 60 bytes in the graph besides the array (complex128: 90).
+    gaps are bridged by records of the background. The last element always has a record, so one
+    cumulative sum over the batch gives all positions. At most a quarter of the elements can be
+    records (64 are always allowed), each of which takes 40 to 60 bytes in the graph.
 
     Examples
     --------
@@ -117,26 +116,17 @@ class Sparse(Container):
 
     def background_of(self, dtype: str) -> np.ndarray:
         """The background as an array of ``dtype``, rank 0; SpecError if it is not exact in it."""
-        try:
-            with np.errstate(over="ignore"):
-                number = np.array(self.background).astype(numpy_dtype(dtype))
-            if dtype == "bool" or "int" in dtype:
-                valid = int(number) == self.background
-            else:
-                valid = bool(np.isfinite(number))
-        except OverflowError:
-            valid = False
-        if not valid:
-            raise SpecError(
-                f"codec sparse: background is {self.background}, not a value of {dtype}"
-            )
-        return number
+        with suppress(OverflowError), np.errstate(over="ignore"):
+            number = np.array(self.background).astype(numpy_dtype(dtype))
+            if int(number) == self.background if integral(dtype) else np.isfinite(number):
+                return number
+        raise SpecError(f"codec sparse: background is {self.background}, not a value of {dtype}")
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
         count, item = x.size, x.dtype.itemsize
         if not count:
             return b""
-        x = np.atleast_1d(checked_bool(x) if form.dtype == "bool" else x)
+        x = np.atleast_1d(checked_bool(x))
         background = self.background_of(form.dtype)
         positions = flat_positions(differs(x, background))
         if not positions.size or positions[-1] != count - 1:
@@ -182,14 +172,12 @@ class Sparse(Container):
             values, rest = divmod(len(y) - COUNT_NBYTES - 3 * records, item)
             fits = 1 <= records <= max_records(count) and 1 <= values <= max_values(form)
         else:
-            records, rest = divmod(len(y), 2 + item)
-            fits = True
+            (records, rest), fits = divmod(len(y), 2 + item), True
         if rest or not fits:
             raise DecodeError(f"payload has {len(y)} bytes, not a valid number of records")
         data = np.frombuffer(y, np.uint8)
         distances = data[:records] + data[records : 2 * records] * np.int64(256)
-        if not distances.all():
-            zeros = np.count_nonzero(distances == 0)
+        if zeros := np.count_nonzero(distances == 0):
             raise DecodeError(f"payload has {zeros} records at distance 0")
         positions = np.cumsum(distances) - 1
         if positions[-1] != count - 1:
@@ -201,8 +189,6 @@ class Sparse(Container):
             if indices.max() >= values:
                 raise DecodeError(f"payload has index {indices.max()} into {values} values")
             planes = planes[:, indices]
-        if form.dtype == "bool" and planes.max() > 1:
-            raise DecodeError("payload has bytes other than 0 and 1, needs bool")
         x[positions] = from_little_endian(planes.T.tobytes(), form.dtype)
         return x.reshape(form.max_shape)
 
@@ -229,14 +215,13 @@ class Sparse(Container):
             rows, found = self.look_up(rows, records, values, ends, form)
         else:
             found = bitcast_planes(read_planes(rows.data, 2 * records, records, item))
+        background = self.background_of(form.dtype)
         if form.dtype == "bool":
-            wrong = found > 1
             if not rows.verified:
                 message = "has {} records of bytes other than 0 and 1, needs bool"
-                rows = check_records(rows, records, wrong, message)
+                rows = check_records(rows, records, found > 1, message)
             found = tf.cast(found, tf.bool)
-        background = self.background_of(form.dtype)
-        if form.dtype != "bool":
+        else:
             background = element_bytes(background, [0]).view(np.dtype(found.dtype.as_numpy_dtype))
         # 0.64x bare decode_raw on 32 pose maps; tensor_scatter_nd_update of a fill takes 1.76x.
         x = tf.raw_ops.SparseToDense(
@@ -247,15 +232,14 @@ class Sparse(Container):
             validate_indices=False,  # distances of 1 or more give sorted ones
         )
         x = tf.reshape(x, tf.stack([rows.size, *form.max_shape]))
-        return replace(rows, data=x if x.dtype.name == form.dtype else tf.bitcast(x, form.dtype))
+        return replace(rows, data=as_bits(x, form.dtype))
 
     def counts(self, rows: Rows, length: Any, form: ArrayForm) -> tuple[Any, Any, Any]:
         """For each row its records, the values in its table, and whether both are valid."""
         count, item = prod(form.max_shape), ITEM_SIZES[form.dtype]
         if not self.palette:
             return length // (2 + item), None, tf.equal(length % (2 + item), 0)
-        start = tf.maximum(length - COUNT_NBYTES, 0)
-        tail = tf.strings.substr(rows.data, start, tf.fill([rows.size], COUNT_NBYTES))
+        tail = cut(rows.data, tf.maximum(tf.cast(length, tf.int64) - COUNT_NBYTES, 0), COUNT_NBYTES)
         claimed = tf.io.decode_raw(tail, tf.int32, fixed_length=COUNT_NBYTES)
         claimed = tf.reshape(claimed, [rows.size])
         records = tf.clip_by_value(claimed, 1, max_records(count))
@@ -288,11 +272,7 @@ def min_records(count: int) -> int:
 
 
 def max_records(count: int) -> int:
-    """The maximum number of records for ``count`` elements.
-
-    A record takes 40 to 60 bytes in the graph. Without a limit, rows of one byte per element would
-    take fifty times the memory of the array, which the limit of a request counts.
-    """
+    """The maximum number of records: without one, uint8 rows take 50 times the array's memory."""
     return min(count, max(64, min_records(count) + count // 4))
 
 
@@ -311,21 +291,13 @@ def differs(x: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def flat_positions(mask: np.ndarray) -> np.ndarray:
-    """The flat indices of the True elements, in C order.
-
-    They are found in memory order and sorted, which is faster than to reorder the array if they
-    are few.
-    """
+    """The flat indices of the True elements; sorting a few is faster than to reorder the array."""
     if mask.flags.c_contiguous:
         return np.flatnonzero(mask)
     order = sorted(range(mask.ndim), key=lambda axis: -mask.strides[axis])
     in_memory = mask.transpose(order)
     index = np.unravel_index(np.flatnonzero(in_memory), in_memory.shape)
-    positions: np.ndarray = np.ravel_multi_index(
-        [index[axis] for axis in np.argsort(order)], mask.shape
-    )
-    positions.sort()
-    return positions
+    return np.sort(np.ravel_multi_index([index[axis] for axis in np.argsort(order)], mask.shape))
 
 
 def element_bytes(x: np.ndarray, positions: Any) -> np.ndarray:
@@ -337,10 +309,7 @@ def element_bytes(x: np.ndarray, positions: Any) -> np.ndarray:
 
 
 def read_planes(strings: Any, start: Any, size: Any, number: int) -> Any:
-    """Consecutive planes of ``size`` bytes of each row, each plane concatenated over the batch.
-
-    uint8 ``[number, sum(size)]``.
-    """
+    """Consecutive planes of ``size`` bytes of each row: uint8 ``[number, sum(size)]``."""
     parts = [tf.strings.substr(strings, start + plane * size, size) for plane in range(number)]
     return tf.io.decode_raw(tf.strings.reduce_join(tf.stack(parts), axis=1), tf.uint8)
 

@@ -29,11 +29,9 @@ class AsType(Filter):
 
     Notes
     -----
-    The domain is the arrays of which every value keeps every bit when it is cast to ``dtype`` and
-    back. So -0.0 and NaN cannot become integers, and a NaN must keep its payload.
-
-    Decoding checks values, too, if ``dtype`` can hold values that the array's dtype cannot: a file
-    of float64 labels with a 1.5 is a bad row for an int32 input, not a 1.
+    Every value must keep every bit when it is cast to ``dtype`` and back: -0.0 and NaN cannot
+    become integers. Decoding checks values too if the array's dtype cannot hold them all: a file of
+    float64 labels with a 1.5 is a bad row for an int32 input, not a 1.
 
     Examples
     --------
@@ -79,18 +77,15 @@ class AsType(Filter):
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
         x = cast(y, numpy_dtype(form.dtype))
-        if not always_exact(self.dtype, form.dtype):
-            exact = survives(y, x)
-            if not exact.all():
-                count = np.count_nonzero(~exact)  # messages never quote values of a payload
-                raise DecodeError(f"payload has {count} values that are not exact in {form.dtype}")
+        exact = always_exact(self.dtype, form.dtype) or survives(y, x)
+        if count := np.count_nonzero(np.logical_not(exact)):  # messages never quote values
+            raise DecodeError(f"payload has {count} values that are not exact in {form.dtype}")
         return x
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        y = rows.data
-        x = cast_tensor(y, form.dtype)
+        x = cast_tensor(rows.data, form.dtype)
         if not always_exact(self.dtype, form.dtype) and not rows.verified:
-            wrong = tf.logical_not(tensor_survives(y, x))
+            wrong = tf.logical_not(tensor_survives(rows.data, x))
             message = f"has {{}} values of {self.dtype} that are not exact in {form.dtype}"
             rows = rows.check_elements(wrong, Status.VALUE, message)
         return replace(rows, data=x)

@@ -29,19 +29,19 @@ EXACT_IN_FLOAT32 = ("int8", "uint8", "int16", "uint16")
 
 @dataclass(frozen=True)
 class FixedPoint(Filter):
-    """Store the integers ``q = x * scale``, like numcodecs' FixedScaleOffset, but without loss.
+    """Store the integers ``x * scale``, like numcodecs' FixedScaleOffset, but without loss.
 
     Parameters
     ----------
     scale : float or sequence of float
         Steps per unit, 0.0001 to 1e15: one number, or one for each index of the last axis.
     dtype : str
-        The dtype of the integers.
+        Of the integers.
 
     Notes
     -----
-    Measurements have a resolution: points in millimetres, scores with two digits. The domain is
-    the arrays of which each element is ``q / scale`` bit for bit: no -0.0, NaN or infinity.
+    It suits points in millimetres and scores with two digits. Each element must be ``q / scale``
+    bit for bit: no -0.0, NaN or infinity.
 
     Examples
     --------
@@ -136,9 +136,7 @@ class FixedPoint(Filter):
 
     def division_dtype(self, form: ArrayForm) -> str:
         """float32 if both operands are exact in it, which gives the rounded float64 quotient."""
-        fits = self.dtype in EXACT_IN_FLOAT32 and all(
-            np.float32(number) == number for number in self.scale
-        )
+        fits = self.dtype in EXACT_IN_FLOAT32 and all(np.float32(n) == n for n in self.scale)
         return "float32" if fits and form.dtype != "float64" else "float64"
 
     @property

@@ -13,7 +13,7 @@ from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
-from ...graph.casts import SAME_BITS
+from ...graph.casts import SAME_BITS, as_bits
 from ...graph.rows import Rows, Status
 from ...statistics import Statistics
 from ..base import Cost, Filter
@@ -30,8 +30,8 @@ class OneHot(Filter):
 
     Notes
     -----
-    Indices are uint8, or uint16 if K is more than 256; K is 65536 at most. The domain is the arrays
-    that have exactly one 1 along the last axis and +0 in all other elements, bit for bit.
+    Indices are uint8, or uint16 if K is more than 256. Each vector must have exactly one 1 and +0
+    in all other elements, bit for bit.
 
     Examples
     --------
@@ -92,9 +92,7 @@ class OneHot(Filter):
         if not rows.verified and count < 2 ** (8 * rows.data.dtype.size):
             message = f"has {{}} class indices of {count} or more"
             rows = rows.check_elements(labels >= count, Status.VALUE, message)
-        carrier = SAME_BITS.get(form.dtype, form.dtype)
-        x = one_hot(labels, count, carrier)
-        x = x if carrier == form.dtype else tf.bitcast(x, form.dtype)
+        x = as_bits(one_hot(labels, count, SAME_BITS.get(form.dtype, form.dtype)), form.dtype)
         if rows.lengths is None:
             return replace(rows, data=x)
         return replace(rows, data=tf.reshape(x, [-1]), lengths=rows.lengths * count)

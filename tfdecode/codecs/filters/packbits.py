@@ -14,7 +14,7 @@ from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
-from ...graph.casts import SAME_BITS
+from ...graph.casts import SAME_BITS, as_bits
 from ...graph.rows import Rows, Status
 from ...statistics import Statistics
 from ..base import Cost, Filter
@@ -30,7 +30,7 @@ class PackBits(Filter):
     Notes
     -----
     This is ``numpy.packbits(x, bitorder="little")``: element ``i`` in C order is bit ``i % 8`` of
-    byte ``i // 8``, counted from the lowest bit. The padding bits after the last element are 0.
+    byte ``i // 8``, the lowest bit first. The padding bits are 0.
 
     Examples
     --------
@@ -54,10 +54,8 @@ class PackBits(Filter):
     def resolve(self, form: ArrayForm) -> ArrayForm:
         form.require_fixed(self.name)
         if form.dtype != "bool" and "int" not in form.dtype:
-            raise SpecError(
-                f"codec packbits: takes bool and integers, not {form.dtype}; "
-                "put astype:bool before it"
-            )
+            advice = "put astype:bool before it"
+            raise SpecError(f"codec packbits: takes bool and integers, not {form.dtype}; {advice}")
         side = -(-prod(form.max_shape) // 8)
         return ArrayForm((side,), "uint8", (side,))
 
@@ -78,8 +76,7 @@ class PackBits(Filter):
         if padding and y[-1] >> (8 - padding):
             raise DecodeError(f"payload has {padding} padding bits that are not all 0")
         x = np.unpackbits(y, count=count, bitorder="little")
-        dtype = numpy_dtype(form.dtype)
-        x = x.view(np.bool_) if form.dtype == "bool" else x.astype(dtype, copy=False)
+        x = x.view(np.bool_) if form.dtype == "bool" else x.astype(form.dtype, copy=False)
         return x.reshape(form.max_shape)
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
@@ -90,10 +87,9 @@ class PackBits(Filter):
             message = "has {} padding bits after its last element that are not all 0"
             got = tf.fill([rows.size], padding)
             rows = rows.check(last < 2 ** (8 - padding), got, Status.VALUE, message)
-        carrier = SAME_BITS.get(form.dtype, form.dtype)
-        x = unpack_bits(rows.data, carrier)
+        x = unpack_bits(rows.data, SAME_BITS.get(form.dtype, form.dtype))
         x = tf.reshape(x[:, :count], tf.stack([rows.size, *form.max_shape]))
-        return replace(rows, data=x if carrier == form.dtype else tf.bitcast(x, form.dtype))
+        return replace(rows, data=as_bits(x, form.dtype))
 
 
 def unpack_bits(data: Any, dtype: str) -> Any:

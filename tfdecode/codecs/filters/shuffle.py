@@ -25,8 +25,8 @@ class Shuffle(Filter):
 
     Notes
     -----
-    This is the shuffle filter of HDF5, for a whole array as one block. Neighbouring elements often
-    have equal high bytes, which a compressor finds only if these bytes are adjacent.
+    This is the shuffle filter of HDF5, for a whole array as one block. Neighbours often have equal
+    high bytes, which a compressor finds if they are adjacent.
 
     Examples
     --------
@@ -63,16 +63,14 @@ class Shuffle(Filter):
         def dense(y: Any) -> Any:
             sides = tf.shape(y)
             planes = tf.reshape(y, [sides[0], y.shape[1], tf.reduce_prod(sides[2:])])
-            return tf.reshape(
-                join_byte_planes(planes, form.dtype), tf.concat([sides[:1], sides[2:]], 0)
-            )
+            x = join_byte_planes(planes, form.dtype)
+            return tf.reshape(x, tf.concat([sides[:1], sides[2:]], 0))
 
         return by_row(rows, self.resolve(form), form, dense)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        parts = tf.bitcast(rows.data, tf.uint8)
-        axes = len(form.shape) + 1
-        return replace(rows, data=tf.transpose(parts, [0, axes, *range(1, axes)]))
+        order = [0, len(form.shape) + 1, *range(1, len(form.shape) + 1)]
+        return replace(rows, data=tf.transpose(tf.bitcast(rows.data, tf.uint8), order))
 
 
 def join_byte_planes(planes: Any, dtype: str) -> Any:

@@ -27,8 +27,7 @@ class Sortable(Filter):
     Notes
     -----
     Close floats become close integers, so ``delta`` gives small differences. If the sign bit is
-    set, all bits are inverted, otherwise the sign bit alone: a well-known radix sort key for IEEE
-    754 numbers. The mapping is one to one: NaNs are below -infinity and above +infinity.
+    set, all bits are inverted, otherwise the sign bit alone: a well-known radix sort key.
 
     Examples
     --------
@@ -43,10 +42,8 @@ class Sortable(Filter):
 
     def resolve(self, form: ArrayForm) -> ArrayForm:
         if form.dtype not in FLOATS:
-            raise SpecError(
-                f"codec sortable: takes {', '.join(FLOATS)}, not {form.dtype}"
-                + ("; integers are sortable already" if "int" in form.dtype else "")
-            )
+            note = "; integers are sortable already" if "int" in form.dtype else ""
+            raise SpecError(f"codec sortable: takes {', '.join(FLOATS)}, not {form.dtype}{note}")
         return ArrayForm(form.shape, f"uint{8 * ITEM_SIZES[form.dtype]}", form.max_shape)
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
@@ -65,8 +62,8 @@ class Sortable(Filter):
         return by_element(rows, self.resolve(form), form, dense)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        y = tf.bitcast(map_swar(rows.data, flip_words), self.resolve(form).dtype)
-        return replace(rows, data=y)
+        y = map_swar(rows.data, flip_words)
+        return replace(rows, data=tf.bitcast(y, self.resolve(form).dtype))
 
 
 def flip(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:

@@ -91,10 +91,9 @@ class Transpose(Filter):
         return replace(rows, data=tf.transpose(rows.data, order))
 
     def interleaves(self, form: ArrayForm) -> bool:
-        """Whether it only moves a last axis of few bytes, and rows are large.
+        """Whether it only moves a last axis of few bytes, which becomes one integer.
 
-        Such an axis becomes one integer. A batch of small rows would do so at once, which takes
-        several times its memory.
+        In a batch of small rows, done at once, this takes several times its memory.
         """
         *others, channels = range(len(form.shape))
         side = form.shape[channels]
