@@ -130,7 +130,7 @@ def test_an_unknown_suffix_leaves_it_to_the_first_bytes(data: bytes, tmp_path: P
         ("a.dat", b"1 2 3", "has an unknown suffix; the known ones are"),
         ("a.npy", b"", "is empty"),
         ("a.npy", b"1 2 3", "is not an .npy file"),
-        ("a.mat", b"1 2 3" * 50, "is no .mat file"),
+        ("a.mat", b"1 2 3" * 50, "is not a .mat file"),
         (
             "a.npz",
             npz(x=np.eye(1), y=np.eye(2)),

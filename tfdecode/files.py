@@ -119,7 +119,9 @@ def _opened(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes, C
 
 
 def _format(suffix: str, data: bytes) -> str:
-    named, found = _format_of_suffix(suffix), sniff(data) or _registered(data)
+    named, found = _format_of_suffix(suffix), sniff(data)
+    if named is None and found is None:
+        found = _registered(data)
     if not data:
         raise FileError("is empty")
     if named is None:

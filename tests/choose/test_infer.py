@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,25 @@ def test_samples_of_different_length_have_a_none_dimension() -> None:
     assert spec.shape == (None, 4) and spec.max_shape == (1000, 4)
     for array in (*clouds, np.zeros((0, 4), "f4"), np.ones((1000, 4), "f4")):
         assert_same(spec.decode(spec.encode(array)), array)
+
+
+@pytest.mark.parametrize("shapes", [[(30, 4), (30, 8)], [(3, 4, 2), (3, 5, 2)], [(2, 9), (3, 9)]])
+def test_samples_may_differ_along_any_dimension(shapes: list[tuple[int, ...]]) -> None:
+    most = tuple(max(sides) for sides in zip(*shapes, strict=True))
+    arrays = [np.round(RNG.normal(size=shape), 2).astype("f4") for shape in shapes]
+    spec = tfd.infer(arrays, max_shape=most)
+    for array in arrays:
+        assert_same(spec.decode(spec.encode(array)), array)
+
+
+def test_zstd_that_is_asked_for_and_not_installed_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    monkeypatch.setitem(sys.modules, module, None)  # so that its import fails
+    with pytest.raises(tfd.MissingExtraError, match="extra 'zstd'"):
+        tfd.infer(LABELS, min_tensorflow="2.20")
+    assert tfd.infer(LABELS).chain.text
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

@@ -167,6 +167,28 @@ def test_an_entry_point_is_found_by_name_and_suffix_but_not_proposed(
     assert not any("mask" in candidate.chain for candidate in rank(noise((9, 99))))
 
 
+def test_a_broken_package_keeps_no_file_and_no_codec_from_being_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = tmp_path / "bad-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tfdecode.codecs]\nbad = no_such_module:Codec\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry.entry_points.cache_clear()
+    try:
+        unknown = tmp_path / "x.unknown"
+        unknown.write_bytes(b"1 2 3")
+        (tmp_path / "x.csv").write_text("1,2\n3,4\n")
+        assert tfd.load(tmp_path / "x.csv").shape == (2, 2)
+        with pytest.raises(tfd.FileError, match="unknown suffix"):
+            tfd.load(unknown)
+        with pytest.raises(tfd.SpecError, match="codec bad of no_such_module:Codec cannot be used"):
+            tfd.ArraySpec((3,), "uint8", "bad")
+    finally:
+        registry.entry_points.cache_clear()
+
+
 def test_only_a_codec_can_be_registered_and_each_name_once() -> None:
     @dataclass(frozen=True)
     class Other(Mask):
@@ -181,7 +203,29 @@ def test_only_a_codec_can_be_registered_and_each_name_once() -> None:
         name = "Loud!"
 
     assert tfd.register_codec(Mask) is Mask  # twice the same one
+
+    class Plain(Mask):
+        pass
+
+    @dataclass(frozen=True)
+    class Shouting(Toy):
+        name = "shouting"
+        suffixes = (".TOY",)
+
+    @dataclass(frozen=True)
+    class Lost(Mask):
+        name = "lost"
+        stage = "value"
+
+    @dataclass(frozen=True)
+    class Empty(Filter):
+        name = "empty"
+
     for codec, message in (
+        (Plain, "is not a frozen dataclass"),
+        (Shouting, "needs suffixes as a tuple of lower-case texts"),
+        (Lost, "codec 'lost' has stage 'value', known: values, axes"),
+        (Empty, "codec 'empty' does not define decode, decode_rows, encode, resolve"),
         (Other, "another codec is registered under the name 'mask'"),
         (Zlib, "another codec is registered under the name 'zlib'"),
         (Loud, "needs lower-case letters"),

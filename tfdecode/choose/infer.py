@@ -14,7 +14,7 @@ from ..codecs.base import Compressor
 from ..codecs.chain_text import chain_text
 from ..codecs.registry import CODECS
 from ..dtypes import dtype_name
-from ..errors import EncodeError, MissingExtraError, SpecError
+from ..errors import EncodeError, SpecError
 from ..files import load
 from ..spec import ArraySpec
 from .as_is import spec_of_file
@@ -247,7 +247,7 @@ class Trials:
                     return None
                 payload, *seconds = trial(spec.chains[0], sample)
                 rows.append((len(payload), *seconds))
-        except (EncodeError, SpecError, MissingExtraError):
+        except (EncodeError, SpecError):
             return None
         return Candidate(spec, *(sum(column) / len(rows) for column in zip(*rows, strict=True)))
 

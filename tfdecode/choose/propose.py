@@ -72,5 +72,8 @@ def with_stage(
 def encoded(steps: Sequence[AnyCodec], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """``arrays`` after these filters."""
     for step in steps:
-        arrays = [step.encode(x, ArrayForm.of(x.shape, x.dtype.name, x.shape)) for x in arrays]
+        forms = [ArrayForm.of(x.shape, x.dtype.name, x.shape) for x in arrays]
+        for form in forms:
+            step.resolve(form)
+        arrays = [step.encode(x, form) for x, form in zip(arrays, forms, strict=True)]
     return list(arrays)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import SpecError
-from .base import AnyCodec, Compressor, Container, Filter
+from .base import STAGES, AnyCodec, Compressor, Container, Filter
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -40,7 +40,12 @@ class Registry(Mapping[str, type[AnyCodec]]):
             return found
         for point in entry_points():
             if point.name == name:
-                return checked(point.load(), name)
+                try:
+                    return checked(point.load(), name)
+                except Exception as error:  # whatever another package raises when it is imported
+                    raise SpecError(
+                        f"codec {name} of {point.value} cannot be used: {error}"
+                    ) from error
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -60,7 +65,10 @@ class Registry(Mapping[str, type[AnyCodec]]):
     def native(self) -> Iterator[type[Container]]:
         """The containers whose payloads are files of other programs, those of packages too."""
         for name in dict.fromkeys([*self, *(point.name for point in entry_points())]):
-            codec = self[name]
+            try:
+                codec = self[name]
+            except SpecError:  # a broken package must not keep other files from being read
+                continue
             if issubclass(codec, Container) and codec.suffixes:
                 yield codec
 
@@ -80,6 +88,7 @@ class Registry(Mapping[str, type[AnyCodec]]):
         return next((codec for codec in self.native() if suffix in codec.suffixes), None)
 
 
+@cache
 def entry_points() -> Sequence[EntryPoint]:
     """The codecs of installed packages, not imported yet."""
     from importlib.metadata import entry_points  # 20 ms: only if no known codec has the name
@@ -90,14 +99,31 @@ def entry_points() -> Sequence[EntryPoint]:
 def checked(codec: object, name: object) -> type[AnyCodec]:
     """``codec``; SpecError unless it is a class that can be registered under ``name``."""
     kinds = (Filter, Container, Compressor)
-    if not isinstance(codec, type) or not issubclass(codec, kinds) or not is_dataclass(codec):
+    if not isinstance(codec, type) or not issubclass(codec, kinds) or not frozen(codec):
         base = "Filter, Container or Compressor of tfdecode.codecs"
         raise SpecError(f"codec {codec!r} is not a frozen dataclass derived from {base}")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
         raise SpecError(f"codec name {name!r} needs lower-case letters, digits and _, at most 64")
+    if missing := sorted(codec.__abstractmethods__):
+        raise SpecError(f"codec {name!r} does not define {', '.join(missing)}")
+    suffixes = codec.suffixes if issubclass(codec, Container) else ()
+    lower = isinstance(suffixes, tuple) and all(re.fullmatch(r"\.[^A-Z.]+", s) for s in suffixes)
+    if not lower or (suffixes and not hasattr(codec, "contents")):
+        raise SpecError(
+            f"codec {name!r} needs suffixes as a tuple of lower-case texts, as ('.npy',), and "
+            "contents, which reads these files"
+        )
+    if issubclass(codec, Filter) and codec.stage not in STAGES:
+        raise SpecError(f"codec {name!r} has stage {codec.stage!r}, known: {', '.join(STAGES)}")
     if codec.name != name:
         raise SpecError(f"codec {codec.__name__} is named {codec.name!r}, not {name!r}")
     return codec
+
+
+def frozen(codec: type) -> bool:
+    """Whether a class itself, not only its base, is a frozen dataclass."""
+    parameters = vars(codec).get("__dataclass_params__")
+    return parameters is not None and bool(parameters.frozen)
 
 
 CODECS = Registry(
