@@ -1,12 +1,10 @@
 """Send arrays that are not images to a TensorFlow model as small byte strings.
 
-A client encodes arrays with numpy, without TensorFlow. The graph decodes them with stock ops, bit
-for bit.
+A client encodes arrays without TensorFlow; the graph decodes them with stock ops, bit for bit.
 
 >>> import numpy as np, tfdecode as tfd
 >>> spec = tfd.ArraySpec((256, 192), "float64", codecs="astype:uint8|zlib")
->>> payload = spec.encode(np.zeros((256, 192)))
->>> spec.decode(payload).shape
+>>> spec.decode(spec.encode(np.zeros((256, 192)))).shape
 (256, 192)
 """
 

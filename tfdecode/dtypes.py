@@ -32,11 +32,7 @@ PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 def dtype_name(dtype: Any) -> str:
-    """The name of ``dtype``, in either byte order; SpecError if TensorFlow has no such dtype.
-
-    >>> dtype_name(">f4"), dtype_name(np.uint8), dtype_name("bfloat16")
-    ('float32', 'uint8', 'bfloat16')
-    """
+    """The name of ``dtype``, in either byte order; SpecError if TensorFlow does not have it."""
     if isinstance(dtype, str) and dtype in ITEM_SIZES:
         return dtype
     try:

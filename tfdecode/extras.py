@@ -11,12 +11,7 @@ from .errors import MissingExtraError
 
 
 class LazyModule(ModuleType):
-    """A proxy for ``module`` that imports it when one of its attributes is read.
-
-    >>> from tfdecode.extras import LazyModule
-    >>> LazyModule("json").dumps([1])
-    '[1]'
-    """
+    """A proxy for ``module`` that imports it when one of its attributes is read."""
 
     def __init__(self, module: str, extra: str | None = None) -> None:
         super().__init__(module)

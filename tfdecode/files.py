@@ -61,7 +61,7 @@ def load(
 
 
 def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
-    """Read all arrays of a file. See `load` for the formats.
+    """Read all numeric arrays of a file, by key; formats and errors are those of `load`.
 
     Parameters
     ----------
@@ -69,16 +69,6 @@ def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dic
         The file.
     max_bytes : int, default 2 GiB
         Most bytes that all arrays together may have.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Key to array. Anything but numeric arrays is left out.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read, is damaged, too large, or holds no array.
     """
     with naming(path):
         return _opened(path, max_bytes)[2].read_all(max_bytes=max_bytes)

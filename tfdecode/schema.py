@@ -85,14 +85,11 @@ class Schema(Mapping[str, ArraySpec]):
         return {name: bytes_key(name) for name in self}
 
     def feature_spec(self) -> dict[str, Any]:
-        """The features that ``tf.io.parse_example`` needs to read payloads from tf.train.Example.
-
-        Each signature key has a string scalar, a ``tf.io.FixedLenFeature``.
-        """
+        """A string scalar for each signature key, for ``tf.io.parse_example`` to read payloads."""
         return {bytes_key(name): tf.io.FixedLenFeature([], tf.string) for name in self}
 
     def decode_tensors(self, payloads: Mapping[str, Any]) -> dict[str, Any]:
-        """Decode the payloads of all inputs, in a graph or in tf.data.
+        """Decode the payloads of all inputs, in a graph or in tf.data, to a dict by input name.
 
         Rows of different lengths along a ``None`` dimension fail. Use ``decode_ragged`` of that
         input's spec; in tf.data, decode before batching, and batch with ``padded_batch``.
@@ -100,17 +97,8 @@ class Schema(Mapping[str, ArraySpec]):
         Parameters
         ----------
         payloads : mapping of str to tf.Tensor
-            A string tensor for each signature key, as ``tf.io.parse_example`` returns it.
-
-        Returns
-        -------
-        dict of str to tf.Tensor
-            Input name to array, and the other entries of ``payloads``, unchanged.
-
-        Raises
-        ------
-        SpecError
-            If a key is missing, or another entry has the name of an input.
+            A string tensor for each signature key; SpecError if one is missing. Other entries are
+            returned unchanged; SpecError if one has the name of an input.
         """
         if not isinstance(payloads, Mapping):
             kind = type(payloads).__name__
@@ -176,19 +164,12 @@ class Schema(Mapping[str, ArraySpec]):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Schema:
-        """Read the schema of a JSON file or of a SavedModel, without TensorFlow.
+        """Read a schema without TensorFlow; FileError if there is none, SpecError if it is invalid.
 
         Parameters
         ----------
         path : str or os.PathLike
             A JSON file, or the directory of a SavedModel or of its versions (the newest is read).
-
-        Raises
-        ------
-        FileError
-            If there is no schema, or it cannot be read.
-        SpecError
-            If the file is not a valid schema.
         """
         file = Path(path)
         if file.is_dir():

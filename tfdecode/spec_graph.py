@@ -102,12 +102,8 @@ class GraphSide:
         Parameters
         ----------
         payloads, input_name, max_rows : tf.Tensor of string ``[B]``, str, int
-            As ``decode_tensor`` takes them. Bad rows fail as there.
-
-        Raises
-        ------
-        SpecError
-            If the spec has no ``None`` dimension, or ``payloads`` is a scalar.
+            As ``decode_tensor`` takes them. Bad rows fail as there; SpecError for a scalar, or if
+            the spec has no ``None`` dimension.
         """
         if None not in self.shape:
             raise SpecError(f"{self!r} has no None dimension: use decode_tensor")

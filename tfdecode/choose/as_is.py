@@ -26,14 +26,7 @@ HDF5_ADVICE = (
 def spec_of_file(
     path: Path, key: str | None = None, *, label: str = "", max_bytes: int = MAX_BYTES
 ) -> tuple[ArraySpec, bytes]:
-    """The spec under which all bytes of a file are the payload of an array in it, and these bytes.
-
-    The spec decodes the file to what `tfdecode.load` reads, bit for bit. If no known writer made
-    it, ``head`` and ``tail`` of the container hold the bytes around the numbers.
-
-    Raises FileError if the file cannot be read, if it has several arrays and no ``key`` is given,
-    or if no graph can read it: the message says what to do instead.
-    """
+    """The spec that decodes a file's bytes to what `load` reads, and these bytes; or FileError."""
     found, data, contents = opened(path, max_bytes=max_bytes)
     with naming(path):
         array = contents.read(key, max_bytes=max_bytes)
@@ -97,13 +90,9 @@ def sampled(
 
 
 def untouched(spec: ArraySpec, data: bytes, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """The array of ``data``, all bytes of a file, which ``spec`` reads unchanged.
-
-    Raises DecodeError if the file is not a payload, FileError if the array is too large. Only
-    native containers are asked: to ``raw`` any file of the right length is an array.
-    """
+    """The array that ``spec`` reads from all bytes of a file; else DecodeError or FileError."""
     chain, plain = spec.chain.chosen(data)
-    if plain != data or not chain.native:
+    if plain != data or not chain.native:  # to raw, any file of the right length is an array
         text = brief(chain.text)
         raise DecodeError(f"the model would read it as a payload of {text}, not as a file")
     try:

@@ -25,8 +25,7 @@ from .propose import proposals
 BANDWIDTHS = {"smallest": 1e3, "balanced": 1e7, "fastest": 1e9}
 #: The share of what a body makes that zlib must leave for noise to be looked for.
 NOISY = 1 / 16
-#: Bytes of each sample that all bodies are tried on; how many of them on whole arrays, and how many
-#: with the effort that the preference asks for.
+#: Bytes of each sample to try all bodies on; bodies to try on whole arrays, and with full effort.
 SAMPLE, BEST, FINAL = 2**19, 4, 2
 #: Seconds that ``tf.map_fn``, by which zlib is commonly decoded, takes for a row.
 MAP_FN = 7e-6
@@ -160,10 +159,7 @@ def rank(
     label: str = "",
     trusted: bool = False,
 ) -> list[Candidate]:
-    """The chains that were tried on whole arrays, the best one first: see `infer`.
-
-    At least one of them carries every array.
-    """
+    """The chains tried on whole arrays, the best first; at least one carries every array."""
     if prefer not in BANDWIDTHS:
         raise SpecError(f"prefer is {prefer!r}, known: {', '.join(BANDWIDTHS)}")
     if bandwidth is not None and not (isinstance(bandwidth, int | float) and bandwidth > 0):

@@ -1,8 +1,6 @@
 """Which chains could suit an array, without compressors: each codec is asked what it proposes.
 
-The filters of a chain are found stage by stage. What a filter makes of samples is what the codecs
-of the next stages look at. Nothing here has to be right: `infer` tries each chain, and drops one
-that cannot carry the array.
+Filters are found stage by stage, on what earlier ones make of samples; `infer` tries each chain.
 """
 
 from __future__ import annotations
@@ -31,10 +29,7 @@ class Branch:
 def proposals(
     samples: Sequence[np.ndarray], parts: Sequence[np.ndarray], *, portable: bool = False
 ) -> list[str]:
-    """Chain texts of filters and a container, each once, ``raw`` first.
-
-    Values are judged by all of ``samples``; filters are applied to ``parts`` of them.
-    """
+    """Chain texts, ``raw`` first: from values of ``samples``, with filters applied to ``parts``."""
     codecs = [codec for codec in CODECS.values() if codec.portable or not portable]
     filters = [codec for codec in codecs if issubclass(codec, Filter)]
     containers = [codec for codec in codecs if issubclass(codec, Container)]

@@ -108,12 +108,7 @@ class InProcess:
         Parameters
         ----------
         inputs : mapping
-            As ``predict`` takes it.
-
-        Returns
-        -------
-        dict of str to PreparedInput
-            Signature key to the array to feed, in the order of ``inputs``.
+            As ``predict`` takes it. The result is by signature key, in the same order.
         """
         by_key = self._by_key(inputs)
         return {key: prepare_batch(self.inputs[key], value) for key, value in by_key.items()}

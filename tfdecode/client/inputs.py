@@ -56,8 +56,7 @@ class ArrayFile:
 class Provenance(NamedTuple):
     """How a row was produced, and by which chain."""
 
-    #: "untouched": a file that the chain reads; "packed": an array that the chain encoded; "array":
-    #: the array of a file, for a model that takes arrays; "as it is": everything else.
+    #: "untouched" file, "packed" by the chain, "array" of a file for an array input, or "as it is".
     how: str = "as it is"
     codecs: str | None = None
 

@@ -28,7 +28,7 @@ class Report:
     problems : tuple of str
         Why a stock server cannot run the model: a sentence for each node.
     notes : tuple of str
-        What else to know, such as the oldest TensorFlow that can run it.
+        What else to know, for example the oldest TensorFlow that can run it.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Report:
 
 
 def check(saved_model: str | os.PathLike[str]) -> Report:
-    """Check that a stock TensorFlow Serving can run a SavedModel.
+    """Check that a stock TensorFlow Serving can run a SavedModel; FileError if it is unreadable.
 
     Every node is checked, those of all functions too. Problems are ops that call Python and ops
     that this TensorFlow does not know. A custom op that was loaded into this process is not found.
@@ -57,11 +57,6 @@ def check(saved_model: str | os.PathLike[str]) -> Report:
     ----------
     saved_model : str or os.PathLike
         The directory of a SavedModel, or of its versions; the newest version is checked.
-
-    Raises
-    ------
-    FileError
-        If there is no SavedModel, or it cannot be read.
 
     Examples
     --------

@@ -11,12 +11,7 @@ from ..extras import tensorflow as tf
 
 
 def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], Any]:
-    """A function that calls ``model`` with a dict of its inputs, in inference mode.
-
-    A Keras model that knows its inputs takes them in their own structure; anything else takes
-    keyword arguments or, if it has a single input of another name, that input. ExportError if the
-    names do not fit.
-    """
+    """A function of a dict of inputs that runs ``model`` for inference; ExportError if unfit."""
     names = list(names)
     if not callable(model):
         raise ExportError(f"model is {type(model).__name__}, needs a callable, tf.Module or Keras")
@@ -106,12 +101,8 @@ def output_tensors(result: Any, model: Any) -> dict[str, Any]:
 
 
 def holder(model: Any, functions: Iterable[Any]) -> Any:
-    """A tf.Module with the raw variables of ``functions`` and the tables of ``model``.
-
-    The model itself is left out: a module that holds a Keras 3 model saves its variables twice,
-    and the session loader does not find them.
-    """
-    module = tf.Module()
+    """A tf.Module with the raw variables of ``functions`` and the tables of ``model``."""
+    module = tf.Module()  # with a Keras 3 model in it, the session loader finds no variables
     variables = {id(v): v for function in functions for v in function.graph.variables}
     module.held_variables = list(variables.values())
     module.held_resources = list(resources(getattr(model, "__self__", model)))

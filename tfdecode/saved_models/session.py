@@ -13,18 +13,14 @@ from ..extras import tensorflow as tf
 
 
 class ServingSession:
-    """A SavedModel, loaded as TensorFlow Serving and the C API load it.
-
-    ``tf.saved_model.load`` is not that: it runs exports whose variables no server can find.
-    Signatures are ``{name: (inputs, outputs)}``, each a dict of key -> TensorInfo protobuf.
-    """
+    """A SavedModel as servers load it; tf.saved_model.load finds variables that no server does."""
 
     def __init__(self, directory: Path) -> None:
         graph = tf.Graph()
         self.session = tf.compat.v1.Session(graph=graph)
         with graph.as_default(), quiet():
             meta = tf.compat.v1.saved_model.load(self.session, ["serve"], str(directory))
-        self.signatures = {
+        self.signatures = {  # name: (inputs, outputs), each a dict of key -> TensorInfo protobuf
             name: (dict(sorted(signature.inputs.items())), dict(sorted(signature.outputs.items())))
             for name, signature in sorted(meta.signature_def.items())  # protobuf maps have no order
             if not name.startswith("__saved_model")  # what the loader itself runs
