@@ -15,8 +15,7 @@ from .errors import SpecError
 
 Shape: TypeAlias = tuple[int | None, ...]
 
-#: Bytes of one array and of its payload: TensorFlow counts the bytes of a string in an int32, and
-#: sums that are rounded up to whole blocks must fit too.
+#: Bytes of an array and of its payload: string lengths, rounded up to whole blocks, are int32.
 MAX_NBYTES = 2**31 - 2**10
 #: The limit of NumPy 1.
 MAX_RANK = 32

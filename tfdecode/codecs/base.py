@@ -1,12 +1,9 @@
 """The three kinds of codec. A codec is a frozen dataclass whose fields are its configuration.
 
-Each codec stands in one file with its numpy side (``encode``, ``decode``) and its graph side
-(``decode_rows``, ``encode_rows``) next to each other. ``form`` is always what stands *before*
-the step on the way of encoding, so ``decode`` gives something of that form back.
-
-No codec raises on bad rows in the graph: it narrows ``rows`` by ``rows.check`` and, before an op
-that can throw, crash or allocate by what a row claims, calls ``rows.guard``. The lengths of byte
-strings are checked by the chain, between the steps, against the forms.
+``form`` is always the form *before* the step in the order of encoding: ``decode`` gives it back. No
+codec raises on bad rows in the graph: it narrows ``rows`` by ``rows.check`` and, before an op that
+can throw, crash or allocate by what a row claims, calls ``rows.guard``. The chain checks the
+lengths of byte strings between the steps.
 """
 
 from __future__ import annotations
@@ -180,10 +177,7 @@ class Filter(Codec[np.ndarray, np.ndarray, ArrayForm, ArrayForm]):
 
     @classmethod
     def proposals(cls, statistics: Statistics) -> Iterable[str]:
-        """Chain texts of this filter that are worth trying on such arrays, options included.
-
-        Nothing here has to be right: `infer` tries each, and drops one that cannot carry the array.
-        """
+        """Chain texts to try on such arrays: `infer` drops those that cannot carry the array."""
         return ()
 
 

@@ -34,11 +34,7 @@ PIECE = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 
 
 def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
-    """Codecs from chain text, names, dicts or codec objects; ``raw`` if there is no container.
-
-    >>> [codec.name for codec in parse("astype:uint8|zlib:9")]
-    ['astype', 'raw', 'zlib']
-    """
+    """Codecs from chain text, names, dicts or codec objects; ``raw`` if there is no container."""
     steps = split(codecs, "|") if isinstance(codecs, str) else codecs
     if isinstance(steps, Mapping | bytes) or not isinstance(steps, Sequence):
         raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
@@ -177,11 +173,7 @@ def to_text(codec: AnyCodec) -> str:
 
 
 def brief(text: str) -> str:
-    """Chain text for messages, without the bytes of samples.
-
-    >>> brief('pkl:pose,head="gASVtQAAAAAAAAB9lCiMBHBv",tail=lHSUYi4')
-    'pkl:pose,head=...,tail=...'
-    """
+    """Chain text for messages: ``head=...`` in place of the bytes of samples."""
     return SAMPLE_BYTES.sub(r"\1=...", text)
 
 

@@ -41,11 +41,8 @@ def by_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> 
 
 
 def each_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
-    """Undo a filter on rows of different lengths, each as a batch of one.
-
-    One gather over the whole batch, as a transpose needs, takes six int64 for each element: 50
-    times the memory of uint8 rows.
-    """
+    """Undo a filter on rows of different lengths, each as a batch of one."""
+    # One gather over the batch takes six int64 for each element: 50 times the memory of uint8 rows.
     ends = tf.cumsum(rows.lengths)
     results = tf.TensorArray(before.dtype, rows.size, infer_shape=False, element_shape=[None])
 

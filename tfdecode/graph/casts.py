@@ -37,10 +37,8 @@ def cast_tensor(x: Any, dtype: str) -> Any:
 
 
 def widen(x: Any) -> Any:
-    """float32 or bfloat16 as float64.
-
-    TensorFlow flushes subnormal float32 numbers to zero, so these are computed from their bits.
-    """
+    """float32 or bfloat16 as float64."""
+    # From the bits of subnormal float32 numbers, which TensorFlow flushes to zero.
     x = tf.cast(x, tf.float32)
     bits = tf.bitcast(x, tf.int32)
     magnitude = bits & (2**31 - 1)

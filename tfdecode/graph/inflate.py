@@ -17,23 +17,18 @@ AT_ONCE = 2**30
 
 
 def inflate(packed: Any, kind: str, max_nbytes: int) -> Any:
-    """Streams ``[B]`` of a ``kind`` of ``decode_compressed`` to strings of ``max_nbytes`` bytes.
-
-    The op inflates row by row on one core, MapDefun on all cores: zlib and zstd 1.9x on 32 pose
-    maps, 1.4x to 1.5x on 32 label maps of 48 KiB, 0.8x on 32 rows of 4 KiB (2 cores).
-    """
+    """Streams ``[B]`` of a ``kind`` of ``decode_compressed`` to strings of ``max_nbytes`` bytes."""
+    # The op inflates row by row on one core, MapDefun on all cores: zlib and zstd 1.9x on 32 pose
+    # maps, 1.4x to 1.5x on 32 label maps of 48 KiB, 0.8x on 32 rows of 4 KiB (2 cores).
     if max_nbytes < LARGE:
         return tf.io.decode_compressed(packed, kind)
     return map_rows(lambda row: tf.io.decode_compressed(row, kind), packed)
 
 
 def inflate_bounded(packed: Any, kind: str, max_nbytes: int, at_once: int = AT_ONCE) -> Any:
-    """Untrusted streams ``[B]``, ``"ZLIB"`` or ``"GZIP"``, to strings of ``max_nbytes`` bytes.
-
-    ``decode_compressed`` has no limit on its output. A batch that cannot exceed ``at_once`` bytes
-    is inflated at once, any other in groups of one or more rows that cannot exceed `GROUP`. The
-    output of each row of a group is cut after ``max_nbytes + 1`` bytes, which the chain refuses.
-    """
+    """Untrusted streams ``[B]``, ``"ZLIB"`` or ``"GZIP"``, to strings of ``max_nbytes`` bytes."""
+    # The op's output has no limit: a batch that can exceed ``at_once`` bytes is inflated in groups
+    # that cannot exceed `GROUP`, rows cut after ``max_nbytes + 1`` bytes, which the chain refuses.
     lengths = tf.cast(tf.strings.length(packed), tf.int64)
 
     def in_groups() -> Any:

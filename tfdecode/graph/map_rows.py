@@ -13,11 +13,8 @@ LARGE = 2**15
 
 
 def map_rows(function: Callable[..., Any], *data: Any, row: Any = None) -> Any:
-    """``[B, ...]`` -> ``[B, *row]``: ``function`` maps one row of each ``data`` to one ``row``.
-
-    ``row`` is a TensorSpec, by default of a string. For rows of less than ``LARGE`` bytes ops that
-    take a whole batch are faster.
-    """
+    """``[B, ...]`` -> ``[B, *row]``: ``function`` maps one row of each ``data`` to one ``row``."""
+    # For rows of less than ``LARGE`` bytes ops that take a whole batch are faster.
     row = tf.TensorSpec([], tf.string) if row is None else row
     if tf.executing_eagerly():  # which would trace MapDefun again at each call
         return tf.map_fn(lambda rows: function(*rows), data, fn_output_signature=row)

@@ -42,12 +42,10 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A batch between two steps of a chain.
+    """A batch between two steps of a chain: strings ``[B]``, or a dense tensor ``[B, *shape]``.
 
-    ``data`` is one of: strings ``[B]``; a dense tensor ``[B, *shape]``; or, if rows differ in
-    length, the elements of all rows, concatenated: ``[sum(lengths)]``, with ``lengths`` int64
-    ``[B]``. ``size`` is ``B``. It comes from the payloads, never from decoded data: a wrong payload
-    must not change the number of rows.
+    If rows differ in length, ``data`` is the elements of all, ``[sum(lengths)]``, ``lengths`` int64
+    ``[B]``. ``size``, B, comes from the payloads: decoded data must not change the number of rows.
     """
 
     data: Any
@@ -56,24 +54,14 @@ class Rows:
     ok: Any = None  # [B] bool; None before the first check
     checks: tuple[Check, ...] = ()
     unguarded: bool = False
-    #: A seal has shown that an encoder of this spec wrote the payloads, so checks for values that
-    #: no encoder writes can be skipped.
+    #: A seal has shown that an encoder of this spec wrote the payloads: checks can be skipped.
     verified: bool = False
 
     def check(self, passed: Any, got: Any, status: Status, message: str) -> Rows:
-        """Narrow ``ok`` to the rows that ``passed``.
+        """Narrow ``ok`` to the rows that ``passed``, bool ``[B]``; the others get ``status``.
 
-        Parameters
-        ----------
-        passed : tf.Tensor
-            bool ``[B]``.
-        got : tf.Tensor or callable
-            The number for the ``{}`` of ``message``: one for each row, ``[B]``, or a function from
-            the index of a row to a scalar.
-        status : Status
-            The status of rows that did not pass.
-        message : str
-            What is wrong with the row; it follows "row 3 ".
+        ``message`` follows "row 3 ". ``got`` is the number for its ``{}``: one for each row, or
+        a function from the index of a row to a scalar.
         """
         before, after = message.split("{}")
 
@@ -86,11 +74,8 @@ class Rows:
         return replace(self, ok=ok, checks=(*self.checks, check), unguarded=True)
 
     def guard(self, filler: bytes) -> Rows:
-        """Replace the strings of bad rows by ``filler``, so that the next op cannot fail on them.
-
-        It happens inside ``tf.cond``: an unconditional ``tf.where`` copies every string (3.5x bare
-        ``decode_raw`` on large rows, against 1.01x).
-        """
+        """Replace the strings of bad rows by ``filler``: the next op cannot fail on them."""
+        # In tf.cond: tf.where alone copies every string (3.5x decode_raw on large rows, not 1.01x).
         if not self.unguarded:
             return self
         # The filler of a large array is a compressed constant, a few kilobytes in the graph.
@@ -107,11 +92,8 @@ class Rows:
         return replace(self, data=data, unguarded=False)
 
     def check_elements(self, wrong: Any, status: Status, message: str) -> Rows:
-        """Narrow ``ok`` to rows without a ``wrong`` element (bool, in the layout of ``data``).
-
-        The number of wrong elements, for the ``{}`` of ``message``, is counted in the failing row
-        alone: counting in all rows takes 8 bytes for each element of the batch.
-        """
+        """Narrow ``ok`` to rows without a ``wrong`` element (bool, in the layout of ``data``)."""
+        # Counted in the failing row alone: in all rows it takes 8 bytes per element of the batch.
         if self.lengths is None:
             wrong = tf.reshape(wrong, self.matrix_shape(wrong))
             bad = tf.reduce_any(wrong, axis=1)

@@ -1,7 +1,4 @@
-"""SIMD within a register (SWAR): bitwise operations on several small integers in one int64.
-
-The technique is described in Hacker's Delight (H. S. Warren), chapter 2.
-"""
+"""SIMD within a register: bitwise operations on small integers in int64 (Hacker's Delight, 2)."""
 
 from __future__ import annotations
 
@@ -14,20 +11,12 @@ from ..extras import tensorflow as tf
 def map_swar(x: Any, function: Callable[[Any, Callable[[int], int], int], Any]) -> Any:
     """Apply a SWAR function to the bits of ``x``, as if to each element separately.
 
-    On elements of 16 bits shifts took 5 to 8 times as long as on int64 with the same bytes, and,
-    or, xor 4 times: only the kernels of wide integers work on several elements at once.
-
-    Parameters
-    ----------
-    x : tf.Tensor
-        Integers or floats of any shape.
-    function : callable
-        Takes ``words``, ``lanes`` and ``bits``. ``words`` are signed integers, each of which
-        holds elements of ``bits`` bits: as many as fit an int64, or one if the elements may not
-        fill whole int64s. ``lanes(n)`` is the integer with ``n`` in each element. The
-        function must keep elements apart: a right shift brings in bits of the next element, which
-        must be masked.
+    ``function`` takes ``words``, signed integers that hold as many elements of ``bits`` bits as fit
+    an int64 (or one, if the elements may not fill whole int64s), ``lanes`` and ``bits``.
+    ``lanes(n)`` has ``n`` in each element. A right shift brings in bits of the next element, which
+    must be masked.
     """
+    # On elements of 16 bits shifts took 5 to 8 times as long as on int64, and, or, xor 4 times.
     bits = 8 * x.dtype.size
     known = 1  # elements that are contiguous for certain
     for side in reversed(x.shape.as_list()):
@@ -52,13 +41,10 @@ def sign_bits(words: Any, lanes: Callable[[int], int], bits: int) -> Any:
 
 
 def interleave(parts: Sequence[Any]) -> Any:
-    """Two or more tensors of one shape and dtype as wider signed integers, the first part lowest.
-
-    ``bitcast`` to the dtype of the parts then gives them along a last axis, which is a transpose:
-    two channels of 16 bits in 2.6 times bare ``decode_raw``, for which ``tf.transpose`` takes 5.2;
-    four of 8 bits in 2.8 against 5.1. For 8 bytes together it is no faster, floats of 32 bits are
-    slower.
-    """
+    """Tensors of one shape and dtype as wider signed integers, the first part lowest."""
+    # ``bitcast`` then gives them along a last axis: two channels of 16 bits in 2.6 times bare
+    # decode_raw, tf.transpose 5.2; four of 8 bits 2.8, 5.1. For 8 bytes together it is no
+    # faster, floats of 32 bits are slower.
     size = parts[0].dtype.size
     wide = f"int{8 * size * len(parts)}"
     # Only the last may be signed, so that no sum overflows.

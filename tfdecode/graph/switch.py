@@ -11,12 +11,9 @@ from ..extras import tensorflow as tf
 def switch(
     branch: Any, functions: list[Callable[..., Any]], inputs: list[Any], signature: list[Any]
 ) -> Any:
-    """``functions[branch](*inputs)``: a list of tensors as in ``signature``.
-
-    This is a Case that is not lowered: large branches of ``tf.cond`` that are not taken cost up to
-    13 times the decoding. Functions must not capture tensors. A ``branch`` that is out of range
-    selects the last function.
-    """
+    """``functions[branch](*inputs)``, the last if out of range: tensors as ``signature``."""
+    # A Case that is not lowered: large branches of tf.cond that are not taken cost up to 13 times
+    # the decoding. Functions must not capture tensors.
     if tf.executing_eagerly():
         return functions[min(int(branch), len(functions) - 1)](*inputs)
     types = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]

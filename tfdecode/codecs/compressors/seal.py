@@ -89,11 +89,9 @@ class Seal(Compressor):
         return replace(rows, data=tf.strings.join([rows.data, tags]))
 
     def hash_rows(self, payload: Any, max_nbytes: int) -> Any:
-        """Strings ``[B]`` of up to ``max_nbytes`` bytes -> int64 ``[B]``.
-
-        The op hashes row by row on one core. In MapDefun 32 pose maps or label maps take 0.7 of the
-        time, depth maps with their inflating 0.9 (2 cores).
-        """
+        """Strings ``[B]`` of up to ``max_nbytes`` bytes -> int64 ``[B]``."""
+        # The op hashes row by row on a core. In MapDefun 32 pose maps or label maps take 0.7 of the
+        # time, depth maps with their inflating 0.9 (2 cores).
         key = list(struct.unpack("<qq", self.key))
 
         def hashed(strings: Any) -> Any:

@@ -150,12 +150,9 @@ class Zlib(Compressor):
 
 
 def adler32(strings: Any, max_nbytes: int) -> Any:
-    """The Adler-32 of each string: ``[B]`` -> ``[B]`` int32 (the bits of the unsigned sum).
-
-    It is computed row by row, because the integers take eight times the bytes of the row, in blocks
-    of 256, whose weighted sums fit an int32. Strings of more than ``max_nbytes`` bytes, which are
-    wrong anyway, are cut: a bomb must not grow further.
-    """
+    """The Adler-32 of each string: ``[B]`` -> ``[B]`` int32 (the bits of the unsigned sum)."""
+    # Row by row: the integers take eight times the bytes. Weighted sums of 256 fit an int32.
+    # Longer strings, which are wrong anyway, are cut: a bomb must not grow further.
     block = 256
     weights = tf.range(block)
 
@@ -170,8 +167,7 @@ def adler32(strings: Any, max_nbytes: int) -> Any:
         weighted = tf.cast(tf.reduce_sum(data * weights, 1), tf.int64)
         starts = tf.range(tf.size(plain, out_type=tf.int64)) * block
         low = 1 + tf.reduce_sum(plain)
-        # Byte i counts (length - i) times. Each block is reduced before the sum, against overflow
-        # of large rows.
+        # Byte i counts (length - i) times. Blocks are reduced first: large rows would overflow.
         high = length + tf.reduce_sum(((length - starts) * plain - weighted) % MODULUS)
         total = (high % MODULUS) * 65536 + low % MODULUS
         # To int32 by hand: the result of a cast that wraps depends on the platform.

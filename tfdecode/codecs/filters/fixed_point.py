@@ -20,8 +20,7 @@ from ...statistics import Statistics
 from ..base import Cost, Filter
 
 FLOATS = ("float16", "float32", "float64")
-#: The range of a scale: 1 / MAX_SCALE is not a subnormal float32, which TensorFlow would flush to
-#: zero, and JSON writes every scale without an exponent.
+#: 1 / MAX_SCALE is no subnormal float32, which TensorFlow flushes to 0; JSON needs no exponent.
 MIN_SCALE, MAX_SCALE = 1e-4, 1e15
 #: Integers that are exact in float32.
 EXACT_IN_FLOAT32 = ("int8", "uint8", "int16", "uint16")

@@ -99,11 +99,9 @@ class OneHot(Filter):
 
 
 def one_hot(labels: Any, count: int, dtype: str) -> Any:
-    """int32 ``[...]`` -> ``[..., count]``.
-
-    Copying rows of an identity matrix takes 0.85x bare ``decode_raw`` of the array (20 float32),
-    ``tf.one_hot`` 1.06x. For short rows ``tf.one_hot`` is faster: 1.1x against 2.4x for 20 bool.
-    """
+    """int32 ``[...]`` -> ``[..., count]``."""
+    # Copying rows of an identity matrix takes 0.85x bare decode_raw of the array (20 float32),
+    # tf.one_hot 1.06x. For short rows tf.one_hot is faster: 1.1x against 2.4x for 20 bool.
     row_nbytes = count * ITEM_SIZES[dtype]
     if MIN_ROW_NBYTES <= row_nbytes <= MAX_TABLE_NBYTES // count:
         table = tf.constant(np.eye(count, dtype=numpy_dtype(dtype)))

@@ -93,12 +93,9 @@ class PackBits(Filter):
 
 
 def unpack_bits(data: Any, dtype: str) -> Any:
-    """uint8 ``[B, n]`` -> ``[B, 8 * n]``, from a table with a row for the bits of each byte.
-
-    This takes 1.2x bare ``decode_raw`` for float32. For dtypes of one byte, two bytes are looked up
-    at once: a mask [480, 640] took 1.5x, with single bytes 3.7x. That table has 1 MB, so the graph
-    computes it from the small one, and TensorFlow folds it into a constant at the first run.
-    """
+    """uint8 ``[B, n]`` -> ``[B, 8 * n]``, from a table with a row for the bits of each byte."""
+    # 1.2x bare decode_raw for float32. For dtypes of one byte two are looked up at once: 1.5x for a
+    # mask [480, 640], not 3.7x. TensorFlow folds that table (1 MB) at the first run.
     numbers = np.arange(256, dtype=np.uint8)[:, np.newaxis]
     bits = np.unpackbits(numbers, axis=1, bitorder="little").astype(numpy_dtype(dtype))
     batch, side = tf.shape(data)[0], data.shape[1]

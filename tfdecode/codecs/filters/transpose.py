@@ -91,10 +91,8 @@ class Transpose(Filter):
         return replace(rows, data=tf.transpose(rows.data, order))
 
     def interleaves(self, form: ArrayForm) -> bool:
-        """Whether it only moves a last axis of few bytes, which becomes one integer.
-
-        In a batch of small rows, done at once, this takes several times its memory.
-        """
+        """Whether it only moves a last axis of few bytes, which becomes one integer."""
+        # In a batch of small rows, done at once, this takes several times its memory.
         *others, channels = range(len(form.shape))
         side = form.shape[channels]
         few = side in (2, 4) and side * ITEM_SIZES[form.dtype] <= 4 and form.dtype != "bool"

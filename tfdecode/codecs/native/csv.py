@@ -19,9 +19,8 @@ from ...graph.rows import Rows, Status
 from ..base import Container
 
 SEPARATORS = (",", ";", "\t", " ")
-#: What Python's float and TensorFlow's to_number both take, and take for the same number: other
-#: texts make the op fail the whole batch, or are hexadecimal. Until at least 2.12 it failed on
-#: ``infinity`` and on texts of 32 characters, too.
+#: What Python's float and TensorFlow's to_number read alike: on others the op fails the batch, or
+#: reads hexadecimal. Until at least 2.12 it failed on ``infinity`` and texts of 32 characters, too.
 DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NUMBER = rf"(?:[+-]?(?:{DECIMAL}|(?i:inf))|\+?(?i:nan))"
 LONGEST = 31
@@ -224,9 +223,7 @@ class Csv(Container):
         return rows.check_elements(wrong, Status.VALUE, message)
 
     def split(self, payloads: Any, form: ArrayForm) -> tuple[Any, Any, Any]:
-        """Which rows are such a text, how many lines of numbers each has, int64 ``[B]``, and the
-        cells of all, strings.
-        """
+        """Whether each row is such a text, its number of lines, int64 ``[B]``, and all cells."""
         size, columns = tf.shape(payloads, tf.int64)[0], columns_of(form)
         indices, lines, _ = tf.raw_ops.StringSplitV2(
             input=payloads, sep="\n", maxsplit=self.most_lines(form)

@@ -23,11 +23,7 @@ from .template import Template, Templates
 
 @dataclass(frozen=True)
 class NativeFile(Container):
-    """A file format in which shape, dtype and writer fix all bytes but the array data.
-
-    Both sides accept only the files of ``templates``. The client reads the data by the format's
-    reader; the graph compares every byte before and after the data with constants.
-    """
+    """A file format in which shape, dtype and writer fix all bytes but the data: ``templates``."""
 
     #: What a file is called in messages.
     file: ClassVar[str]

@@ -115,10 +115,7 @@ def find(data: bytes, name: bytes) -> Member | None:
 
 
 def find_rows(payloads: Any, name: bytes) -> tuple[Any, Member]:
-    """Strings ``[B]`` -> whether ``find`` finds one, bool ``[B]``, and where.
-
-    The numbers of rows in which it does not mean nothing, and may be of any size.
-    """
+    """Strings ``[B]`` -> whether ``find`` finds one, bool ``[B]``, and where (else any number)."""
     length = tf.cast(tf.strings.length(payloads), tf.int64)
     first_end = tf.maximum(length - END.size, 0)
     good, end = END.read_rows(payloads, first_end)

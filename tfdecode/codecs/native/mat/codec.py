@@ -108,7 +108,7 @@ class Mat(Container):
     # -- numpy --------------------------------------------------------------------------------
 
     def around(self, form: ArrayForm, storage: int | None = None) -> list[bytes]:
-        """The bytes before the numbers, between the parts of complex numbers, and after them.
+        """The bytes before the numbers, between the parts of complex ones, and after them.
 
         ``storage`` is the type in which the numbers are stored, by default that of their class.
         """

@@ -38,12 +38,9 @@ def part_nbytes(form: ArrayForm) -> int:
 
 
 def transposes_each_row(form: ArrayForm) -> bool:
-    """Whether each row is transposed as it is decoded, on its own core (MapDefun).
-
-    32 float64 [256,192] then take 0.7 of the time of one transpose of the batch, float32 0.9. Small
-    rows take longer, and float32 with three sides 1.4 times as long: oneDNN transposes it, but only
-    outside of functions.
-    """
+    """Whether each row is transposed as it is decoded, on its own core (MapDefun)."""
+    # 32 float64 [256,192] take 0.7 of one transpose of the batch, float32 0.9; small rows longer,
+    # float32 with three sides 1.4 times: oneDNN transposes it, but only outside of functions.
     sides = sum(side != 1 for side in form.max_shape)
     return form.max_nbytes >= LARGE and (form.dtype != "float32" or sides <= 2)
 
@@ -116,8 +113,7 @@ class FastPath:
             return by_row()
         if self.form.max_nbytes < LARGE:
             return at_once()
-        # 32 pose maps take 1.1 to 1.4 times a transpose by row, 1.3 to 1.5 at once; a single one
-        # 1.3 at once, 1.6 by row.
+        # 32 pose maps: 1.1 to 1.4 transposes by row, 1.3 to 1.5 at once; a single one 1.6, 1.3.
         return tf.cond(tf.equal(tf.size(payloads), 1), at_once, by_row)
 
 
@@ -191,11 +187,8 @@ class AnyLayout:
         return [data, code, got]
 
     def decode_single_variable(self, payloads: Any, prefixes: list[bytes]) -> list[Any]:
-        """As ``decode``, but faster if every file holds only this variable.
-
-        ``prefixes`` are the bytes before the numbers, one for each type of ``storage``. Compressed,
-        32 rows of 2 KB take 0.4 of the time, one label map [256,192] 0.7.
-        """
+        """As ``decode``, for files of this variable alone; one of ``prefixes`` per ``storage``."""
+        # Compressed, 32 rows of 2 KB take 0.4 of the time, one label map [256,192] 0.7.
         variable = self.variable
         length = tf.strings.length(payloads)
         size = tf.io.decode_raw(tf.strings.substr(payloads, 132, 4), tf.int32)
