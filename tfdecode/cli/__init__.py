@@ -33,12 +33,8 @@ INTERRUPTED, PIPE_CLOSED = 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0: done; 1: the work failed, the reason is one line on stderr; 2: the command line is wrong, or
-    empty (the list of commands is then on stderr); 130: interrupted; 141: the reader of the output
-    has gone.
-
-    >>> main(["pack", "no-such-file.npy"])
-    1
+    0: done; 1: the work failed, one line on stderr says why; 2: the command line is wrong
+    or empty; 130: interrupted; 141: the reader of the output has gone.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     command = given[0] if given and given[0] in COMMANDS else None

@@ -41,8 +41,7 @@ def process_files(
 ) -> int:
     """Call ``work`` with the index of each path, print the reports, return the exit status.
 
-    One file is printed as a ``sentence`` with fields of CELLS; several as a table of these, or as
-    sentences if the terminal is too narrow; with ``as_json`` all are one JSON array.
+    One file is printed as a ``sentence`` with fields of CELLS, several as a table if it fits.
     """
     reports, failures = gather(command, paths, work)
     columns = [name for _, name, _, _ in string.Formatter().parse(sentence) if name]

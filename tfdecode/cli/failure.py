@@ -44,14 +44,7 @@ def path_of(name: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` with control characters escaped.
-
-    Names of files and models come from others: a newline would end the line, an escape sequence
-    would control the terminal.
-
-    >>> one_line("two\\nlines")
-    'two\\\\nlines'
-    """
+    """``text`` with control characters escaped: names of files and models come from others."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -12,11 +12,7 @@ from ..errors import EncodeError
 
 
 def savable(array: np.ndarray) -> np.ndarray:
-    """``array`` in a dtype that ``.npy`` has: bfloat16 as float32, byte strings as ``S``.
-
-    bfloat16 is the upper half of a float32, so every bit is kept. EncodeError for byte strings
-    that end in a zero byte: ``S`` would drop it.
-    """
+    """``array`` in a dtype of ``.npy``: bfloat16 as float32 (keeps all bits), bytes as ``S``."""
     if array.dtype.name == "bfloat16":
         bits = array.view(np.uint16).astype(np.uint32) << np.uint32(16)
         return np.asarray(bits).view(np.float32)

@@ -20,13 +20,7 @@ SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def split_fragment(text: str) -> tuple[Path, str | None]:
-    """The path and the text after its ``#``, or None if there is no ``#``.
-
-    File names may contain a ``#``: the longest path that exists is taken.
-
-    >>> split_fragment("no-such.mat#depth")
-    (PosixPath('no-such.mat'), 'depth')
-    """
+    """The longest path that exists, perhaps with ``#``, and the text after its own, or None."""
     pieces = text.split("#")
     for count in range(len(pieces), 0, -1):
         path = "#".join(pieces[:count])
@@ -67,11 +61,7 @@ def add_limit(parser: argparse.ArgumentParser) -> None:
 
 
 def byte_count(text: str) -> int:
-    """The argument of ``--max-bytes``: a whole number of bytes, K (1024 bytes), M or G.
-
-    >>> byte_count("4K")
-    4096
-    """
+    """The argument of ``--max-bytes``: a whole number of bytes, K (1024 bytes), M or G."""
     found = re.fullmatch(r"([0-9]{1,18})([KMG]?)", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of bytes, K, M or G")
@@ -87,10 +77,7 @@ def given_spec(text: str | None) -> tuple[ArraySpec | None, list[Path]]:
 
 
 def read_spec(text: str) -> tuple[ArraySpec, Path]:
-    """The spec that ``text`` names, and the file that holds it.
-
-    Raises FileError if the file cannot be read, SpecError if it holds no spec or no such input.
-    """
+    """The spec that ``text`` names, and its file; FileError if unreadable, SpecError if no spec."""
     path, name = split_fragment(text)
     if not text or text.startswith("#"):
         raise FileError(f"{text!r} is not a spec; pass SPEC.json or MODEL_DIR#INPUT")

@@ -25,9 +25,7 @@ def named_path(text: str) -> Path:
 def outputs(inputs: Sequence[Path], out: str | None, rename: Callable[[str], str]) -> list[Path]:
     """The output path of each input: next to it or, with ``-o``, that directory or that file.
 
-    ``out`` is the file itself for one input, and a directory for several, or when it ends in ``/``
-    or is an existing directory; the directory is made if need be. UsageError if ``out`` is a file
-    and there are several inputs.
+    ``out`` is a file only for one input, and not if it ends in ``/`` or is an existing directory.
     """
     if not out:
         return [path.with_name(rename(path.name)) for path in inputs]

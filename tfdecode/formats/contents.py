@@ -47,19 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contents:
-    """The listing of a file: its arrays, and what else is there with what to do about it.
-
-    ``note`` is for the message to those who do not know which of several arrays they want.
-
-    >>> import numpy as np
-    >>> one = Entry("x", np.dtype("f4"), (2,), lambda: np.zeros(2, "f4"))
-    >>> Contents([one]).read().shape
-    (2,)
-    >>> Contents([one], {"cfg": "mypkg.Config"}).read("cfg")
-    Traceback (most recent call last):
-      ...
-    tfdecode.errors.FileError: holds no array named cfg (cfg: mypkg.Config); it has x: float32 [2]
-    """
+    """What a file holds: arrays, advice on each of the others, a ``note`` for who needs a key."""
 
     entries: Sequence[Entry]
     others: Mapping[str, str] = field(default_factory=dict)
@@ -198,13 +186,7 @@ def view(
 
 
 def unreadable(kind: str, itemsize: int = 0) -> str | None:
-    """Why arrays of dtype ``kind`` and ``itemsize`` are refused; None for plain numbers.
-
-    >>> unreadable("f", 8) is None
-    True
-    >>> unreadable("O")
-    'object array; save each array in it under its own key'
-    """
+    """Why arrays of dtype ``kind`` and ``itemsize`` are refused; None for plain numbers."""
     if kind in "bui" or (kind, itemsize) in _FLOATS:
         return None
     return _REFUSED.get(kind, f"array of dtype kind {shown(kind)}; save it as plain numbers")

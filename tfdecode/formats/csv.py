@@ -20,16 +20,12 @@ _SHOWN = 20
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
-    r"""One float64 matrix ``[rows, columns]``; each cell is read as Python's ``float`` reads it.
+    """One float64 matrix ``[rows, columns]``; each cell is read as Python's ``float`` reads it.
 
-    Always float64 and always of two dimensions: what a column holds today does not decide the
-    dtype of tomorrow. An integer that float64 does not hold exactly is an error. Cells are
-    separated by tab, ``;``, ``,`` or, if the first line has none of them, by white space. That
-    line is skipped if none of its cells is a number, and each name in it is explained when it is
-    asked for as a key. Empty lines and lines that begin with ``#`` are skipped.
-
-    >>> contents(b"x;y\n1;2.5\n3;-4e2\n").read().tolist()
-    [[1.0, 2.5], [3.0, -400.0]]
+    Always float64 of two dimensions: the values of today do not decide the dtype of tomorrow. An
+    integer that float64 does not hold exactly is an error. Cells are separated by tab, ``;``, ``,``
+    or, if the first line has none of them, by white space. That line is skipped if none of its
+    cells is a number; so are empty lines and those that begin with ``#``.
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise FileError("is UTF-16 text; save it as UTF-8")

@@ -1,7 +1,6 @@
 """PNG images of one strict form, written and read with numpy (PNG specification, RFC 2083).
 
-Signature, IHDR, perhaps one tEXt, one IDAT, IEND: nothing else can stand in such a file, so a
-reader inflates exactly what IHDR announces and nothing that hides in another chunk.
+Signature, IHDR, at most one tEXt, one IDAT, IEND: a reader inflates just what IHDR announces.
 """
 
 from __future__ import annotations
@@ -76,8 +75,7 @@ class Image:
             out[:, 1 : 1 + step] = lines[:, 1 : 1 + step]
             np.subtract(lines[:, 1 + step :], lines[:, 1:-step], out=out[:, 1 + step :])
         else:
-            # As one vector (3x faster): the filter bytes, still 0, are what the first bytes of a
-            # row look back to.
+            # As one vector (3x faster): a row's first bytes look back to the filter bytes, still 0.
             back = 1 if kind == SUB else lines.shape[1]
             flat = lines.reshape(-1)
             out.reshape(-1)[:back] = flat[:back]

@@ -51,11 +51,7 @@ _MAT = {b"\x00\x01IM", b"\x01\x00MI", b"\x00\x02IM", b"\x02\x00MI"}
 
 
 def sniff(data: bytes) -> Kind | None:
-    r"""The kind that the first 520 bytes tell, None if they tell none (as with protocol 0).
-
-    >>> sniff(b"\x93NUMPY\x01\x00")
-    Kind(format='npy', name='an .npy array')
-    """
+    """The kind that the first 520 bytes tell, None if they tell none (as with protocol 0)."""
     # Before the others: its length may begin as a pickle does.
     if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:
         return Kind("safetensors", "safetensors")

@@ -52,10 +52,9 @@ def checked_store(codec: str, value: object) -> None:
 def compress(data: bytes | memoryview, level: int) -> bytes:
     """A stream, by zlib at level 0, by isa-l at 1 to 3 and by libdeflate at 4 to 12.
 
-    At 2 a label map and pose discs deflated 12 and 30 times as fast as zlib does at 6, to 1.6 and
-    1.3 times the size; noisy data 7 times as fast at 1.02. At 6 libdeflate takes a half to a
-    quarter of zlib's time for the same size or less. (isa-l's own level 0 exceeds
-    ``compress_bound``.)
+    Against zlib at 6, level 2 deflates a label map 12 and pose discs 30 times as fast, to 1.6 and
+    1.3 times the size, noisy data 7 times as fast at 1.02; level 6 takes a half to a quarter of the
+    time for the same size or less. (isa-l's own level 0 exceeds ``compress_bound``.)
     """
     if level == 0:
         return zlib.compress(data, 0)
@@ -93,12 +92,11 @@ def compress_with_stored_blocks(data: bytes, level: int) -> bytes:
 
 
 def incompressible_cells(data: bytes) -> np.ndarray:
-    """Which cells of 128 bytes deflate would code in 6 bits a byte or more, without repetitions.
+    """Bool ``[cells]``: which deflate would code in 6 bits a byte or more, without repetitions.
 
-    Entropy is estimated by collisions: bytes with 6 bits of entropy match in 1 of 64 random pairs.
-    Matching pairs at the distances in LAGS are counted for each block, with a threshold of 6 bits,
-    then for each cell, with 7 bits, because a cell is a smaller sample. (Cells alone broke depth
-    maps into many small pieces, blocks alone missed the rows of a blob.)
+    Bytes with 6 bits of entropy match in 1 of 64 random pairs. Pairs at LAGS are counted for each
+    block (6 bits), then for each cell (7 bits: a smaller sample). Cells alone broke depth maps into
+    many small pieces, blocks alone missed the rows of a blob.
     """
     count = len(data) // (CELL * CELLS) * (CELL * CELLS)
     x = np.frombuffer(data, np.uint8)
@@ -114,10 +112,7 @@ def incompressible_cells(data: bytes) -> np.ndarray:
 
 
 def coded_nbytes(stream: bytes) -> int:
-    """Bytes of a stream outside of the stored blocks of ``compress_with_stored_blocks``.
-
-    Too many for other streams, whose stored blocks are found only before the first code.
-    """
+    """Bytes outside of the stored blocks of ``compress_with_stored_blocks``; else too many."""
     at, end, total = 2, len(stream) - 4, 6
     while at < end:
         if stream[at] & 6 == 0:  # a stored block, whose lengths begin at the next byte

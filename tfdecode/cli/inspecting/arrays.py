@@ -23,10 +23,7 @@ PROVEN = 8
 
 
 def report(path: Path, key: str | None, max_bytes: int) -> Report:
-    """What an array file holds, or one array of it.
-
-    Values are read in the order of the file, as long as they have at most ``max_bytes`` in all.
-    """
+    """What an array file holds, or its ``key``; at most ``max_bytes`` of values are read."""
     found, data, contents = opened(path)
     entries = [entry for entry in contents.entries if key is None or entry.key == key]
     if not entries and key is not None:

@@ -49,10 +49,7 @@ def is_png(path: Path) -> bool:
 
 
 def embedded_spec(path: Path) -> ArraySpec:
-    """The spec that the png codec writes into a tEXt chunk, right after IHDR; it is not trusted.
-
-    Raises FileError if there is no such chunk, SpecError if it is damaged or not a spec.
-    """
+    """The spec in the tEXt chunk after IHDR, not trusted; FileError if none, SpecError if bad."""
     with path.open("rb") as file:
         head = file.read(PNG_HEAD + 8)
         length, kind = int.from_bytes(head[-8:-4], "big"), head[-4:]
@@ -76,10 +73,7 @@ def embedded_spec(path: Path) -> ArraySpec:
 def report(
     path: Path, spec: ArraySpec, spec_from: str, max_bytes: int
 ) -> tuple[Report, np.ndarray | None]:
-    """The report on a payload of ``spec``, and its array if it decodes.
-
-    A payload whose row can take more than ``max_bytes`` is not decoded.
-    """
+    """The report on a payload, and its array if it decodes and no row can exceed ``max_bytes``."""
     found: dict[str, Any] = {"file": str(path), "kind": "payload", "spec_from": spec_from}
     found |= specs.report(spec)
     found |= dict.fromkeys(("file_bytes", "decodes", "values", "array_length", "fails_at"))

@@ -15,11 +15,7 @@ from ..show import number
 def values(array: np.ndarray) -> Report:
     """Statistics; ``min`` and ``max`` are those of the finite values.
 
-    ``distinct`` is None if there are more than 256, ``exact_in`` the narrowest dtype that holds
-    every value bit for bit (None: the array's own).
-
-    >>> values(np.array([0.0, 7.0, np.nan]))["max"]
-    7.0
+    ``distinct`` is None if there are more than 256, ``exact_in`` if it is the array's own dtype.
     """
     flat = array.ravel(order="K")  # a view, in Fortran order too
     real = real_numbers(flat)

@@ -45,10 +45,7 @@ def number_cells(axes: Any, data: np.ndarray, colours: tuple[Any, Any]) -> None:
 
 
 def draw_points(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]) -> None:
-    """Column 0 is x, column 1 is y, column 2 the colour. y points down if no number is negative.
-
-    Small sets are numbered; no lines are drawn, because the file does not say which points connect.
-    """
+    """Columns are x, y (downwards if none is negative) and colour; no file says what connects."""
     x, y = panel.data[:, 0], panel.data[:, 1]
     depth = panel.data[:, 2] if depths(drawn) else None
     size = min(42.0, max(1.5, 20_000 / len(x)))

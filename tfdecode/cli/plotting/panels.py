@@ -189,11 +189,7 @@ def images(x: np.ndarray, notes: list[str]) -> Iterator[Panel]:
 
 
 def image_axis(shape: tuple[int, ...]) -> int:
-    """The first of the two neighbouring axes that are height and width.
-
-    The first two, as in ``[H, W, C]``, unless a later pair is four times as large, as in
-    ``[C, H, W]`` and ``[B, H, W, C]``.
-    """
+    """First axis of height and width: 0, as in [H, W, C], unless a later pair is 4 times as big."""
     smaller = [min(pair) for pair in pairwise(shape)]
     best = max(range(len(smaller)), key=smaller.__getitem__)
     return best if smaller[best] >= 4 * smaller[0] else 0

@@ -40,10 +40,7 @@ class Sheet:
 
 
 def sheet(array: np.ndarray, name: str) -> Sheet:
-    """Draw ``array`` under the title ``name``.
-
-    Raises MissingExtraError without matplotlib, EncodeError for an array without elements.
-    """
+    """Draw ``array``; MissingExtraError without matplotlib, EncodeError without elements."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -100,10 +97,7 @@ def grid(drawn: Drawing) -> tuple[int, int, tuple[float, float]]:
 
 
 def head(figure: Any, array: np.ndarray, name: str, drawn: Drawing) -> None:
-    """Above the panels: the name; dtype, shape and range; how to read the panels.
-
-    It is outside of the figure, which is saved with all that is drawn around it.
-    """
+    """Above the figure, outside of it: the name; dtype, shape and range; how to read the panels."""
     reach, remarks = range_and_remarks(values(array), array.shape)
     facts = [f"{dtype_name(array.dtype)} {dimensions(array.shape)}", remarks]
     facts.insert(1, f"values {reach}" if reach != "-" else "")

@@ -1,9 +1,8 @@
 """HDF5 files of any program (h5py, Keras weights, netCDF-4), read through h5py and libhdf5.
 
-libhdf5 parses the file's structure in C. So on files of strangers this reader is only as safe as
-libhdf5, while the other readers check everything in Python. To limit the risk, libhdf5 runs no
-filter, reads only the numbers of compact datasets, follows only hard links, and opens no other file
-(see `hdf5.dataset`).
+libhdf5 parses the file's structure in C, so on files of strangers this reader is only as safe as
+it; the other readers check everything in Python. Here libhdf5 runs no filter, reads only numbers of
+compact datasets, follows only hard links, and opens no other file (see `hdf5.dataset`).
 """
 
 from __future__ import annotations
@@ -23,15 +22,7 @@ _PATH = 512
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
-    """The numeric datasets by path (``group/name``), in the shape and dtype that h5py gives.
-
-    >>> import io, h5py, numpy as np
-    >>> file = io.BytesIO()
-    >>> with h5py.File(file, "w") as writer:
-    ...     writer["dense/kernel"] = np.eye(2, dtype="f4")
-    >>> [str(entry) for entry in contents(file.getvalue()).entries]
-    ['dense/kernel: float32 [2,2]']
-    """
+    """The numeric datasets by path (``group/name``), in the shape and dtype that h5py gives."""
     file = HDF5(data)
     found: list[tuple[str, Entry | str]] = []
     pending, entered = [("", file.root)], set()

@@ -1,9 +1,8 @@
 """MATLAB's ``.mat``, versions 4 to 7.3 (MathWorks, "MAT-File Format").
 
-Version 7.3 is HDF5 and read through h5py. The others are read here and not by `scipy.io.loadmat`,
-which is not safe on bytes of strangers: one changed byte (a data tag of type 8) made scipy 1.17
-read a null pointer and kill the process, a version 4 header with negative rows made ``whosmat`` run
-forever, and ``mat_dtype=True`` drops imaginary parts.
+Version 7.3 is HDF5, read through h5py. The others are read here: `scipy.io.loadmat` is not safe on
+bytes of strangers. A data tag of type 8 made scipy 1.17 read a null pointer and die, a version 4
+header with negative rows made ``whosmat`` run forever, ``mat_dtype=True`` drops imaginary parts.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ from . import v4, v5, v73
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     """The full numeric matrices of a ``.mat``, in the type and native byte order of MATLAB's class.
 
-    A double that is stored as narrow integers comes back as float64, a logical as bool. Sparse
-    matrices, structs, cells, text and objects are among the others. Shapes are those of MATLAB:
-    no dimension is squeezed. Numbers stay in MATLAB's column order (Fortran).
+    Shapes and order (Fortran) are MATLAB's. Sparse matrices, structs, text are among the others.
     """
     if HDF5_MAGIC in (data[:8], data[512:520]) or data.startswith(b"MATLAB 7.3"):
         return v73.contents(data)

@@ -34,13 +34,7 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     """The arrays in nested dicts, lists and tuples; a key is the path to one, joined by ``/``.
 
     A tuple as dict key gives ``a,b``, a list item its index, a bare array ``""``. An object that
-    two paths reach is listed under the first, an array under each. Nothing of the file is run.
-    At most 2**20 records are made, or ``max_bytes`` of them if that is more.
-
-    >>> import pickle, numpy as np
-    >>> data = pickle.dumps({"pose": [np.eye(2)], "id": 3})
-    >>> [str(entry) for entry in contents(data).entries]
-    ['pose/0: float64 [2,2]']
+    two paths reach is listed under the first, an array under each.
     """
     kind = sniff(data)
     if kind and kind.format != "pkl":

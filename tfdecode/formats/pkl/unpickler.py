@@ -2,9 +2,8 @@
 
 Sources: PEP 307, PEP 3154, PEP 574 and the opcode table of `pickletools`.
 
-The records are plain data. Dicts become `Dict` and sets `Set` because even *hashing* a key of a
-file is unsafe: 60 nested pairs ``(t, t)`` take 2**60 steps, and 100,000 nested tuples overflow the
-C stack.
+Dicts become `Dict` and sets `Set` because even *hashing* a key of a file is unsafe: 60 nested pairs
+``(t, t)`` take 2**60 steps, and 100,000 nested tuples overflow the C stack.
 """
 
 from __future__ import annotations
@@ -324,8 +323,7 @@ def _build(self: _Unpickler) -> None:
     target.state = state
 
 
-# The opcodes that push what they read or make. (The inherited BYTEARRAY8 allocates and zeroes the
-# length that it reads, before a byte of it is there.)
+# The opcodes that push what they read or make. (The inherited BYTEARRAY8 allocates any length.)
 _PUSH: dict[int, Callable[[_Unpickler], object]] = {
     pickle.GET[0]: lambda self: self.memo[_integer(_line(self))],
     pickle.BINSTRING[0]: lambda self: _python2_string(_take(self, "<i")),
