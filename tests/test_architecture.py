@@ -26,7 +26,7 @@ FLOORS = (
     {"formats", "graph", "statistics"},
     {"casts"},
     {"form"},
-    {"dtypes", "extras"},
+    {"dtypes", "extras", "reading"},
     {"errors"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

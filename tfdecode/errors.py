@@ -12,6 +12,12 @@ PACK_ANEW = (
 )
 
 
+def shown(name: str, limit: int = 80) -> str:
+    """A name of a file or out of one, as one short printable piece of a message."""
+    text = name if name.isprintable() else ascii(name[:limit])
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
 class TfdecodeError(Exception):
     """Base class of all errors that tfdecode raises."""
 
@@ -35,6 +41,14 @@ class DecodeError(TfdecodeError, ValueError):
 
 class FileError(TfdecodeError, ValueError):
     """A file cannot be read safely; the message says what it contains and what to do."""
+
+
+class SkippedWarning(UserWarning):
+    """`load_all` left out parts of a file; ``skipped`` maps the name of each to the reason."""
+
+    def __init__(self, message: str, skipped: dict[str, str]) -> None:
+        super().__init__(message)
+        self.skipped = skipped
 
 
 class ExportError(TfdecodeError, RuntimeError):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import reading
 from .codecs.registry import CODECS
 from .errors import RAISE_LIMIT, FileError
 from .formats import hdf5
-from .formats.contents import MAX_BYTES, Array, Contents, shown
+from .formats.contents import MAX_BYTES, Array, Contents
 from .formats.sniff import Kind, sniff
 
 #: HDF5 is read here only: there is no codec of it, because stock ops cannot read it.
@@ -56,8 +56,9 @@ def load(
     ...     load(f"{folder}/maps.npz", "depth")
     array([1., 1., 1., 1.])
     """
+    contents = listing(path, max_bytes=max_bytes)
     with naming(path):
-        return _opened(path, max_bytes)[2].read(key, max_bytes=max_bytes)
+        return contents.read(key, max_bytes=max_bytes)
 
 
 def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
@@ -70,8 +71,9 @@ def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dic
     max_bytes : int, default 2 GiB
         Most bytes that all arrays together may have.
     """
+    contents = listing(path, max_bytes=max_bytes)
     with naming(path):
-        return _opened(path, max_bytes)[2].read_all(max_bytes=max_bytes)
+        return contents.read_all(max_bytes=max_bytes)
 
 
 def listing(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Contents:
@@ -83,8 +85,11 @@ def opened(
     path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES
 ) -> tuple[str, bytes, Contents]:
     """The format of a file (``"pkl"``), all its bytes, and what it holds. See `load`."""
+    data = reading.read(path, 2 * max(max_bytes, MAX_BYTES), RAISE_LIMIT)
     with naming(path):
-        return _opened(path, max_bytes)
+        found = _format(Path(path).suffix.lower(), data)
+        reader = hdf5.contents if found == "hdf5" else CODECS.container(found).contents
+        return found, data, reader(data, max_bytes=max_bytes)
 
 
 def has_suffix(path: Path) -> bool:
@@ -98,14 +103,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        raise FileError(f"{shown(os.fspath(path), 200)}: {error}") from None
-
-
-def _opened(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes, Contents]:
-    data = _bytes(Path(path), 2 * max(max_bytes, MAX_BYTES))
-    found = _format(Path(path).suffix.lower(), data)
-    reader = hdf5.contents if found == "hdf5" else CODECS.container(found).contents
-    return found, data, reader(data, max_bytes=max_bytes)
+        raise FileError(f"{reading.name(path)}: {error}") from None
 
 
 def _format(suffix: str, data: bytes) -> str:
@@ -140,23 +138,3 @@ def _registered(data: bytes) -> Kind | None:
     found = (c for c in CODECS.native() if c.name not in CODECS.built_in and c.magics)
     codec = next((codec for codec in found if data.startswith(codec.magics)), None)
     return Kind(codec.name, f"a file of codec {codec.name}") if codec else None
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise FileError("is a directory, not a file")
-        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
-            raise FileError("is not a regular file")
-        if status.st_size > limit:
-            size = f"has {status.st_size} bytes, more than the limit of {limit} for a file"
-            raise FileError(f"{size}; {RAISE_LIMIT}")
-        with path.open("rb") as file:
-            return file.read(status.st_size)
-    except FileError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise FileError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except MemoryError:
-        raise FileError("does not fit into memory") from None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import reading
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
 from .spec import ArraySpec
@@ -18,6 +19,8 @@ from .spec_json import VERSION, check_version, parse_json
 ASSET = Path("assets.extra", "tfdecode.json")
 #: The signature that returns the schema, and its output.
 SIGNATURE = "tfdecode_schema"
+#: Why a SavedModel has no copy of a schema.
+NOT_EXPORTED = "; there is no schema, because the model was not exported by tfdecode"
 #: A schema comes from a server, so its size is not trusted.
 MAX_BYTES = 2**20
 
@@ -171,19 +174,16 @@ class Schema(Mapping[str, ArraySpec]):
         path : str or os.PathLike
             A JSON file, or the directory of a SavedModel or of its versions (the newest is read).
         """
-        file = Path(path)
+        file = Path(reading.check_type(path))
         if file.is_dir():
             file = version_directory(file) / ASSET
         try:
-            with file.open("rb") as stream:
-                return cls.from_json(stream.read(MAX_BYTES + 1))
-        except FileNotFoundError:
-            model = ": the model was not exported by tfdecode" if file != Path(path) else ""
-            raise FileError(f"{file}: no schema could be read, no such file{model}") from None
-        except OSError as error:
-            raise FileError(f"{file}: no schema could be read: {error.strerror}") from None
+            return cls.from_json(reading.read(file, MAX_BYTES, "it is not a schema"))
+        except FileError as error:
+            missing = file != Path(path) and not file.exists()
+            raise FileError(f"{error}{NOT_EXPORTED if missing else ''}") from None
         except SpecError as error:
-            raise SpecError(f"{file}: {error}") from None
+            raise SpecError(f"{reading.name(file)}: {error}") from None
 
 
 def version_directory(model: Path) -> Path:

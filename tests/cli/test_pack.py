@@ -186,7 +186,7 @@ def edited(text: str) -> str:
     [
         ("s.json", edited(SPEC.to_json()), "s.json: the spec's fingerprint does not match"),
         ("s.json", "{", "s.json: it is no JSON: "),
-        ("s.json", " " * 2**20 + "{}", "s.json: is larger than 1048576 bytes"),
+        ("s.json", " " * 2**20 + "{}", "s.json: has 1048578 bytes, more than the limit"),
         ("s.json#pose", SPEC.to_json(), "s.json: is the spec of one array, so it has no input #po"),
         (
             "s.json",

@@ -116,9 +116,12 @@ def test_a_payload_that_cannot_be_read(name: str, folder: Path, capsys) -> None:
     os.mkfifo("pipe.tfd")
     (folder / "folder.tfd").mkdir()
     unpack(name, "--spec", "pose.pkl.tfd.json", status=1)
-    reasons = {"none.tfd": "cannot be read: No such file or directory"}
-    reason = reasons.get(name, "is not a regular file")
-    assert failure(capsys) == f"tfdecode unpack: {name}: {reason}"
+    reasons = {
+        "none.tfd": "cannot be read: No such file or directory",
+        "pipe.tfd": "is not a regular file but a pipe; save its content to a file first",
+        "folder.tfd": "is a directory, not a file",
+    }
+    assert failure(capsys) == f"tfdecode unpack: {name}: {reasons[name]}"
 
 
 def test_bfloat16_is_saved_as_float32_with_every_bit(capsys) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import reading
 from ..errors import FileError, SpecError
 from ..formats import contents
 from ..schema import ASSET, MAX_BYTES, Schema, version_directory
@@ -91,13 +92,7 @@ def read_spec(text: str) -> tuple[ArraySpec, Path]:
 
 def read_specs(path: Path) -> ArraySpec | Schema:
     """The spec or the schema of a JSON file; raises as ``read_spec``."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise SpecError(f"is larger than {MAX_BYTES} bytes, so it is not a spec")
+    data = reading.read(path, MAX_BYTES, "it is not a spec")
     value = parse_json(data, "it")
     schema = isinstance(value, dict) and "inputs" in value
     return Schema.from_json(data) if schema else ArraySpec.from_dict(value)

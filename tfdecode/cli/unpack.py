@@ -7,10 +7,10 @@ has no bfloat16: bfloat16 arrays are saved as float32, which holds the same valu
 from __future__ import annotations
 
 import argparse
-import stat
 from functools import partial
 from pathlib import Path
 
+from .. import reading
 from ..errors import DecodeError, FileError
 from ..spec import ArraySpec
 from .batch import Report, process_files
@@ -84,13 +84,8 @@ def load_spec(path: Path) -> ArraySpec:
 
 def read_payload(path: Path, spec: ArraySpec) -> bytes:
     """The bytes of a payload, which is not read if it is longer than its spec allows."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
-            raise FileError(f"{path}: is not a regular file")
-        form = spec.chain.payload
-        if status.st_size > form.max_nbytes:
-            raise DecodeError(f"payload has {status.st_size} bytes, {form.needs()}")
-        return path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+    form = spec.chain.payload
+    with reading.opened(path) as (file, size), reading.failures_of(path):
+        if size > form.max_nbytes:
+            raise DecodeError(f"payload has {size} bytes, {form.needs()}")
+        return reading.part(file, size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .. import reading
 from ..casts import exact_astype
 from ..choose.as_is import reads_as_is, same, untouched
 from ..codecs.chain_text import brief
@@ -210,12 +210,4 @@ def file_bytes(file: ArrayFile) -> bytes:
     path = file.path
     if file.key is not None:
         raise EncodeError(f"{path} is sent unchanged, so no array {file.key!r} can be chosen")
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
-            raise FileError(f"{path}: is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise FileError(f"{path}: has {status.st_size} bytes, at most {MAX_BYTES} can be fed")
-        return path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+    return reading.read(path, MAX_BYTES, "a tensor holds no more")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import RAISE_LIMIT, FileError, TfdecodeError
+from ..errors import shown as shown
 
 Array: TypeAlias = npt.NDArray[Any]
 Buffer: TypeAlias = "bytes | memoryview"
@@ -46,24 +47,50 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Sparse:
+    """A sparse array in a file: how to read it densely, and how many non-zeros it stores."""
+
+    entry: Entry
+    count: int
+
+    def __str__(self) -> str:
+        dims = ",".join(map(str, self.entry.shape))
+        return (
+            f"sparse {self.entry.dtype} [{dims}] with {self.count} non-zeros, {self.entry.nbytes} "
+            'bytes when dense; tfdecode.load(path, key, sparse="dense") reads it so'
+        )
+
+
+@dataclass(frozen=True)
 class Contents:
-    """What a file holds: arrays, advice on each of the others, a ``note`` for who needs a key."""
+    """What a file holds: arrays, advice on each of the others, a ``note`` for who needs a key.
+
+    ``dense`` is what it holds if sparse arrays are read densely; None if there is none.
+    """
 
     entries: Sequence[Entry]
     others: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    dense: Contents | None = None
 
     @classmethod
-    def of(cls, found: Iterable[tuple[str, Entry | str]]) -> Contents:
+    def of(cls, found: Iterable[tuple[str, Entry | Sparse | str]]) -> Contents:
         """Arrays, and names with what to do about what is not one."""
         entries: list[Entry] = []
+        sparse: list[Entry] = []
         others: dict[str, str] = {}
         for name, value in found:
             if isinstance(value, Entry):
                 entries.append(value)
-            else:
-                others[name] = value
-        return cls(entries, others)
+                continue
+            if isinstance(value, Sparse):
+                sparse.append(value.entry)
+            others[name] = str(value)
+        if not sparse:
+            return cls(entries, others)
+        names = {entry.key for entry in sparse}
+        left = {name: what for name, what in others.items() if name not in names}
+        return cls(entries, others, dense=cls([*entries, *sparse], left))
 
     def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
         """The array named ``key``, or the only one; `FileError` says what there is otherwise."""
@@ -79,8 +106,13 @@ class Contents:
             if not found:
                 what = self.others.get(key)
                 note = f" ({shown(key)}: {what})" if what else ""
+                inside = [e for e in self.entries if e.key.startswith(key) and e.key != key]
+                inside = [entry for entry in inside if entry.key[len(key)] in "./["]
                 raise FileError(
-                    f"holds no array named {shown(key)}{note}; it has {_listing(self.entries)}"
+                    f"holds no array named {shown(key)}{note}, "
+                    f"but {len(inside)} inside of it, choose one by key: {_listing(inside)}"
+                    if key and inside
+                    else f"holds no array named {shown(key)}{note}; it has {_listing(self.entries)}"
                 )
             if len(found) > 1:
                 raise _ambiguous(key, len(found))
@@ -149,12 +181,6 @@ def _listing(entries: Iterable[Entry]) -> str:
 def _capped(items: Sequence[str]) -> str:
     more = f"; ... and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
     return "; ".join(items[:_LISTED]) + more
-
-
-def shown(name: str, limit: int = 80) -> str:
-    """A name out of a file as one short printable piece of a message."""
-    text = name if name.isprintable() else ascii(name[:limit])
-    return text if len(text) <= limit else text[:limit] + "..."
 
 
 def checked_shape(dims: Iterable[object], itemsize: int) -> tuple[int, ...]:

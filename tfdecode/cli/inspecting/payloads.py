@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import reading
 from ...codecs.chain import Chain
 from ...codecs.chain_text import brief, to_text
 from ...codecs.one_of import OneOf
@@ -39,18 +40,16 @@ def find_spec(path: Path) -> tuple[ArraySpec, str]:
 
 def is_png(path: Path) -> bool:
     """Whether a file begins as a PNG does."""
-    if not path.is_file():
-        return False
     try:
-        with path.open("rb") as file:
+        with reading.opened(path) as (file, _):
             return file.read(len(SIGNATURE)) == SIGNATURE
-    except OSError:  # reported when the whole file is read
+    except FileError:  # reported when the whole file is read
         return False
 
 
 def embedded_spec(path: Path) -> ArraySpec:
     """The spec in the tEXt chunk after IHDR, not trusted; FileError if none, SpecError if bad."""
-    with path.open("rb") as file:
+    with reading.opened(path) as (file, _):
         head = file.read(PNG_HEAD + 8)
         length, kind = int.from_bytes(head[-8:-4], "big"), head[-4:]
         text = file.read(len(KEYWORD)) if kind == b"tEXt" else b""
