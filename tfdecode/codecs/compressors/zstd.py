@@ -9,11 +9,11 @@ from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
 from ...extras import zstd as library
 from ...form import BytesForm
-from ...graph.inflate import inflate
+from ...formats.sniff import ZSTD_MAGIC as MAGIC
+from ...graph.inflate import inflate, inflate_untrusted
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
-MAGIC = b"\x28\xb5\x2f\xfd"
 #: Descriptor of a single segment without checksum and dictionary -> bytes of its content size, and
 #: the offset that is added to them. Arrays of 4 GiB would need the descriptor that is left out.
 DESCRIPTORS = {0x20: (1, 0), 0x60: (2, 256), 0xA0: (4, 0)}
@@ -56,7 +56,6 @@ class Zstd(Compressor):
     min_tensorflow = (2, 20)
     trials = ("zstd",)
     efforts = {"smallest": ("zstd:19",), "fastest": ("zstd:1",)}  # noqa: RUF012
-    throws = True
     magics = (MAGIC,)
     level: int = encoder_only(3)
 
@@ -116,7 +115,11 @@ class Zstd(Compressor):
             fits &= (got >= form.min_nbytes) & (got <= form.max_nbytes)
             message = f"has a zstd header of {{}} bytes, {form.needs()}"
         rows = rows.check(fits, got, Status.HEADER, message).guard(self.filler(form))
-        return replace(rows, data=inflate(rows.data, "ZSTD", form.max_nbytes))
+        if rows.verified:
+            return replace(rows, data=inflate(rows.data, "ZSTD", form.max_nbytes))
+        packed, message = tf.strings.length(rows.data), "has {} bytes with a damaged zstd frame"
+        data, sound = inflate_untrusted(rows.data, "ZSTD", form.max_nbytes)
+        return replace(rows, data=data).check(sound, packed, Status.DAMAGED, message)
 
 
 def compress_bound(nbytes: int) -> int:

@@ -15,6 +15,7 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...formats import npz
 from ...formats.contents import shown
+from ...formats.sniff import ZIP_MAGIC as MAGIC
 from ...formats.zlib_stream import compress_bound
 from ...graph.casts import READ_AS, as_dtype
 from ...graph.inflate import EXPANSION, inflate_bounded
@@ -24,7 +25,7 @@ from ..base import Container
 from .file import templates_of
 from .npy import Npy
 from .template import Templates, decode_uniform
-from .zip_member import MAGIC, MAX_MEMBERS, STORED, UTF_8, Member, find, find_rows
+from .zip_member import MAX_MEMBERS, STORED, UTF_8, Member, find, find_rows
 
 NPY = Npy()
 #: Limit of a file: other members may have any size.
@@ -70,7 +71,6 @@ class Npz(Container):
     name = "npz"
     suffixes = (".npz",)
     contents = npz.contents
-    throws = True
     magics = (MAGIC,)
     key: str
 

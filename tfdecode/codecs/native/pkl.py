@@ -9,6 +9,7 @@ from ...dtypes import numpy_dtype
 from ...errors import SpecError
 from ...form import ArrayForm
 from ...formats import pkl
+from ...formats.sniff import PICKLE_MAGICS
 from .file import layouts
 from .pickle_writers import Array, around, writers
 from .sampled import SampledFile
@@ -50,7 +51,7 @@ class Pkl(SampledFile):
         "a pickle of protocol 0, 1 or 2 by Python 3 stores numbers as text; save it with "
         "pickle.dump(array, file, protocol=4)"
     )
-    magics = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
+    magics = PICKLE_MAGICS
     file = "a pickle"
     contents = pkl.contents
     key: str | None = None

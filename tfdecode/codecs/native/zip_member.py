@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...extras import tensorflow as tf
+from ...formats.sniff import ZIP_MAGIC as MAGIC
 from ...graph.substr import cut
 from ...graph.switch import switch
 
 #: Members of an archive: a walk through a directory of more is refused.
 MAX_MEMBERS = 64
-#: What an archive begins with.
-MAGIC = b"PK\x03\x04"
+#: Methods of compression.
 STORED, DEFLATED = 0, 8
 #: Allowed flags: the encoder's effort, sizes after the data, a name in UTF-8.
 FLAGS, UTF_8 = 0b1000_0000_1110, 0b1000_0000_0000
