@@ -16,7 +16,7 @@ PACKAGE = Path(tfdecode.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"client"},
+    {"bulk", "client"},
     {"saved_models"},
     {"choose"},
     {"files", "schema"},

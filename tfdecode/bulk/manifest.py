@@ -1,0 +1,130 @@
+"""The end of a data set: its schema and, last, the manifest, which says that it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ..errors import FileError
+from .output import Output
+from .plans import Plan
+from .shard import Facts, Failure, Shard
+
+VERSION = 1
+
+
+class ShardFacts(TypedDict):
+    """What the manifest says of a shard."""
+
+    shard: str
+    examples: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """The content of ``train.tfrecord.manifest.json``."""
+
+    version: int
+    plan: str
+    examples: int
+    bytes: int
+    array_bytes: int
+    features: dict[str, Any]
+    versions: dict[str, str]
+    shards: list[ShardFacts]
+    failures: list[Failure]
+
+
+def manifest_path(out: str | os.PathLike[str]) -> Path:
+    """The file of the manifest: ``train.tfrecord.manifest.json``."""
+    return Path(out).with_name(f"{Path(out).name}.manifest.json")
+
+
+def schema_path(out: str | os.PathLike[str]) -> Path:
+    """The file of the schema: ``train.tfrecord.json``."""
+    return Path(out).with_name(f"{Path(out).name}.json")
+
+
+def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
+    """Write the schema and then the manifest of a data set whose shards are all written.
+
+    What killed or repeated tasks left beside the shards is removed.
+
+    Parameters
+    ----------
+    shards : Plan or sequence of Shard
+        All shards of the plan.
+    facts : iterable of Facts
+        What `Shard.write` returned, in any order; a shard may be there twice.
+
+    Returns
+    -------
+    Manifest
+        The content of the manifest: counts, the hash of each shard, the files that failed.
+
+    Raises
+    ------
+    FileError
+        If a shard is missing, is of another plan, or its file is gone. Nothing is written then.
+    """
+    first = shards[0]
+    done = {one["index"]: one for one in facts if one["plan"] == first.plan}
+    missing = [index for index in range(first.of) if index not in done]
+    if missing:
+        raise FileError(
+            f"{first.out}: {len(missing)} of {first.of} shards are not written, the first is "
+            f"number {missing[0]}; write them, then finish"
+        )
+    ordered = [done[index] for index in range(first.of)]
+    folder = Path(first.out).parent
+    for one in ordered:
+        path = folder / one["shard"]
+        try:
+            if path.stat().st_size != one["bytes"]:
+                raise FileError(f"{path}: was changed after it was written; write it again")
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+    manifest: Manifest = {
+        "version": VERSION,
+        "plan": first.plan,
+        "examples": sum(one["examples"] for one in ordered),
+        "bytes": sum(one["bytes"] for one in ordered),
+        "array_bytes": sum(one["array_bytes"] for one in ordered),
+        "features": getattr(shards, "features", {}),
+        "versions": {package: version(package) for package in ("tfdecode", "numpy")},
+        "shards": [_in_manifest(one) for one in ordered],
+        "failures": [failure for one in ordered for failure in one["failures"]],
+    }
+    _write(schema_path(first.out), f"{first.schema}\n")
+    _write(manifest_path(first.out), f"{json.dumps(manifest, indent=1)}\n")
+    _sweep(folder, {one["shard"] for one in ordered})
+    return manifest
+
+
+def _in_manifest(facts: Facts) -> ShardFacts:
+    return {key: facts[key] for key in ShardFacts.__annotations__}  # type: ignore
+
+
+def _write(path: Path, text: str) -> None:
+    with Output(path) as file:
+        file.write(text.encode())
+
+
+def _sweep(folder: Path, shards: set[str]) -> None:
+    """Remove notes and temporary files of these shards."""
+    with os.scandir(folder) as entries:
+        left = [Path(entry.path) for entry in entries if _shard_of(entry.name) in shards]
+    for path in left:
+        path.unlink(missing_ok=True)
+
+
+def _shard_of(name: str) -> str | None:
+    """The shard next to which a hidden file lies; None if it is not a hidden file of one."""
+    found = re.fullmatch(r"\.(.+?)(\.json)?(\.[0-9a-f]{16}\.tmp)?", name)
+    return found[1] if found and (found[2] or found[3]) else None

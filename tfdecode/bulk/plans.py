@@ -1,0 +1,291 @@
+"""A plan: which examples go into which shard of a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from ..errors import SpecError
+from ..formats.contents import MAX_BYTES
+from ..schema import Schema
+from ..spec import ArraySpec
+from .record import BYTES, FLOAT, INT64, Value, typed
+from .shard import FILE, Example, Shard
+
+#: A file, or a file and the key of one of its arrays.
+File = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | None]
+#: One example: the file of the only input, or a file for each input.
+Source = File | Mapping[str, File]
+
+#: A shard of about this size is read in a second and loses little work when it fails.
+SHARD_BYTES = 150 * 10**6
+#: Files to load when the number of shards is reckoned.
+SAMPLED = 16
+_DTYPES = {BYTES: "string", FLOAT: "float32", INT64: "int64"}
+
+
+def plan(
+    files: Iterable[Source],
+    out: str | os.PathLike[str],
+    schema: Schema | ArraySpec,
+    *,
+    shards: int | None = None,
+    seed: int | None = None,
+    features: Mapping[str, Mapping[str, Value]] | None = None,
+    name: str = "array",
+    convert: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> Plan:
+    """Cut a list of files into the shards of one TFRecord data set.
+
+    The list may have millions of files: it is sorted on disk, never held in memory.
+
+    Parameters
+    ----------
+    files : iterable of str, os.PathLike, (file, key) or mapping of str to one of them
+        What becomes one example each: a file, or a file for each input of the schema. The feature
+        ``file`` holds its name, of the first input if there are several. The same file twice is
+        one example.
+    out : str or os.PathLike
+        The name of the data set, ``train.tfrecord``, or ``train.tfrecord.gz`` to compress it: its
+        shards are ``train-00000-of-00008.tfrecord`` and so on in the same directory.
+    schema : Schema or ArraySpec
+        How the arrays are packed; a spec alone is that of one input.
+    shards : int, optional
+        How many shards; by default so many that one has about 150 MB, reckoned from a few files.
+    seed : int, optional
+        Shuffle the examples over all shards, the same way for the same seed. By default they are in
+        the order of their names.
+    features : mapping of str to mapping, optional
+        Name of an example -> more features of it: labels, weights. Whole numbers become int64,
+        floats float32, texts and bytes strings.
+    name : str, default "array"
+        The input's name if ``schema`` is a spec.
+    convert : bool, default False
+        Cast arrays to the dtype of their spec if no value changes; others are refused.
+    max_bytes : int, default 2 GiB
+        Most bytes that an array may have.
+
+    Returns
+    -------
+    Plan
+        A sequence of `Shard`. The same arguments give the same plan, in any order of the files.
+
+    Raises
+    ------
+    SpecError
+        If there are no files, a file is missing for an input, one name has different files, or a
+        feature has different types.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, tfdecode as tfd
+    >>> from tfdecode import bulk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for index in range(4):
+    ...         np.save(f"{folder}/{index}.npy", np.full((2, 3), index, "uint8"))
+    ...     files = [f"{folder}/{index}.npy" for index in range(4)]
+    ...     spec = tfd.ArraySpec((2, 3), "uint8")
+    ...     shards = bulk.plan(files, f"{folder}/train.tfrecord", spec, shards=2, seed=1)
+    ...     manifest = bulk.finish(shards, [shard.write() for shard in shards])
+    >>> manifest["examples"], [shard["examples"] for shard in manifest["shards"]]
+    (4, [2, 2])
+    """
+    if isinstance(schema, ArraySpec):
+        schema = Schema({name: schema})
+    if FILE in schema or FILE in schema.feature_keys().values():
+        raise SpecError(f"input {FILE!r} has the name of the feature that holds the file's name")
+    if not len(schema):
+        raise SpecError("the schema has no input")
+    if shards is not None and (not isinstance(shards, int) or not 0 < shards < 10**5):
+        raise SpecError(f"shards is {shards!r}, needs a whole number from 1 to 99999")
+    if ".tfrecord" not in Path(out).name:
+        raise SpecError(f"{os.fspath(out)!r} needs a name with .tfrecord, as train.tfrecord")
+    settings = {"out": Path(out).name, "seed": seed, "convert": convert, "max_bytes": max_bytes}
+    found = Plan(os.fspath(out), schema, settings)
+    found._fill(files, features or {})
+    found._cut(shards)
+    return found
+
+
+class Plan(Sequence[Shard]):
+    """The shards of a data set, made when they are asked for; see `plan`.
+
+    Attributes
+    ----------
+    out : str
+        The name of the data set.
+    schema : Schema
+        How its arrays are packed.
+    examples : int
+        How many examples are planned.
+    features : dict of str to dict
+        Name of a feature -> its ``"dtype"``, its ``"length"`` (None for a scalar, -1 if lengths
+        differ), and how many ``"examples"`` have it.
+    id : str
+        Equal for equal plans.
+    """
+
+    def __init__(self, out: str, schema: Schema, settings: Mapping[str, Any]) -> None:
+        self.out, self.schema, self.examples = out, schema, 0
+        self.features: dict[str, dict[str, Any]] = {}
+        self.id = ""
+        self._settings, self._text = settings, schema.to_json()
+        self._shards = 1
+        # Without a name SQLite makes a private file, which goes with the connection.
+        self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+
+    def __len__(self) -> int:
+        return self._shards
+
+    @overload
+    def __getitem__(self, index: int) -> Shard: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Shard]: ...
+
+    def __getitem__(self, index: int | slice) -> Shard | list[Shard]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"shard {index} of {len(self)}")
+        index %= len(self)
+        first, last = (self.examples * end // len(self) for end in (index, index + 1))
+        return Shard(
+            self.out,
+            index,
+            len(self),
+            self.id,
+            self._text,
+            tuple(self._read(first, last)),
+            self._settings["convert"],
+            self._settings["max_bytes"],
+        )
+
+    def _read(self, first: int, last: int) -> Iterator[Example]:
+        rows = "SELECT row FROM example WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+        for (row,) in self._rows.execute(rows, (first, last)):
+            yield Example(*_loaded(row))
+
+    def _fill(self, files: Iterable[Source], features: Mapping[str, Mapping[str, Value]]) -> None:
+        """Sort the examples, without those that are there twice."""
+        unsorted = self._rows.cursor()
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
+            unsorted.execute(f"PRAGMA {setting}")  # nothing to recover; at most 64 MiB of memory
+        unsorted.execute("CREATE TABLE unsorted (place BLOB, row TEXT)")
+        unsorted.execute("BEGIN")
+        unsorted.executemany("INSERT INTO unsorted VALUES (?, ?)", self._placed(files, features))
+        unsorted.execute("CREATE TABLE example (row TEXT)")
+        unsorted.executemany("INSERT INTO example VALUES (?)", self._distinct())
+        unsorted.execute("COMMIT")
+        unsorted.execute("DROP TABLE unsorted")
+        if not self.examples:
+            raise SpecError("there are no files to pack")
+
+    def _placed(
+        self, files: Iterable[Source], features: Mapping[str, Mapping[str, Value]]
+    ) -> Iterator[tuple[bytes, str]]:
+        clash = {FILE, *self.schema.feature_keys().values(), *self.schema}
+        seed = self._settings["seed"]
+        key = str(seed).encode()[:64]
+        for source in files:
+            arrays = _arrays(source, self.schema)
+            path, inner = next(iter(arrays.values()))
+            name = path if inner is None else f"{path}#{inner}"
+            more = {}
+            for feature, value in features.get(name, {}).items():
+                if feature in clash:
+                    raise SpecError(f"feature {feature!r} has the name of an input or of {FILE!r}")
+                more[feature] = self._typed(name, feature, value)
+            place = os.fsencode(name)
+            if seed is not None:
+                place = hashlib.blake2b(place, digest_size=16, key=key).digest() + place
+            yield place, json.dumps([name, arrays, more], sort_keys=True)
+
+    def _typed(self, example: str, feature: str, value: Value) -> list[Any]:
+        """The kind of a value, its length (None for a scalar) and its values, for JSON."""
+        found, values = typed(feature, value)
+        scalar = isinstance(value, bytes | str) or not hasattr(value, "__len__")
+        length = None if scalar else len(values)
+        known = self.features.setdefault(
+            feature, {"dtype": _DTYPES[found], "length": length, "examples": 0, "first": example}
+        )
+        if known["dtype"] != _DTYPES[found]:
+            raise SpecError(
+                f"feature {feature} is {known['dtype']} for {known['first']}, but "
+                f"{_DTYPES[found]} for {example}"
+            )
+        known["length"] = length if length == known["length"] else -1
+        known["examples"] += 1
+        if found == BYTES:  # Latin-1 has a character for each byte.
+            values = [item.decode("latin-1") for item in values]
+        return [found, scalar, values]
+
+    def _distinct(self) -> Iterator[tuple[str]]:
+        """The rows in order, each once; sets the number of examples and the id of the plan."""
+        settings = json.dumps([self._settings, self._text], sort_keys=True)
+        every, before = hashlib.sha256(settings.encode()), (b"", "")
+        for place, row in self._rows.execute("SELECT place, row FROM unsorted ORDER BY place, row"):
+            if place == before[0] and self.examples:
+                if row != before[1]:
+                    name = json.loads(row)[0]
+                    raise SpecError(f"{name} is given twice, with different files of its inputs")
+                continue
+            every.update(f"{row}\n".encode())
+            before = place, row
+            self.examples += 1
+            yield (row,)
+        self.id = every.hexdigest()
+
+    def _cut(self, shards: int | None) -> None:
+        """Set the number of shards, the given one or one that suits the size of the examples."""
+        self._shards = 1
+        if shards is None:
+            step = max(1, self.examples // SAMPLED)
+            sizes = [
+                nbytes
+                for first in range(0, self.examples, step)[:SAMPLED]
+                if (nbytes := self._size(first)) is not None
+            ]
+            average = sum(sizes) / len(sizes) if sizes else 0
+            shards = max(1, min(self.examples, round(average * self.examples / SHARD_BYTES)))
+        if shards > self.examples:
+            counted = f"{self.examples} example{'s' * (self.examples > 1)}"
+            raise SpecError(f"{shards} shards are more than the {counted}")
+        self._shards = shards
+        self.id = hashlib.sha256(f"{self.id} {shards}".encode()).hexdigest()
+
+    def _size(self, index: int) -> int | None:
+        """The bytes of an example, None if it cannot be packed."""
+        return self[0].measure(next(self._read(index, index + 1)))
+
+
+def _arrays(source: Source, schema: Schema) -> dict[str, tuple[str, str | None]]:
+    """The file and key of each input."""
+    if not isinstance(source, Mapping):
+        if len(schema) > 1:
+            listed = ", ".join(schema)
+            raise SpecError(f"{source!r} is one file, but there are several inputs: {listed}")
+        source = {next(iter(schema)): source}
+    if set(source) != set(schema):
+        raise SpecError(f"an example has files for {list(source)}, needs {list(schema)}")
+    return {name: _file(source[name]) for name in schema}
+
+
+def _file(given: File) -> tuple[str, str | None]:
+    path, key = given if isinstance(given, tuple) else (given, None)
+    return os.fspath(path), key
+
+
+def _loaded(row: str) -> tuple[str, dict[str, tuple[str, str | None]], dict[str, Value]]:
+    name, arrays, more = json.loads(row)
+    features: dict[str, Value] = {}
+    for feature, (found, scalar, values) in more.items():
+        if found == BYTES:
+            values = [text.encode("latin-1") for text in values]
+        features[feature] = values[0] if scalar else values
+    return name, {input_: (path, key) for input_, (path, key) in arrays.items()}, features
