@@ -19,6 +19,7 @@ from .errors import (
     ExportError,
     FileError,
     MissingExtraError,
+    SkippedWarning,
     SpecError,
     TfdecodeError,
 )
@@ -26,10 +27,11 @@ from .graph.rows import Status
 from .schema import Schema
 from .spec import ArraySpec
 
-if TYPE_CHECKING:
-    from .choose import infer
+if TYPE_CHECKING:  # from the modules: type checkers take a package's infer for its module infer
+    from .choose.infer import infer
     from .files import load, load_all
-    from .saved_models import check, export
+    from .saved_models.check import check
+    from .saved_models.export import export
 
 __version__ = "0.1.0"
 
@@ -41,6 +43,7 @@ __all__ = [
     "FileError",
     "MissingExtraError",
     "Schema",
+    "SkippedWarning",
     "SpecError",
     "Status",
     "TfdecodeError",
