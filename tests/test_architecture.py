@@ -20,7 +20,7 @@ FLOORS = (
     {"saved_models"},
     {"choose"},
     {"files", "schema"},
-    {"spec"},
+    {"dataset", "spec"},
     {"spec_graph", "spec_json"},
     {"codecs"},
     {"formats", "graph", "statistics"},

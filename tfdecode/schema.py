@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import reading
+from .dataset import Files, dataset
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
 from .spec import ArraySpec
@@ -120,6 +121,55 @@ class Schema(Mapping[str, ArraySpec]):
             for name, spec in self.items()
         }
         return {**others, **decoded}
+
+    def dataset(
+        self,
+        files: Files,
+        batch_size: int,
+        *,
+        shuffle: int = 0,
+        seed: int | None = None,
+        features: Mapping[str, Any] | None = None,
+        shard: tuple[int, int] = (0, 1),
+        drop_remainder: bool = False,
+    ) -> Any:
+        """Read the TFRecord files of a data set, as batches of decoded arrays.
+
+        Parameters
+        ----------
+        files : str, os.PathLike or iterable of them
+            A pattern, ``"data/train-*.tfrecord"``, or a list of files. Files whose names end in
+            ``.gz`` are compressed. If there is a manifest next to them, they must be all the files
+            that it lists, or a list of some of them, each of the right length.
+        batch_size : int
+            Examples of a batch.
+        shuffle : int, default 0
+            How many examples to mix, from several files at once; 0 keeps their order.
+        seed : int, optional
+            The same seed gives the same order.
+        features : mapping of str to tf.io feature, optional
+            More features to parse, or other parsers for those that the manifest lists.
+        shard : (int, int), default (0, 1)
+            The index of this reader and the number of all readers: each takes some of the files.
+        drop_remainder : bool, default False
+            Leave out a last batch that is smaller.
+
+        Returns
+        -------
+        tf.data.Dataset
+            Dicts of ``decode_tensors``: an array of shape ``[batch, *shape]`` by input name, and
+            the other features. A feature that some examples lack, or whose length differs, is a
+            ``tf.RaggedTensor``.
+
+        Raises
+        ------
+        FileError
+            If no file matches, or the files are not those of the manifest.
+        """
+        return dataset(
+            files, self.decode_tensors, self.feature_spec(), features or {}, batch_size, shuffle,
+            seed, shard, drop_remainder,
+        )  # fmt: skip
 
     def to_json(self) -> str:
         """The schema as JSON text: ``{"version": 1, "inputs": {name: spec}}``."""

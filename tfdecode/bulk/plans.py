@@ -126,7 +126,7 @@ class Plan(Sequence[Shard]):
         How many examples are planned.
     features : dict of str to dict
         Name of a feature -> its ``"dtype"``, its ``"length"`` (None for a scalar, -1 if lengths
-        differ), and how many ``"examples"`` have it.
+        differ), and how many examples are ``"missing"`` it.
     id : str
         Equal for equal plans.
     """
@@ -155,16 +155,11 @@ class Plan(Sequence[Shard]):
             raise IndexError(f"shard {index} of {len(self)}")
         index %= len(self)
         first, last = (self.examples * end // len(self) for end in (index, index + 1))
-        return Shard(
-            self.out,
-            index,
-            len(self),
-            self.id,
-            self._text,
-            tuple(self._read(first, last)),
-            self._settings["convert"],
-            self._settings["max_bytes"],
-        )
+        return self._shard(index, tuple(self._read(first, last)))
+
+    def _shard(self, index: int, examples: tuple[Example, ...]) -> Shard:
+        convert, max_bytes = self._settings["convert"], self._settings["max_bytes"]
+        return Shard(self.out, index, len(self), self.id, self._text, examples, convert, max_bytes)
 
     def _read(self, first: int, last: int) -> Iterator[Example]:
         rows = "SELECT row FROM example WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
@@ -200,68 +195,70 @@ class Plan(Sequence[Shard]):
             for feature, value in features.get(name, {}).items():
                 if feature in clash:
                     raise SpecError(f"feature {feature!r} has the name of an input or of {FILE!r}")
-                more[feature] = self._typed(name, feature, value)
+                more[feature] = _typed(feature, value)
             place = os.fsencode(name)
             if seed is not None:
                 place = hashlib.blake2b(place, digest_size=16, key=key).digest() + place
             yield place, json.dumps([name, arrays, more], sort_keys=True)
 
-    def _typed(self, example: str, feature: str, value: Value) -> list[Any]:
-        """The kind of a value, its length (None for a scalar) and its values, for JSON."""
-        found, values = typed(feature, value)
-        scalar = isinstance(value, bytes | str) or not hasattr(value, "__len__")
-        length = None if scalar else len(values)
-        known = self.features.setdefault(
-            feature, {"dtype": _DTYPES[found], "length": length, "examples": 0, "first": example}
-        )
-        if known["dtype"] != _DTYPES[found]:
-            raise SpecError(
-                f"feature {feature} is {known['dtype']} for {known['first']}, but "
-                f"{_DTYPES[found]} for {example}"
-            )
-        known["length"] = length if length == known["length"] else -1
-        known["examples"] += 1
-        if found == BYTES:  # Latin-1 has a character for each byte.
-            values = [item.decode("latin-1") for item in values]
-        return [found, scalar, values]
-
     def _distinct(self) -> Iterator[tuple[str]]:
         """The rows in order, each once; sets the number of examples and the id of the plan."""
         settings = json.dumps([self._settings, self._text], sort_keys=True)
-        every, before = hashlib.sha256(settings.encode()), (b"", "")
+        every = hashlib.sha256(settings.encode())
+        last: tuple[bytes, str] | None = None
         for place, row in self._rows.execute("SELECT place, row FROM unsorted ORDER BY place, row"):
-            if place == before[0] and self.examples:
-                if row != before[1]:
+            if last and place == last[0]:
+                if row != last[1]:
                     name = json.loads(row)[0]
                     raise SpecError(f"{name} is given twice, with different files of its inputs")
                 continue
             every.update(f"{row}\n".encode())
-            before = place, row
+            last = place, row
+            if not row.endswith("{}]"):
+                self._describe(*json.loads(row))
             self.examples += 1
             yield (row,)
+        for one in self.features.values():
+            one["missing"] = self.examples - one.pop("examples")
+            del one["first"]
         self.id = every.hexdigest()
+
+    def _describe(self, example: str, _: Any, more: Mapping[str, tuple[int, bool, Any]]) -> None:
+        """Add the features of an example to what is known of them."""
+        for feature, (found, scalar, values) in more.items():
+            dtype, length = _DTYPES[found], None if scalar else len(values)
+            known = self.features.setdefault(
+                feature, {"dtype": dtype, "length": length, "examples": 0, "first": example}
+            )
+            if known["dtype"] != dtype:
+                raise SpecError(
+                    f"feature {feature} is {known['dtype']} for {known['first']}, but {dtype} for "
+                    f"{example}"
+                )
+            known["length"] = length if length == known["length"] else -1
+            known["examples"] += 1
 
     def _cut(self, shards: int | None) -> None:
         """Set the number of shards, the given one or one that suits the size of the examples."""
-        self._shards = 1
         if shards is None:
-            step = max(1, self.examples // SAMPLED)
-            sizes = [
-                nbytes
-                for first in range(0, self.examples, step)[:SAMPLED]
-                if (nbytes := self._size(first)) is not None
-            ]
-            average = sum(sizes) / len(sizes) if sizes else 0
-            shards = max(1, min(self.examples, round(average * self.examples / SHARD_BYTES)))
+            step, pack = max(1, self.examples // SAMPLED), self._shard(0, ()).measure
+            sampled = (next(self._read(i, i + 1)) for i in range(0, self.examples, step)[:SAMPLED])
+            sizes = [size for size in map(pack, sampled) if size is not None]
+            total = sum(sizes) / max(1, len(sizes)) * self.examples
+            shards = max(1, min(self.examples, round(total / SHARD_BYTES)))
         if shards > self.examples:
             counted = f"{self.examples} example{'s' * (self.examples > 1)}"
             raise SpecError(f"{shards} shards are more than the {counted}")
         self._shards = shards
         self.id = hashlib.sha256(f"{self.id} {shards}".encode()).hexdigest()
 
-    def _size(self, index: int) -> int | None:
-        """The bytes of an example, None if it cannot be packed."""
-        return self[0].measure(next(self._read(index, index + 1)))
+
+def _typed(feature: str, value: Value) -> tuple[int, bool, list[Any]]:
+    """The kind of a value, whether it is one, and its values, for JSON."""
+    found, values = typed(feature, value)
+    if found == BYTES:  # Latin-1 has a character for each byte.
+        values = [item.decode("latin-1") for item in values]
+    return found, isinstance(value, bytes | str) or not hasattr(value, "__len__"), values
 
 
 def _arrays(source: Source, schema: Schema) -> dict[str, tuple[str, str | None]]:

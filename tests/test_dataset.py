@@ -1,0 +1,100 @@
+"""Schema.dataset: each example once, in the order that a seed says, from the right files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from tfdecode import bulk
+
+tf = pytest.importorskip("tensorflow")
+
+SCHEMA = tfd.Schema({"array": tfd.ArraySpec((3,), "int32")})
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("data")
+    for index in range(30):
+        np.save(folder / f"{index:02d}.npy", np.full(3, index, "int32"))
+    files = sorted(map(str, folder.glob("*.npy")))
+    features = {
+        file: {"label": index % 3, "boxes": [0.5] * (index % 2)} if index % 2 else {"label": 7}
+        for index, file in enumerate(files)
+    }
+    bulk.run(bulk.plan(files, folder / "train.tfrecord", SCHEMA, shards=4, features=features))
+    return f"{folder}/train-*.tfrecord"
+
+
+def order(dataset: object) -> list[int]:
+    return [int(one[0]) for batch in dataset for one in batch["array"].numpy()]
+
+
+def test_each_example_once_with_its_features(pattern: str) -> None:
+    batches = list(SCHEMA.dataset(pattern, 8))
+    assert [len(batch["array"]) for batch in batches] == [8, 8, 8, 6]
+    assert order(batches) == list(range(30))
+    for batch in batches:
+        for array, file, label, boxes in zip(
+            batch["array"].numpy(), batch["file"].numpy(), batch["label"].numpy(), batch["boxes"],
+            strict=True,
+        ):  # fmt: skip
+            index = int(array[0])
+            assert os.fsdecode(file).endswith(f"{index:02d}.npy")
+            assert label == (index % 3 if index % 2 else 7)
+            assert boxes.numpy().tolist() == [0.5] * (index % 2)
+    assert len(list(SCHEMA.dataset(pattern, 8, drop_remainder=True))) == 3
+
+
+def test_a_seed_decides_the_order(pattern: str) -> None:
+    one, same, other = (
+        order(SCHEMA.dataset(pattern, 4, shuffle=20, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert one == same != other
+    assert sorted(one) == sorted(other) == list(range(30)) != one
+    assert sorted(order(SCHEMA.dataset(pattern, 4, shuffle=20))) == list(range(30))
+
+
+def test_readers_share_the_files(pattern: str) -> None:
+    parts = [order(SCHEMA.dataset(pattern, 4, shard=(index, 3))) for index in range(3)]
+    assert sorted(index for part in parts for index in part) == list(range(30))
+    with pytest.raises(tfd.SpecError, match="of at most 4 files"):
+        SCHEMA.dataset(pattern, 4, shard=(0, 5))
+
+
+def test_the_files_must_be_those_of_the_manifest(pattern: str, tmp_path: Path) -> None:
+    folder = Path(pattern).parent
+    for path in folder.glob("train*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    copy, first = f"{tmp_path}/train-*.tfrecord", tmp_path / "train-00000-of-00004.tfrecord"
+    assert len(order(SCHEMA.dataset([first], 4))) == 7
+    data = first.read_bytes()
+    first.write_bytes(data[:-1])
+    with pytest.raises(tfd.FileError, match=f"has {len(data) - 1} bytes"):
+        SCHEMA.dataset(copy, 4)
+    first.unlink()
+    with pytest.raises(tfd.FileError, match=r"1 of 4 shards .* missing, the first is train-00000"):
+        SCHEMA.dataset(copy, 4)
+    first.write_bytes(data)
+    (tmp_path / "train-00009-of-00004.tfrecord").write_bytes(b"")
+    with pytest.raises(tfd.FileError, match="is not one of the shards"):
+        SCHEMA.dataset(copy, 4)
+    (tmp_path / "train.tfrecord.manifest.json").write_text("[]")
+    with pytest.raises(tfd.FileError, match="is not the manifest"):
+        SCHEMA.dataset(copy, 4)
+    with pytest.raises(tfd.FileError, match="no such files"):
+        SCHEMA.dataset(tmp_path / "nothing-*", 4)
+
+
+def test_without_a_manifest_the_features_are_given(pattern: str, tmp_path: Path) -> None:
+    shards = sorted(Path(pattern).parent.glob("train-*"))
+    (tmp_path / "all.tfrecord").write_bytes(b"".join(path.read_bytes() for path in shards))
+    plain = list(SCHEMA.dataset(tmp_path / "all.tfrecord", 30))
+    assert plain[0].keys() == {"array"}
+    label = {"label": tf.io.FixedLenFeature([], tf.int64)}
+    (batch,) = SCHEMA.dataset(tmp_path / "all.tfrecord", 30, features=label)
+    assert batch["label"].numpy().tolist() == [i % 3 if i % 2 else 7 for i in range(30)]
