@@ -1,4 +1,4 @@
-"""The exceptions of tfdecode; each of them is a ``TfdecodeError``."""
+"""The exceptions of tfdecode; each of them is a ``TfdecodeError``. And its one warning."""
 
 from __future__ import annotations
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from . import reading
 from .codecs.registry import CODECS
-from .errors import RAISE_LIMIT, FileError
+from .errors import RAISE_LIMIT, FileError, SkippedWarning
 from .formats import hdf5
 from .formats.contents import MAX_BYTES, Array, Contents
 from .formats.sniff import Kind, sniff
@@ -19,7 +21,11 @@ _HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def load(
-    path: str | os.PathLike[str], key: str | None = None, *, max_bytes: int = MAX_BYTES
+    path: str | os.PathLike[str],
+    key: str | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    sparse: Literal["dense"] | None = None,
 ) -> Array:
     """Read one array of a file, in any shape and numeric dtype, exactly as it was saved.
 
@@ -30,12 +36,16 @@ def load(
         .safetensors .h5 .hdf5``), or else its first bytes do. HDF5, which ``.mat`` of version 7.3
         is too, needs the extra ``hdf5``.
     key : str, optional
-        Which of several arrays: the member of an ``.npz``, the variable of a ``.mat``, the tensor
-        of a ``.safetensors``, the path in an ``.h5`` or in a pickle (``"S1,54138969/R"`` for
-        ``data[("S1", 54138969)]["R"]``).
+        Which of several arrays: the member of an ``.npz``, the variable of a ``.mat`` or the path
+        in its structs and cells (``"S.seg"``, ``"C[1]"``, ``"S[2].seg"``; indices begin at 0 and
+        count in column order), the tensor of a ``.safetensors``, the path in an ``.h5`` or in a
+        pickle (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
     max_bytes : int, default 2 GiB
         Most bytes that the array may have; checked before any of them is decoded. The file itself
         is read whole and may have twice as many, or 4 GiB if that is more.
+    sparse : {"dense"}, optional
+        Read sparse arrays densely: those of a ``.mat``, and an ``.npz`` of `scipy.sparse.save_npz`.
+        Without it they are refused, with their shape and number of non-zeros.
 
     Returns
     -------
@@ -56,12 +66,17 @@ def load(
     ...     load(f"{folder}/maps.npz", "depth")
     array([1., 1., 1., 1.])
     """
-    contents = listing(path, max_bytes=max_bytes)
+    contents = _with_sparse(listing(path, max_bytes=max_bytes), sparse)
     with naming(path):
         return contents.read(key, max_bytes=max_bytes)
 
 
-def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
+def load_all(
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    sparse: Literal["dense"] | None = None,
+) -> dict[str, Array]:
     """Read all numeric arrays of a file, by key; formats and errors are those of `load`.
 
     Parameters
@@ -70,10 +85,27 @@ def load_all(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dic
         The file.
     max_bytes : int, default 2 GiB
         Most bytes that all arrays together may have.
+    sparse : {"dense"}, optional
+        Read sparse arrays densely.
+
+    Warns
+    -----
+    SkippedWarning
+        If the file holds anything besides these arrays, such as text; it says what, and why.
     """
-    contents = listing(path, max_bytes=max_bytes)
+    contents = _with_sparse(listing(path, max_bytes=max_bytes), sparse)
     with naming(path):
-        return contents.read_all(max_bytes=max_bytes)
+        arrays = contents.read_all(max_bytes=max_bytes)
+    if contents.others:
+        text = f"{reading.name(path)}: load_all left out {contents.left_out}"
+        warnings.warn(SkippedWarning(text, dict(contents.others)), stacklevel=2)
+    return arrays
+
+
+def _with_sparse(contents: Contents, sparse: Literal["dense"] | None) -> Contents:
+    if sparse not in (None, "dense"):
+        raise FileError(f'sparse is {sparse!r}, needs None or "dense"')
+    return contents.dense or contents if sparse else contents
 
 
 def listing(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Contents:
@@ -107,9 +139,10 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _format(suffix: str, data: bytes) -> str:
-    named, found = _format_of_suffix(suffix), sniff(data)
-    if named is None and found is None:
-        found = _registered(data)
+    named = _format_of_suffix(suffix)
+    found = sniff(data, named)
+    if named is None and not (found and found.format):
+        found = _registered(data) or found
     if not data:
         raise FileError("is empty")
     if named is None:
@@ -121,8 +154,10 @@ def _format(suffix: str, data: bytes) -> str:
         raise FileError(f"has an unknown suffix{holds}; the known ones are {listed}")
     # Some programs leave out the text by which MATLAB v7.3 differs from HDF5: .mat decides.
     hdf5_mat = named == "mat" and found is not None and found.format == "hdf5"
-    if found and found.format != named and not hdf5_mat:
-        raise FileError(f"is named {suffix} but holds {found.name}")
+    ours = named == "hdf5" or named in CODECS.built_in  # a codec from outside knows its own files
+    if found and found.format != named and not hdf5_mat and ours:
+        advice = f"; rename it to .{found.format}"
+        raise FileError(f"is named {suffix} but holds {found.name}{advice if found.format else ''}")
     return named
 
 

@@ -127,10 +127,14 @@ class Contents:
         arrays = _decode(self.entries, max_bytes)
         return {entry.key: array for entry, array in zip(self.entries, arrays, strict=True)}
 
+    @property
+    def left_out(self) -> str:
+        """What is no array, and why, in one line."""
+        return _capped([f"{shown(k)}: {what}" if k else what for k, what in self.others.items()])
+
     def _require_some(self) -> None:
         if not self.entries:
-            others = [f"{shown(key)}: {what}" if key else what for key, what in self.others.items()]
-            raise FileError(f"holds no array to read: {_capped(others) or 'it is empty'}")
+            raise FileError(f"holds no array to read: {self.left_out or 'it is empty'}")
 
 
 @contextmanager

@@ -14,13 +14,14 @@ from . import v4, v5, v73
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
-    """The full numeric matrices of a ``.mat``, in the type and native byte order of MATLAB's class.
+    """The numeric arrays of a ``.mat``, in the type and native byte order of MATLAB's class.
 
-    Shapes and order (Fortran) are MATLAB's. Sparse matrices, structs, text are among the others.
+    Shapes and order (Fortran) are MATLAB's. Arrays in structs and cells have paths: see `tree`.
+    Text, functions and objects are among the others, and so are sparse matrices unless ``dense``.
     """
     if HDF5_MAGIC in (data[:8], data[512:520]) or data.startswith(b"MATLAB 7.3"):
         return v73.contents(data)
     if len(data) < 20:
         raise FileError("is too short for a .mat file")
     # MathWorks: a zero among the first four bytes tells version 4, for they are text in version 5.
-    return v4.contents(data) if 0 in data[:4] else v5.contents(data)
+    return v4.contents(data) if 0 in data[:4] else v5.contents(data, max_bytes=max_bytes)

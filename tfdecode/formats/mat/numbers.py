@@ -7,17 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..contents import Array, Buffer, view
-
-ADVICE = {
-    "cell": "cell array; save each cell as a variable of its own",
-    "struct": "struct; save each field as a variable of its own",
-    "object": "object; save its numbers as variables",
-    "char": "text; save its numbers by double(...)",
-    "sparse": "sparse matrix; store full(...)",
-    "function_handle": "function; save its results",
-}
-"""What to do about the variables that are no full numeric matrices, by MATLAB's class."""
+from ..contents import Array, Buffer, Entry, Sparse, view
+from ..sparse import expanded, scattered
 
 
 def numbers(
@@ -32,7 +23,32 @@ def numbers(
     )
     if not imaginary:
         return real.astype(dtype, copy=False)
-    array = np.empty(shape, dtype, "F")
+    return joined(real, imaginary[0], dtype)
+
+
+def joined(real: Array, imaginary: Array, dtype: np.dtype[Any]) -> Array:
+    """A complex array of both parts."""
+    array = np.empty(real.shape, dtype, "F")
     # Set apart: real + 1j * imaginary would lose -0.0, infinities and NaN payloads.
-    array.real, array.imag = real, imaginary[0]
+    array.real, array.imag = real, imaginary
     return array
+
+
+def by_columns(
+    key: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    rows: Array,
+    pointers: Array,
+    values: Sequence[Array],
+) -> Sparse:
+    """A sparse matrix by columns; what follows the last value is space that MATLAB reserved."""
+    count = max(int(pointers[-1]), 0) if pointers.size else 0
+
+    def read() -> Array:
+        columns = expanded(pointers, shape[1], min(map(len, (rows, *values))))
+        first, *second = (part[:count] for part in values)
+        kept = joined(first, second[0], dtype) if second else first.astype(dtype)
+        return scattered(shape, (rows[:count], columns), kept)
+
+    return Sparse(Entry(key, dtype, shape, read), count)

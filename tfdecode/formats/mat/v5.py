@@ -3,166 +3,152 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import FileError
-from ..contents import Array, Contents, Entry, checked_shape, shown
+from ...errors import RAISE_LIMIT, FileError
+from ..contents import MAX_BYTES, Array, Contents, Entry, checked_shape, shown
 from . import types
-from .numbers import ADVICE, numbers
+from .advice import advice
+from .elements import HEAD, ByteOrder, Element, Head, Tag, elements, head_of, tag_at, words
+from .numbers import by_columns, numbers
+from .tree import Leaf, Members, Tree, parts
 
-ByteOrder = Literal["<", ">"]
-# Flags, 32 dimensions, a name and the first tag of the numbers; MATLAB's names end at 63 letters.
-_HEAD = 4096
-
-
-def contents(data: bytes) -> Contents:
-    """List the matrices; of a deflated one only 4 KiB are inflated before it is read."""
-    pairs = ((_head(element), element) for element in _elements(data))
-    # MATLAB stores the workspace of functions under no name.
-    found = ((head.name, _entry(head, element)) for head, element in pairs)
-    return Contents.of((name, value) for name, value in found if name)
+# A struct is inflated whole, and can hold more than its arrays: up to this.
+_SLACK = 2**22
 
 
-def named(data: bytes, name: str, most: int) -> Entry:
-    """The one matrix ``name`` among ``most`` elements; of the others only the names are read."""
-    found = []
-    for index, element in enumerate(_elements(data)):
-        if index == most:
-            raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
-        with suppress(FileError):
-            head = _head(element)
-            if head.name == name and head.is_array:
-                found.append((head, element))
-    if len(found) != 1:
-        times = f"{len(found)} variables" if found else "no variable"
-        raise FileError(f"holds {times} named {shown(name)}")
-    entry = _entry(*found[0])
-    if isinstance(entry, str):
-        raise FileError(f"holds {shown(name)} as {entry}")
-    return entry
+def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+    """List the arrays; of a deflated one only 4 KiB are inflated before it is read.
+
+    Structs, cells and sparse matrices are inflated at once: all together to ``max_bytes`` + 4 MiB.
+    """
+    return Contents.of(_found(data, max_bytes + _SLACK))
 
 
-def _elements(data: bytes) -> Iterator[_Element]:
-    orders: dict[bytes, ByteOrder] = {b"IM": "<", b"MI": ">"}
-    order = orders.get(data[126:128])
-    if order is None:
-        raise FileError("is not a .mat file: bytes 126 and 127 are not the letters IM")
-    position = 128
-    while position < len(data):
-        kind, length = _words(data, position, order)
+def _found(data: bytes, left: int) -> Iterator[tuple[str, Leaf]]:
+    tree = Tree(_expand)
+    for element in elements(data):
+        head = head_of(element)
+        if not head.name:
+            yield "", "MATLAB's own data of functions and objects, which is no variable"
+            continue
+        if element.deflated and head.matlab_class in _NESTED:
+            nbytes = 8 + head.length
+            if nbytes > left:
+                kind = types.OTHER_CLASSES[head.matlab_class]
+                yield head.name, f"{kind} of {nbytes} bytes when inflated; {RAISE_LIMIT}"
+                continue
+            left -= nbytes
+            element = Element(
+                memoryview(_whole(element, head.name, head.length)), False, element.order
+            )
+        yield from tree.leaves(head.name, element)
+
+
+# Classes of which the members are looked at: cell, struct, object of old classes, sparse matrix.
+_CELL, _STRUCT, _OBJECT, _SPARSE, _OPAQUE = 1, 2, 3, 5, 17
+_NESTED = (_CELL, _STRUCT, _OBJECT, _SPARSE)
+
+
+def _whole(element: Element, name: str, length: int) -> bytes | memoryview:
+    # One byte more than there is: zlib compares its checksum only at the very end.
+    data = element.first(8 + length + 1)
+    if len(data) != 8 + length:
+        raise FileError(f"matrix {shown(name)} is not {length} bytes long as it claims")
+    return data
+
+
+def _expand(path: str, element: Element) -> Leaf | Members:
+    """The array in a matrix, or the matrices in it."""
+    if len(element.raw) == 8:  # the tag alone: a field or cell that was never set
+        return Entry(path, np.dtype("f8"), (0, 0), lambda: np.zeros((0, 0), order="F"))
+    head = head_of(element, path)
+    if head.matlab_class in (_CELL, _STRUCT, _OBJECT):
+        return _members(head, element)
+    return _sparse(head, element) if head.matlab_class == _SPARSE else _entry(head, element)
+
+
+def _members(head: Head, element: Element) -> str | Members:
+    """The matrices in a cell array or in a structure array, in the order of the file."""
+    raw, order, position = element.raw, element.order, head.end
+    checked_shape(head.dims, 8)
+    count = math.prod(head.dims)
+    if head.matlab_class == _CELL:
+        return _cells(raw, position, order, count) if count else "cell array without cells"
+    if head.matlab_class == _OBJECT:  # its class
+        position = tag_at(raw, position, order).end
+    width, names = (tag := tag_at(raw, position, order)), tag_at(raw, tag.end, order)
+    longest = int.from_bytes(raw[width.start : width.start + 4], _ENDIAN[order])
+    if width.length != 4 or names.end > len(raw) or names.length % (longest or 1):
+        raise FileError("is a damaged .mat: a struct without the names of its fields")
+    text = bytes(raw[names.start : names.start + names.length])
+    fields = [
+        text[start : start + longest].split(b"\0")[0].decode("utf-8", "replace")
+        for start in range(0, len(text), longest or 1)
+    ]
+    if not count or not fields:
+        return "struct without elements" if fields else "struct without fields"
+    labels = parts(fields, count)
+    cells = _cells(raw, names.end, order, count * len(fields))
+    return ((label, cell) for label, (_, cell) in zip(labels, cells, strict=True))
+
+
+_ENDIAN: dict[ByteOrder, Any] = {"<": "little", ">": "big"}
+
+
+def _cells(raw: Any, position: int, order: ByteOrder, count: int) -> Members:
+    if count > (len(raw) - position) // 8:
+        raise FileError(f"is a damaged .mat: {count} cells or fields in {len(raw)} bytes")
+    for index in range(count):
+        kind, length = words(raw, position, order)
         end = position + 8 + length
-        if length == 0 or end > len(data) or kind not in (types.MATRIX, types.COMPRESSED):
-            raise FileError(f"is a damaged .mat: no whole matrix at byte {position}")
-        start = position + (8 if kind == types.COMPRESSED else 0)
-        yield _Element(memoryview(data)[start:end], kind == types.COMPRESSED, order)
+        if kind != types.MATRIX or end > len(raw):
+            raise FileError(f"is a damaged .mat: no whole matrix as cell or field {index}")
+        yield f"[{index}]", Element(raw[position:end], False, order)
         position = end
+    if position != len(raw):
+        raise FileError("is a damaged .mat: bytes follow the last cell or field")
 
 
-class _Element(NamedTuple):
-    """The bytes of one matrix with its tag, as they are in the file."""
-
-    raw: memoryview
-    deflated: bool
-    order: ByteOrder
-
-    def first(self, count: int) -> bytes | memoryview:
-        """The first ``count`` bytes once inflated, or all if it has fewer."""
-        if not self.deflated:
-            return self.raw[:count]
-        stream = zlib.decompressobj()
-        try:
-            head = stream.decompress(self.raw, count)
-        except zlib.error:
-            raise FileError("is a damaged .mat: a matrix does not inflate") from None
-        if len(head) < count and (stream.unused_data or stream.unconsumed_tail):
-            raise FileError("is a damaged .mat: bytes follow a deflated matrix")
-        return head
-
-
-class _Tag(NamedTuple):
-    kind: int
-    start: int
-    length: int
-    end: int
-
-
-def _tag(data: bytes | memoryview, position: int, order: ByteOrder) -> _Tag:
-    kind, length = _words(data, position, order)
-    if kind >> 16:  # the small form: both halves in one word, up to 4 bytes in the other
-        kind, length = kind & 0xFFFF, kind >> 16
-        if length > 4:
-            raise FileError("is a damaged .mat: a small element of more than 4 bytes")
-        return _Tag(kind, position + 4, length, position + 8)
-    start = position + 8
-    return _Tag(kind, start, length, start + length + -length % 8)
-
-
-def _words(data: bytes | memoryview, position: int, order: ByteOrder) -> tuple[int, int]:
-    if position + 8 > len(data):
-        raise FileError("is a truncated .mat: an element's tag is cut")
-    first, second = struct.unpack_from(f"{order}II", data, position)
-    return first, second
-
-
-class _Head(NamedTuple):
-    """What precedes the numbers of a matrix; ``length`` is that of the element."""
-
-    name: str
-    length: int
-    matlab_class: int
-    logical: int
-    complex: int
-    dims: tuple[int, ...]
-    end: int
-
-    @property
-    def is_array(self) -> bool:
-        """Whether it can be one: not an opaque object, at most 32 dimensions as in NumPy 1."""
-        return self.matlab_class != 17 and len(self.dims) <= 32
-
-
-def _head(element: _Element) -> _Head:
-    order = element.order
-    head = element.first(_HEAD)
-    kind, length = _words(head, 0, order)
-    flags = _tag(head, 8, order)
-    if kind != types.MATRIX or flags.kind != 6 or flags.length != 8 or flags.end > len(head):
-        raise FileError("is a damaged .mat: a matrix without its flags")
-    (word,) = struct.unpack_from(f"{order}I", head, flags.start)
-    logical, complex_ = word >> types.LOGICAL & 1, word >> types.COMPLEX & 1
-    matlab_class, position, dims = word & 0xFF, flags.end, ()
-    if matlab_class != 17:  # opaque objects have no dimensions
-        tag = _tag(head, position, order)
-        if tag.kind not in (5, 6) or tag.length % 4 or tag.end > len(head):
-            raise FileError("is a damaged .mat: a matrix without its dimensions")
-        dims = struct.unpack_from(f"{order}{tag.length // 4}i", head, tag.start)
+def _sparse(head: Head, element: Element) -> Leaf:
+    """A sparse matrix: rows of the non-zeros, where each column begins, then the values."""
+    dtype = np.dtype("c16" if head.complex else "?" if head.logical else "f8")
+    shape = checked_shape(head.dims, dtype.itemsize)
+    raw, order, position = element.raw, element.order, head.end
+    tags = []
+    for _ in range(3 + head.complex):
+        tag = tag_at(raw, position, order)
+        if tag.kind not in types.STORAGE or tag.start + tag.length > len(raw):
+            raise FileError("is a damaged .mat: a sparse matrix that is not whole")
+        tags.append(tag)
         position = tag.end
-    tag = _tag(head, position, order)
-    if tag.kind not in (1, 16) or tag.end > len(head):
-        raise FileError("is a damaged .mat: a matrix without its name")
-    try:
-        raw = bytes(head[tag.start : tag.start + tag.length])
-        name = raw.decode("ascii" if tag.kind == 16 else "latin-1")
-    except UnicodeDecodeError:
-        raise FileError("is a damaged .mat: a name that is not ASCII") from None
-    return _Head(name, length, matlab_class, logical, complex_, dims, tag.end)
+    stored = [np.dtype(types.STORAGE[tag.kind]).newbyteorder(order) for tag in tags]
+    if head.logical:  # MATLAB tags them as doubles, but writes a byte each
+        stored[2] = stored[2] if tags[2].length == tags[0].length * 2 else np.dtype("u1")
+    whole = not any(t.length % s.itemsize for t, s in zip(tags, stored, strict=True))
+    if len(shape) != 2 or not whole or "f" in (stored[0].kind, stored[1].kind):
+        raise FileError("is a damaged .mat: a sparse matrix of an unknown form")
+    rows, columns, *values = (
+        np.frombuffer(raw[tag.start : tag.start + tag.length], kind)
+        for tag, kind in zip(tags, stored, strict=True)
+    )
+    return by_columns(head.name, shape, dtype, rows, columns, values)
 
 
-def _entry(head: _Head, element: _Element) -> Entry | str:
+def _entry(head: Head, element: Element) -> Entry | str:
     """The entry of a matrix, or what it is instead."""
     name, length, order = head.name, head.length, element.order
     if head.matlab_class not in types.CLASSES:
         kind = types.OTHER_CLASSES.get(head.matlab_class)
-        return ADVICE[kind] if kind else f"of unknown class {head.matlab_class}"
-    if not name:
-        return "workspace of functions"
+        if kind in ("cell", "struct", "sparse"):
+            return f"{kind}; save the numbers as a variable of their own"
+        kind = _class_name(head, element) if head.matlab_class == _OPAQUE else kind
+        return f"of unknown class {head.matlab_class}" if kind is None else advice(kind)
     dtype = np.dtype(types.CLASSES[head.matlab_class])
     if head.complex and (head.logical or dtype.kind != "f"):
         return "complex integers; save it as double"
@@ -170,7 +156,7 @@ def _entry(head: _Head, element: _Element) -> Entry | str:
     result, count = np.dtype(code), math.prod(head.dims)
     numeric = _Numeric(name, order, head.matlab_class, 1 + head.complex, count, head.end)
     shape = checked_shape(head.dims, result.itemsize)
-    numeric.storage(element.first(_HEAD), numeric.start)
+    numeric.storage(element.first(HEAD), numeric.start)
     # Each part is as wide as the class at most, so that inflating stays near the decoded size.
     width = types.class_nbytes(head.matlab_class)
     most = head.end - 8 + numeric.parts * (16 + numeric.elements * width)
@@ -179,6 +165,16 @@ def _entry(head: _Head, element: _Element) -> Entry | str:
             f"matrix {shown(name)} claims {length} bytes, its dimensions need at most {most}"
         )
     return Entry(name, result, shape, partial(numeric.read, element, length, shape, result))
+
+
+def _class_name(head: Head, element: Element) -> str:
+    """The class of an opaque object: after its name come the kind of object and the class."""
+    with suppress(FileError):
+        data = element.first(HEAD)
+        tag = tag_at(data, tag_at(data, head.end, element.order).end, element.order)
+        if tag.end <= len(data):
+            return bytes(data[tag.start : tag.start + tag.length]).decode("latin-1")
+    return ""
 
 
 class _Numeric(NamedTuple):
@@ -191,9 +187,9 @@ class _Numeric(NamedTuple):
     elements: int
     start: int
 
-    def storage(self, data: bytes | memoryview, position: int) -> tuple[np.dtype[Any], _Tag]:
+    def storage(self, data: bytes | memoryview, position: int) -> tuple[np.dtype[Any], Tag]:
         """The type that a part is stored in, and its tag; checked against class and dimensions."""
-        tag = _tag(data, position, self.order)
+        tag = tag_at(data, position, self.order)
         if not types.carries(self.matlab_class, tag.kind):
             kind = types.CLASSES[self.matlab_class]
             raise FileError(
@@ -209,12 +205,9 @@ class _Numeric(NamedTuple):
         return stored, tag
 
     def read(
-        self, element: _Element, length: int, shape: tuple[int, ...], result: np.dtype[Any]
+        self, element: Element, length: int, shape: tuple[int, ...], result: np.dtype[Any]
     ) -> Array:
-        # One byte more than there is: zlib compares its checksum only at the very end.
-        data = element.first(8 + length + 1)
-        if len(data) != 8 + length:
-            raise FileError(f"matrix {shown(self.name)} is not {length} bytes long as it claims")
+        data = _whole(element, self.name, length)
         storage, raws, position = [], [], self.start
         for _ in range(self.parts):
             stored, tag = self.storage(data, position)

@@ -16,7 +16,6 @@ from ...errors import FileError
 from ..contents import MAX_BYTES, Array, Contents, Entry, checked_shape, failures, shown
 from ..hdf5 import HDF5
 from ..hdf5.dataset import h5py
-from .numbers import ADVICE
 
 _CLASSES = {
     "double": "f8", "single": "f4", "logical": "u1", "int8": "i1", "uint8": "u1", "int16": "i2",
@@ -43,9 +42,9 @@ def _variable(file: HDF5, name: str, member: Any) -> Entry | str:
             return _FOREIGN
         kind = matlab_class.decode("latin-1")
         if h5py.h5a.exists(member, b"MATLAB_sparse"):
-            return ADVICE["sparse"]
+            return "sparse"
         if kind not in _CLASSES or not isinstance(member, h5py.h5d.DatasetID):
-            return ADVICE.get(kind, ADVICE["object"])
+            return kind
         empty = _attribute(member, b"MATLAB_empty", "iu")
     found = file.stored(name, member)
     if isinstance(found, str):
