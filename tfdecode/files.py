@@ -26,6 +26,7 @@ def load(
     *,
     max_bytes: int = MAX_BYTES,
     sparse: Literal["dense"] | None = None,
+    missing: Literal["nan"] | None = None,
 ) -> Array:
     """Read one array of a file, in any shape and numeric dtype, exactly as it was saved.
 
@@ -46,6 +47,9 @@ def load(
     sparse : {"dense"}, optional
         Read sparse arrays densely: those of a ``.mat``, and an ``.npz`` of `scipy.sparse.save_npz`.
         Without it they are refused, with their shape and number of non-zeros.
+    missing : {"nan"}, optional
+        Read the missing cells of a table as NaN: empty ones, ``NA``, ``n/a``, ``NULL`` and how else
+        programs write them. Without it they are refused.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def load(
     ...     load(f"{folder}/maps.npz", "depth")
     array([1., 1., 1., 1.])
     """
-    contents = _with_sparse(listing(path, max_bytes=max_bytes), sparse)
+    contents = _with_sparse(listing(path, max_bytes=max_bytes, missing=missing), sparse)
     with naming(path):
         return contents.read(key, max_bytes=max_bytes)
 
@@ -76,6 +80,7 @@ def load_all(
     *,
     max_bytes: int = MAX_BYTES,
     sparse: Literal["dense"] | None = None,
+    missing: Literal["nan"] | None = None,
 ) -> dict[str, Array]:
     """Read all numeric arrays of a file, by key; formats and errors are those of `load`.
 
@@ -87,13 +92,15 @@ def load_all(
         Most bytes that all arrays together may have.
     sparse : {"dense"}, optional
         Read sparse arrays densely.
+    missing : {"nan"}, optional
+        Read the missing cells of a table as NaN.
 
     Warns
     -----
     SkippedWarning
         If the file holds anything besides these arrays, such as text; it says what, and why.
     """
-    contents = _with_sparse(listing(path, max_bytes=max_bytes), sparse)
+    contents = _with_sparse(listing(path, max_bytes=max_bytes, missing=missing), sparse)
     with naming(path):
         arrays = contents.read_all(max_bytes=max_bytes)
     if contents.others:
@@ -108,20 +115,29 @@ def _with_sparse(contents: Contents, sparse: Literal["dense"] | None) -> Content
     return contents.dense or contents if sparse else contents
 
 
-def listing(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Contents:
+def listing(
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    missing: Literal["nan"] | None = None,
+) -> Contents:
     """What a file holds: its arrays, not decoded yet, and what else is there. See `load`."""
-    return opened(path, max_bytes=max_bytes)[2]
+    return opened(path, max_bytes=max_bytes, missing=missing)[2]
 
 
 def opened(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    missing: Literal["nan"] | None = None,
 ) -> tuple[str, bytes, Contents]:
     """The format of a file (``"pkl"``), all its bytes, and what it holds. See `load`."""
     data = reading.read(path, 2 * max(max_bytes, MAX_BYTES), RAISE_LIMIT)
     with naming(path):
         found = _format(Path(path).suffix.lower(), data)
         reader = hdf5.contents if found == "hdf5" else CODECS.container(found).contents
-        return found, data, reader(data, max_bytes=max_bytes)
+        options = {"missing": missing} if found == "csv" and missing else {}
+        return found, data, reader(data, max_bytes=max_bytes, **options)
 
 
 def has_suffix(path: Path) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import random
 import tracemalloc
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -54,6 +55,15 @@ def test_savetxt_reads_as_by_loadtxt(array: np.ndarray, mark: str | None) -> Non
         ("\ufeffx;y\n1;2\n", [[1, 2]]),
         ("größe\tx_1\n1\t2\n", [[1, 2]]),
         ("# made by a program\n1\t2\n", [[1, 2]]),
+        ("% made by a program\n1;2\n", [[1, 2]]),
+        ("My experiment, by me\n\nx;y\n1;2\n", [[1, 2]]),
+        ("sep=;\nx;y\n1;2\n", [[1, 2]]),
+        ('"sep=|"\n1|2\n', [[1, 2]]),
+        (",x,y\n0,1,2\n", [[0, 1, 2]]),
+        ("a,a\nx,y\nindex,\n1,2\n", [[1, 2]]),
+        ('"x" "y"\n"1" 2 3\n', [[1, 2, 3]]),
+        ("1,2,\n3,4,\n", [[1, 2], [3, 4]]),
+        ("x,y,\n1,2,\n", [[1, 2]]),
         ('"1";"2.5"\n', [[1, 2.5]]),
         ("  1   2 \n 3  4\n", [[1, 2], [3, 4]]),
         ("1, 2\n", [[1, 2]]),
@@ -75,18 +85,23 @@ def test_integers_are_float64_too() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("1,2\n3\n", "line 2 has 1 cells where the first has 2"),
-        ("x,y\n\n1,2\n3,4,5\n", "line 4 has 3 cells where the first has 2"),
-        ("1,2\n3,\n", r"line 2, column 2 is empty; fill it \(nan is a number\)"),
-        (",x\n0,1\n", "line 1, column 1 is empty"),
-        ("1,2\n3,cat\n", "line 2, column 2 is no number: cat; leave the column out"),
-        ("id,1\n3,4\n", "line 1, column 1 is no number: id"),
-        ("1;2\n3,5;4\n", "line 2, column 1 is no number: 3,5; write decimals with a point"),
+        ("1,2\n3\n", "line 2 has 1 cells where line 1 has 2"),
+        ("x,y\n\n1,2\n3,4,5\n", "line 4 has 3 cells where line 3 has 2"),
+        ("1,2\n3,\n", "line 2, column 2 is empty; if the value is missing, .*--missing nan"),
+        (",0,1\n0,1,2\n", "line 1 may be numbers, or the header that pandas writes"),
+        ("x,y,z\n1,2\n", "line 1 has 3 names where line 2 has 2 cells"),
+        ("1,2,\n3,4,5\n", "line 1, column 3 is empty"),
+        ("1,2\n3,cat\n", "line 2, column 2 is no number: cat; leave the column out$"),
+        ("id,1\n3,4\n", "is no number: id; leave the column out, or the line if it is a header"),
+        (
+            "1;2\n3,5;4\n",
+            "line 2, column 1 is no number: 3,5 has a decimal comma; write dec",
+        ),
         ("1,1_000\n", "line 1, column 2 is no number: 1_000"),
         ("1,\u0661\n", "line 1, column 2 is no number"),
         ("1,0x10\n", "line 1, column 2 is no number"),
         ("1," + "secret" * 9, "column 2 is no number: secretsecretsecretse...; leave"),
-        ('1,"2\n3",4\n', "is no table"),
+        ('1,"2\n3",4\n', "is no table: line 1 has a quoted cell that does not end in it"),
         ("x,y\n", "holds no row of numbers below its header"),
         ("# nothing\n\n", "holds no row of numbers"),
         ("x\n9007199254740993\n", "line 2, column 1 is an integer that float64 does not hold"),
@@ -100,6 +115,89 @@ def test_what_is_no_matrix_names_line_and_column(text: str, reason: str) -> None
         read(text)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 200
+
+
+NO_NAMES = [
+    *("0,5", "-,5", "1.234,5", "1 000", "1'000", "1.0D0", "2q-3", "0x1", "0x1p3", "&H1F", "0b1"),
+    *("1_000", "2020-01-02", "1/2/2020", "2.1.2020", "2020-01-02T03:04:05Z", "3-Jan-2020"),
+    *("Jan-20", "Jan 3, 2020", "Mon, 3 May 2020", "12:30", "12:30 PM", "2 days 03:00:00", "1:"),
+    *("True", "FALSE", "1+2j", "(1-2j)", "3i", "1.#INF", "\u221e", "5%", "$5", "\u20ac 5"),
+    *("USD 5", "(5)", "5 kg", "5cm", "52\u00b030'", "1st", "--1", "1e", "1-", "\u22125"),
+    *("\u0661", "\u00bd", "\u4e94", "[1 2]", "1/2", "#N/A", "NA", "n/a", "None", "NULL", ".", "?"),
+    *("-", "1.#QNAN", "nan(ind)"),
+]
+
+
+@pytest.mark.parametrize("cell", NO_NAMES)
+@pytest.mark.parametrize("missing", [None, "nan"])
+def test_a_first_line_that_may_be_data_is_never_taken_for_a_header(
+    cell: str, missing: Literal["nan"] | None
+) -> None:
+    """Whatever the notation, it is read or refused; the line never vanishes."""
+    for text in (f"{cell};{cell}\n2;3\n", f"x;{cell}\n2;3\n"):
+        try:
+            array = csv.contents(text.encode(), missing=missing).read()
+        except FileError as error:
+            assert "line 1" in str(error)
+        else:
+            assert missing and array.tolist()[1:] == [[2, 3]] and np.isnan(array[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("cell", "notation"),
+    [
+        ("0,5", "has a decimal comma; write decimals with a point"),
+        ("1.0D0", "has an exponent of Fortran"),
+        ("12:30", "is a time"),
+        ("0x1", "is hexadecimal"),
+        ("2020-01-02", "is a date"),
+        ("True", "is a truth value; write 1 and 0"),
+        ("1+2j", "is a complex number; save the array by numpy.save"),
+        ("5 kg", "is a number with a text"),
+        ("1|2", r"is separated by \|"),
+    ],
+)
+def test_a_notation_that_is_not_read_is_named(cell: str, notation: str) -> None:
+    for text in (f"{cell}\t1\n2\t3\n", f"2\t3\n{cell}\t1\n"):
+        with pytest.raises(FileError, match=notation):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x",
+        "x1",
+        "T2 (\u00b0C)",
+        "(mm)",
+        "% fat",
+        "i",
+        "e5",
+        "Jan",
+        "\u65e5\u671f",
+        "col 5",
+        "v_0",
+        "a-1",
+    ],
+)
+def test_names_are_skipped(name: str) -> None:
+    assert csv.contents(f"{name}\tother\n1\t2\n".encode()).read().tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("mark", ["", " ", "NA", "n/a", "N/A", "null", "NULL", "None", "#N/A", "."])
+def test_missing_values_are_nan_if_asked_for(mark: str) -> None:
+    text = f"a;b\n1;{mark}\n{mark};4\n"
+    with pytest.raises(FileError, match=r"line 2, column 2 .*missing=\"nan\""):
+        read(text)
+    array = csv.contents(text.encode(), missing="nan").read()
+    assert np.array_equal(array, [[1, np.nan], [np.nan, 4]], equal_nan=True)
+    with pytest.raises(FileError, match="is no number: cat"):
+        csv.contents(text.encode() + b"5;cat\n", missing="nan")
+
+
+def test_another_word_for_missing_is_refused() -> None:
+    with pytest.raises(FileError, match=r"missing is 'zero', needs None or \"nan\""):
+        csv.contents(b"1,2\n", missing="zero")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +214,7 @@ def test_other_encodings_are_named(data: bytes, reason: str) -> None:
 
 
 def test_the_name_of_a_column_says_where_it_is() -> None:
-    with pytest.raises(FileError, match=r"no array named y \(y: a column; .* take \[:, 1\]\)"):
+    with pytest.raises(FileError, match=r"no array named y: it is a column; .* take \[:, 1\]"):
         csv.contents(b"x,y\n1,2\n").read("y")
 
 

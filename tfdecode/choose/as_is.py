@@ -49,7 +49,7 @@ def spec_of_array(
     if codec is None or not issubclass(codec, Container):
         raise FileError(f"cannot be decoded in a graph: {HDF5_ADVICE}")
     reasons = []
-    for configuration in codec.file_configurations(name):
+    for configuration in codec.file_configurations(name, data):
         try:
             spec = ArraySpec(array.shape, dtype, [configuration], label=label)
             if same(spec.decode(data), array):
@@ -58,7 +58,7 @@ def spec_of_array(
             reasons.append(str(error))
     if issubclass(codec, SampledFile):
         return sampled(codec, data, array, name, label)
-    reason = codec.as_is_advice or (reasons or ["its array has no name"])[0]
+    reason = codec.as_is_refusal(data) or (reasons or ["its array has no name"])[0]
     raise FileError(f"cannot be decoded in a graph: {reason}")
 
 

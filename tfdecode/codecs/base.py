@@ -11,15 +11,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..errors import SpecError
 from ..form import ArrayForm, BytesForm
-from ..formats.contents import Contents
 from ..graph.rows import Rows
-from ..statistics import Statistics
+
+if TYPE_CHECKING:  # these modules are not needed to encode
+    from ..formats.contents import Contents
+    from ..statistics import Statistics
 
 
 def encoder_only(default: Any) -> Any:
@@ -94,6 +96,11 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         raise SpecError(
             f"codec {self.name} cannot encode in a graph: no stock op does what it needs"
         )
+
+    @property
+    def effort(self) -> float:
+        """How many times ``encode_cost`` encoding takes with these options."""
+        return 1.0
 
     def begins(self, form: SourceForm) -> tuple[bytes, ...]:
         """``magics``, for those to whom they depend on ``form``."""
@@ -191,7 +198,7 @@ class Container(Codec[np.ndarray, bytes, ArrayForm, BytesForm]):
     suffixes: ClassVar[tuple[str, ...]] = ()
     #: Reads such a file: bytes and ``max_bytes`` to what is in it, or a FileError.
     contents: ClassVar[Callable[..., Contents]]
-    #: What to do with a file whose array no graph can read, for the message.
+    #: What to do with a file whose array no graph can read, for the message; see `as_is_refusal`.
     as_is_advice: ClassVar[str] = ""
 
     @classmethod
@@ -200,8 +207,13 @@ class Container(Codec[np.ndarray, bytes, ArrayForm, BytesForm]):
         return ()
 
     @classmethod
-    def file_configurations(cls, key: str) -> Iterable[dict[str, Any]]:
-        """Configurations under which a whole file may be the payload of its array ``key``."""
+    def as_is_refusal(cls, data: bytes) -> str:
+        """Why no graph can read the array of such a file, and what to do; "" if it is not known."""
+        return cls.as_is_advice
+
+    @classmethod
+    def file_configurations(cls, key: str, data: bytes) -> Iterable[dict[str, Any]]:
+        """Configurations under which the file ``data`` may be the payload of its array ``key``."""
         if any(option.name == "key" and option.default is MISSING for option in cls.options()):
             return [{"name": cls.name, "key": key}] if key else []
         return [{"name": cls.name}]
@@ -217,7 +229,9 @@ class Compressor(Codec[bytes, bytes, BytesForm, BytesForm]):
     kind = "compressor"
     #: Chain texts that `infer` tries after every container that does not compress; those that it
     #: tries too if the first leaves more than 1/16 of the bytes; and per preference, on the best.
+    #: ``baselines`` it tries after ``raw`` and transposes alone: no choice is worse than these.
     trials: ClassVar[tuple[str, ...]] = ()
+    baselines: ClassVar[tuple[str, ...]] = ()
     trials_incompressible: ClassVar[tuple[str, ...]] = ()
     efforts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 

@@ -4,145 +4,240 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import nan
+from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
 
 from ..errors import RAISE_LIMIT, FileError
 from .contents import MAX_BYTES, Array, Contents, Entry, shown
+from .notation import ERROR_VALUE, is_missing, is_name, is_number, number, problem
 
 # A cell takes some 60 bytes while its line is read: these bound what a line can take.
 _CELLS = 2**20
 _LINE = 2**25
 _EXACT = 2**53
 _SHOWN = 20
+_FILL = 'if the value is missing, read it as NaN by --missing nan, in Python missing="nan"'
 
 
-def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+class Layout(NamedTuple):
+    """How a table is written: what its lines are before the numbers are read."""
+
+    #: Between cells; None for any white space.
+    mark: str | None
+    #: The names of the columns, or none.
+    names: Sequence[str]
+    #: The lines of titles and names: numbers begin after line ``skip``, and `first` is their first.
+    skip: int
+    first: int
+    columns: int
+    #: Whether each line ends in a mark, after which there is no cell.
+    trailing: bool
+
+
+@dataclass(frozen=True)
+class Table(Contents):
+    """The one matrix of a text, and the ``names`` of its columns."""
+
+    names: Sequence[str] = ()
+
+    def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
+        """The matrix; for the name of a column, a `FileError` says where it is."""
+        if key and key in self.names:
+            take = f"read the whole matrix and take [:, {list(self.names).index(key)}]"
+            raise FileError(f"holds no array named {shown(key)}: it is a column; {take}")
+        return super().read(key, max_bytes=max_bytes)
+
+
+def contents(
+    data: bytes, *, max_bytes: int = MAX_BYTES, missing: Literal["nan"] | None = None
+) -> Table:
     """One float64 matrix ``[rows, columns]``; each cell is read as Python's ``float`` reads it.
 
     Always float64 of two dimensions: the values of today do not decide the dtype of tomorrow. An
     integer that float64 does not hold exactly is an error. Cells are separated by tab, ``;``, ``,``
-    or, if the first line has none of them, by white space. That line is skipped if none of its
-    cells is a number; so are empty lines and those that begin with ``#``.
+    or, if the first line of numbers has none of them, by white space. Lines before that one are
+    skipped if all their cells are names: words that begin with a letter and are no data in another
+    notation, as 0,5 or 12:30 are. So are empty lines and those that begin with ``#`` or ``%``.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise FileError("is UTF-16 text; save it as UTF-8")
-    if b"\0" in data[:4096]:
-        raise FileError("is no text: it has null bytes")
+    if missing not in (None, "nan"):
+        raise FileError(f'missing is {missing!r}, needs None or "nan"')
     try:
-        names, numbers = _parse(data, max_bytes)
+        layout = layout_of(data)
+        numbers = _parse(data, layout, max_bytes, missing is not None)
     except UnicodeDecodeError:
-        raise FileError("is no UTF-8 text; save it as UTF-8") from None
-    except csv.Error as error:
-        raise FileError(f"is no table: {error}") from None
-    others = {
-        name: f"a column; read the whole matrix and take [:, {index}]"
-        for index, name in enumerate(names)
-    }
-    return Contents([Entry("", numbers.dtype, numbers.shape, lambda: numbers)], others)
+        what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "no UTF-8"
+        raise FileError(f"is {what} text; save it as UTF-8") from None
+    entry = Entry("", numbers.dtype, numbers.shape, lambda: numbers)
+    return Table([entry], names=layout.names)
 
 
-def _parse(data: bytes, max_bytes: int) -> tuple[list[str], Array]:
+def layout_of(data: bytes) -> Layout:
+    """How a text is written; FileError if its first line that is no header cannot be a row."""
+    if b"\0" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        raise FileError("is no text: it has null bytes")
+    mark: str | None = None
+    header: tuple[int, str] | None = None
+    for first, line in _lines(data):
+        if stated := re.fullmatch(r'"?sep=([^\w\s]|\t)"?\s*', line):
+            mark, header = stated[1], (first, "")
+            continue
+        own = mark or _mark(line)
+        cells = [cell for cell in _cells(first, line, own) if not cell.isspace() and cell]
+        if cells and all(map(is_name, cells)):
+            header = first, line
+            continue
+        break
+    else:
+        raise FileError("holds no row of numbers" + (" below its header" if header else ""))
+    mark, skip = own, header[0] if header else 0
+    cells = _cells(first, line, mark)
+    names = _names(header, first, mark, len(cells)) if header else []
+    trailing = bool(mark) and len(cells) > 1 and not cells[-1].strip()
+    if trailing and (not names or not names[-1]):
+        trailing = all(line.rstrip(" \r\n").endswith(mark or "") for _, line in _data(data, first))
+    else:
+        trailing = False
+    columns = len(cells) - trailing
+    if not skip and not cells[0].strip() and _are_indices(cells[1:]):
+        raise FileError(
+            f"line {first} may be numbers, or the header that pandas writes for columns without "
+            "names; give them names, or write header=False and index=False"
+        )
+    return Layout(mark, names[:columns], skip, first, columns, trailing)
+
+
+def _names(header: tuple[int, str], first: int, mark: str | None, columns: int) -> list[str]:
+    """The names of the columns by the last line above the numbers; none if it is a title."""
+    number, line = header
+    names = [cell.strip() for cell in _cells(number, line, mark)] if line else []
+    if len(names) == columns:
+        return names
+    # R gives the names of the rows no name.
+    if len(names) == columns - 1 and (len(names) > 1 or '"' in line):
+        return ["", *names]
+    if mark and mark in line:
+        raise FileError(
+            f"line {number} has {len(names)} names where line {first} has {columns} cells"
+        )
+    return []
+
+
+def _parse(data: bytes, layout: Layout, max_bytes: int, fill: bool) -> Array:
     # float() also takes 1_000 and the digits of every script, which no program writes into a table.
-    read = float if data.isascii() and b"_" not in data else _number
-    names: list[str] = []
+    read = float if data.isascii() and b"_" not in data else number
     numbers = array("d")
-    columns = rows = 0
-    for line, cells in _rows(data):
-        if not columns:
-            columns = len(cells)
-            if not any(map(_is_number, cells)) and all(map(str.strip, cells)):
-                names = [cell.strip() for cell in cells]
-                continue
+    columns = layout.columns
+    for line, cells in rows(data, layout):
         if len(cells) != columns:
-            raise FileError(f"line {line} has {len(cells)} cells where the first has {columns}")
+            start = f"line {layout.first}" if line > layout.first else "it"
+            raise FileError(f"line {line} has {len(cells)} cells where {start} has {columns}")
+        done = len(numbers)
         try:
             numbers.extend(map(read, cells))
         except ValueError:
-            raise _no_number(line, cells) from None
-        rows += 1
+            del numbers[done:]
+            numbers.extend(_filled(layout, line, cells, fill))
         if 8 * len(numbers) > max_bytes:
             raise FileError(
                 f"the array decodes to more than the limit of {max_bytes} bytes; {RAISE_LIMIT}"
             )
-    if not rows:
-        raise FileError("holds no row of numbers" + (" below its header" if names else ""))
-    matrix = np.frombuffer(numbers).reshape(rows, columns)
-    _check_integers(data, matrix, skip=bool(names))
-    return names, matrix
+    matrix = np.frombuffer(numbers).reshape(-1, columns)
+    _check_integers(data, layout, matrix)
+    return matrix
 
 
-def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that may be a row; a quoted cell must end in its line."""
-    mark: str | None = None
-    for number, line in _lines(data):
-        if not number:
-            mark = next((mark for mark in "\t;," if mark in line), None)
-            continue
-        if mark is None:
-            cells = line.split(None, _CELLS)
-        elif line.count(mark) >= _CELLS:
-            cells = [""] * (_CELLS + 1)
-        elif '"' in line:
-            cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True, strict=True))
-        else:
-            cells = line.split(mark)
-        if len(cells) > _CELLS:
-            raise FileError(f"has a line of more than {_CELLS} cells; save the array by numpy.save")
-        yield number, cells
+def rows(data: bytes, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line of numbers; a quoted cell must end in its line."""
+    for place, line in _data(data, layout.first):
+        cells = _cells(place, line, layout.mark)
+        yield place, cells[:-1] if layout.trailing else cells
+
+
+def _data(data: bytes, first: int) -> Iterator[tuple[int, str]]:
+    return ((place, line) for place, line in _lines(data) if place >= first)
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, str]]:
-    """The lines that may be rows with their numbers from 1 on, and the first one before, as 0."""
+    """The lines that are neither empty nor comments, with their numbers from 1 on."""
     text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=None)
-    number, began = 0, False
+    number = 0
     while line := text.readline(_LINE):
         if len(line) == _LINE:
             raise FileError(f"has a line of more than {_LINE} characters, so it is no table")
         number += 1
-        if line.startswith("#") or line.isspace():
-            continue
-        if not began:
-            began = True
-            yield 0, line
-        yield number, line
+        comment = line[0] in "#%" and not re.match(ERROR_VALUE, line)
+        if not comment and not line.isspace():
+            yield number, line
 
 
-def _number(cell: str) -> float:
-    if "_" in cell or not cell.isascii():
-        raise ValueError
-    return float(cell)
+def _mark(line: str) -> str | None:
+    return next((mark for mark in "\t;," if mark in line), None)
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        _number(cell)
-    except ValueError:
-        return False
-    return True
+def _cells(number: int, line: str, mark: str | None) -> list[str]:
+    if mark is None and '"' in line:
+        quoted = re.finditer(r'"([^"]*)"(?!\S)|(\S+)', line)
+        cells = [found[1] or found[2] or "" for found in islice(quoted, _CELLS + 1)]
+    elif mark is None:
+        cells = line.split(None, _CELLS)
+    elif line.count(mark) >= _CELLS:
+        cells = [""] * (_CELLS + 1)
+    elif '"' in line:
+        try:
+            cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True, strict=True))
+        except csv.Error as error:
+            ends = "unexpected end" in str(error)
+            what = "a quoted cell that does not end in it" if ends else str(error)
+            raise FileError(f"is no table: line {number} has {what}") from None
+    else:
+        cells = line.split(mark)
+    if len(cells) > _CELLS:
+        raise FileError(f"has a line of more than {_CELLS} cells; save the array by numpy.save")
+    return cells
 
 
-def _no_number(line: int, cells: list[str]) -> FileError:
-    column = next(index for index, cell in enumerate(cells) if not _is_number(cell))
-    cell = cells[column].strip()
-    where = f"line {line}, column {column + 1}"
+def _are_indices(cells: Sequence[str]) -> bool:
+    """Whether these are 0, 1, 2 and so on."""
+    return bool(cells) and [cell.strip() for cell in cells] == list(map(str, range(len(cells))))
+
+
+def _filled(layout: Layout, line: int, cells: list[str], fill: bool) -> Iterator[float]:
+    """The numbers of a line in which some are missing, as NaN; FileError for any other cell."""
+    for column, cell in enumerate(cells, 1):
+        if is_number(cell):
+            yield number(cell)
+        elif fill and is_missing(cell):
+            yield nan
+        else:
+            _refuse(layout, line, column, cell.strip())
+
+
+def _refuse(layout: Layout, line: int, column: int, cell: str) -> NoReturn:
+    where = f"line {line}, column {column} is"
     if not cell:
-        return FileError(f"{where} is empty; fill it (nan is a number)")
-    advice = "write decimals with a point" if "," in cell else "leave the column out"
-    return FileError(f"{where} is no number: {shown(cell, _SHOWN)}; {advice}")
+        raise FileError(f"{where} empty; {_FILL}")
+    if is_missing(cell):
+        raise FileError(f"{where} {shown(cell, _SHOWN)}; {_FILL}")
+    advice = problem(cell)
+    if advice:
+        raise FileError(f"{where} no number: {shown(cell, _SHOWN)} {advice}")
+    header = ", or the line if it is a header" if line == layout.first else ""
+    raise FileError(f"{where} no number: {shown(cell, _SHOWN)}; leave the column out{header}")
 
 
-def _check_integers(data: bytes, matrix: Array, skip: bool) -> None:
+def _check_integers(data: bytes, layout: Layout, matrix: Array) -> None:
     """Integers beyond 2**53 are looked at again: float64 has not all of them."""
     large = np.any((matrix >= _EXACT) | (matrix <= -_EXACT), axis=1).tolist()
     if not any(large):
         return
-    rows = _rows(data)
-    if skip:
-        next(rows)
-    for (line, cells), suspect, values in zip(rows, large, matrix, strict=True):
+    for (line, cells), suspect, values in zip(rows(data, layout), large, matrix, strict=True):
         for column, cell in enumerate(cells) if suspect else ():
             digits = cell.strip().lstrip("+-")
             # Python refuses to parse more digits, and float64 has no integer of as many.

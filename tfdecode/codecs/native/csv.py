@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, replace
 from math import prod
@@ -14,6 +15,8 @@ from ...errors import DecodeError, EncodeError, FileError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...formats import csv
+from ...formats.contents import shown
+from ...formats.notation import ERROR_VALUE
 from ...graph.casts import NORMAL, TINY
 from ...graph.rows import Rows, Status
 from ..base import Container
@@ -24,6 +27,8 @@ SEPARATORS = (",", ";", "\t", " ")
 DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NUMBER = rf"(?:[+-]?(?:{DECIMAL}|(?i:inf))|\+?(?i:nan))"
 LONGEST = 31
+#: Lines that are skipped, unless a spreadsheet wrote the value of a failed formula.
+COMMENT = rb"#(?!%s)" % ERROR_VALUE.removeprefix("#").encode()
 #: Lines of a payload beyond those of the longest array, at most; and the longest header.
 EXTRA, MAX_HEADER = 64, 64
 #: Bytes for each cell with its separator (savetxt takes 25), and for comments.
@@ -75,10 +80,6 @@ class Csv(Container):
     name = "csv"
     suffixes = (".csv", ".tsv", ".txt")
     contents = csv.contents
-    as_is_advice = (
-        "stock ops cannot read quotes, a byte order mark or cells of more than 31 characters; "
-        "save it with numpy.savetxt(path, array, '%.17g', ',')"
-    )
     separator: str = ","
     header: int = 0
 
@@ -94,9 +95,14 @@ class Csv(Container):
             )
 
     @classmethod
-    def file_configurations(cls, key: str) -> list[dict[str, Any]]:
-        ways = [(separator, header) for header in (0, 1) for separator in SEPARATORS]
-        return [{"name": cls.name, "separator": sep, "header": header} for sep, header in ways]
+    def file_configurations(cls, key: str, data: bytes) -> list[dict[str, Any]]:
+        layout = csv.layout_of(data)
+        return [{"name": cls.name, "separator": layout.mark or " ", "header": layout.skip}]
+
+    @classmethod
+    def as_is_refusal(cls, data: bytes) -> str:
+        reason = refusal(data, csv.layout_of(data))
+        return f"{reason}; save it with numpy.savetxt(path, array, '%.17g', ',')" if reason else ""
 
     def resolve(self, form: ArrayForm) -> BytesForm:
         if form.dtype not in NAN:
@@ -151,7 +157,7 @@ class Csv(Container):
         if any(lines[most:]):
             raise DecodeError(f"payload has more than {most} lines, not {self.text(form)}")
         lines = lines[self.header :]
-        lines = [line for line in lines if line and not line.startswith(b"#")]
+        lines = [line for line in lines if line and not re.match(COMMENT, line)]
         if not self.lines_fit(len(lines), form):
             raise DecodeError(f"payload has {len(lines)} lines of numbers, not {self.text(form)}")
         if self.separator == " ":
@@ -232,6 +238,7 @@ class Csv(Container):
         rest = tf.equal(indices[:, 1], self.most_lines(form)) & tf.not_equal(lines, "")
         longer = counts(tf.boolean_mask(indices[:, 0], rest), size) > 0
         kept = tf.not_equal(lines, "") & tf.not_equal(tf.strings.substr(lines, 0, 1), "#")
+        kept |= tf.strings.regex_full_match(lines, f"{ERROR_VALUE}.*")
         kept &= indices[:, 1] >= self.header
         lines, row = tf.boolean_mask(lines, kept), tf.boolean_mask(indices[:, 0], kept)
         fits = tf.strings.regex_full_match(lines, self.line)
@@ -249,6 +256,40 @@ class Csv(Container):
         count = counts(row, size)
         all_fit = tf.equal(counts(tf.boolean_mask(row, fits), size), count)
         return all_fit & ~longer & self.lines_fit(count, form), count, cells
+
+
+def refusal(data: bytes, layout: csv.Layout) -> str:
+    """The first thing in a text that stock ops do not read; "" if there is none."""
+    if layout.skip > MAX_HEADER:
+        return f"its numbers begin after line {layout.skip}, and {MAX_HEADER} lines can be skipped"
+    if layout.trailing:
+        return f"its lines end with {layout.mark!r}, after which stock ops expect a number"
+    if b"\r" in data.replace(b"\r\n", b""):
+        return "its lines end in CR, without LF"
+    if layout.mark not in (*SEPARATORS, None):
+        return f"its cells are separated by {layout.mark!r}"
+    lines = data.split(b"\n")[layout.skip :]
+    if not layout.skip and data.startswith(codecs.BOM_UTF8):
+        return "it begins with a byte order mark"
+    others = 0
+    for number, line in enumerate(lines, layout.skip + 1):
+        where = f"line {number}"
+        if not line.strip() or re.match(COMMENT, line.strip()):
+            others += 1
+            continue
+        if line.startswith(b"%"):
+            return f"{where} begins with %, and stock ops skip only comments that begin with #"
+        for column, cell in enumerate(line.split(layout.mark.encode() if layout.mark else None), 1):
+            if b'"' in cell:
+                return f"{where}, column {column} has quotes"
+            if len(cell.strip()) > LONGEST:
+                return f"{where}, column {column} has more than {LONGEST} characters"
+            if not re.fullmatch(NUMBER.encode(), cell.strip()):
+                text = shown(cell.strip().decode("utf-8", "replace"), 20)
+                return f"{where}, column {column} is {text or 'empty'}, which stock ops do not read"
+    if others > EXTRA:
+        return f"it has {others} comments and empty lines, and {EXTRA} are skipped"
+    return ""
 
 
 def columns_of(form: ArrayForm) -> int:

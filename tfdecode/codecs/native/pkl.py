@@ -70,7 +70,7 @@ class Pkl(SampledFile):
             )
 
     @classmethod
-    def file_configurations(cls, key: str) -> list[dict[str, Any]]:
+    def file_configurations(cls, key: str, data: bytes) -> list[dict[str, Any]]:
         bare = [{"name": cls.name}]
         return [*bare, {"name": cls.name, "key": key}] if key else bare
 
