@@ -17,7 +17,12 @@ BLOCK = 2**20
 #: What may hold the values of a wider dtype, the best choice first.
 NARROW = ("uint8", "int8", "uint16", "int16", "float16", "bfloat16", "uint32", "int32", "float32")
 #: Steps of numbers that people quantise by, the coarsest first.
-SCALES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 1000, 1024, 4096, 10_000, 65_536, 100_000)
+SCALES = (
+    *(1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 512, 1000, 1024, 2048, 4096, 10_000),
+    *(32_767, 32_768, 65_535, 65_536, 100_000, 1_000_000),
+)
+#: Steps that `step_scale` looks for, at most.
+MAX_STEPS = 2**16
 #: A last axis of up to this length is one of channels or coordinates.
 CHANNELS = 32
 
@@ -41,7 +46,8 @@ class Statistics:
     @cached_property
     def flat(self) -> np.ndarray:
         """All elements, ``[n]``."""
-        return np.concatenate([sample.ravel() for sample in self.samples])
+        flat = [sample.ravel() for sample in self.samples]
+        return np.concatenate(flat) if len(flat) > 1 else flat[0]
 
     @cached_property
     def few(self) -> np.ndarray | None:
@@ -67,11 +73,14 @@ class Statistics:
             return background(self.flat)
 
     @cached_property
-    def scales(self) -> list[int] | None:
+    def scales(self) -> Sequence[float] | None:
         """Scales over which floats are whole: one, or one per index of a short last axis."""
         if self.integer or self.complex or not self.flat.size:
             return None
         scales = scales_of(self.columns)
+        if scales is None and self.dtype == "float32":
+            scale = step_scale(self.flat)
+            return None if scale is None else [scale]
         return scales if scales is None or len(set(scales)) > 1 else scales[:1]
 
     @cached_property
@@ -79,7 +88,8 @@ class Statistics:
         """Elements by their index on a short last axis, ``[n, channels]``; else ``[n, 1]``."""
         sides = {sample.shape[-1:] for sample in self.samples}
         short = self.rank > 1 and self.shape[-1] <= CHANNELS and len(sides) == 1
-        return self.flat.astype(numpy_dtype(self.dtype)).reshape(-1, self.shape[-1] if short else 1)
+        flat = self.flat.astype(numpy_dtype(self.dtype), copy=False)
+        return flat.reshape(-1, self.shape[-1] if short else 1)
 
 
 def few(flat: np.ndarray) -> np.ndarray | None:
@@ -126,17 +136,47 @@ def one_hot(x: np.ndarray) -> bool:
 @np.errstate(all="ignore")  # of NaNs, and of numbers beyond an integer
 def scales_of(columns: np.ndarray) -> list[int] | None:
     """The first of ``SCALES`` over which each column is exactly whole; None if one has none."""
-    if not np.isfinite(columns).all():
-        return None
     found = []
     for column in columns.T:
         scales: tuple[int, ...] = SCALES
         # Most fail at once.
-        for part in (column[:64], column[:: max(1, column.size // 4096)], column):
-            wide = part.astype(np.float64)
-            back = {scale: (np.rint(wide * scale) / scale).astype(part.dtype) for scale in scales}
-            scales = tuple(scale for scale in scales if np.array_equal(back[scale], part))
-        if not scales:
+        for part in (column[:64], column[:: max(1, column.size // 4096)]):
+            scales = tuple(scale for scale in scales if whole_over(part, scale))
+        scale = next((scale for scale in scales if whole_over(column, scale)), None)
+        if scale is None:
             return None
-        found.append(scales[0])
+        found.append(scale)
     return found
+
+
+@np.errstate(all="ignore")
+def whole_over(column: np.ndarray, scale: float) -> bool:
+    """Whether each element is the number nearest to an integer over ``scale``."""
+    for start in range(0, column.size, BLOCK):
+        part = column[start : start + BLOCK]
+        back = (np.rint(part.astype(np.float64) * scale) / scale).astype(part.dtype)
+        if not (np.array_equal(back, part) and np.isfinite(part).all()):
+            return False
+    return True
+
+
+@np.errstate(all="ignore")
+def step_scale(flat: np.ndarray) -> float | None:
+    """1 / step if float32 numbers are integers times a step, as pixels times 1/255; else None."""
+    sample = np.unique(np.abs(flat[:: max(1, flat.size // 4096)]))
+    sample = sample[sample > 0]
+    if sample.size < 2 or not np.isfinite(sample[-1]):
+        return None
+    wide = sample.astype(np.float64)
+    step = min(wide[0], np.diff(wide).min())
+    if step * MAX_STEPS < wide[-1]:
+        return None
+    for value in wide:  # each makes the step more exact, for larger ones
+        step = value / max(1, np.rint(value / step))
+    steps, error = np.rint(wide / step), np.spacing(sample).astype(np.float64) / 2
+    low, high = ((wide - error) / steps).max(), ((wide + error) / steps).min()
+    middle = np.float32((low + high) / 2)
+    if not low <= middle <= high:
+        return None
+    scale = 1 / float(middle)
+    return scale if whole_over(flat, scale) else None

@@ -15,7 +15,7 @@ import tfdecode as tfd
 from tests import strategies
 from tests.common import assert_same
 from tfdecode.choose import PREFER, rank
-from tfdecode.choose.infer import FASTER, MAP_FN
+from tfdecode.choose.order import FASTER, MAP_FN
 from tfdecode.choose.propose import proposals
 from tfdecode.codecs.registry import CODECS
 from tfdecode.statistics import narrowest, one_hot, scales_of
@@ -236,7 +236,8 @@ def test_nothing_outside_of_the_arguments_changes_a_choice(
 def test_every_codec_that_infer_can_propose_is_proposed_for_something() -> None:
     arrays = [array for array, _ in KINDS.values()]
     arrays.append(np.where(RNG.random((60, 60)) < 0.01, 3.5, 0))
-    bodies = "|".join(text for array in arrays for text in proposals([array], [array]))
+    codecs = list(CODECS.values())
+    bodies = "|".join(text for array in arrays for text in proposals([array], [array], codecs))
     named = {name for name, codec in CODECS.items() if codec.kind != "compressor"}
     files = {name for name in named if getattr(CODECS[name], "suffixes", ())}
     assert {step.partition(":")[0] for step in bodies.split("|")} == named - files
@@ -249,7 +250,7 @@ def test_a_proposal_is_a_chain_of_that_form_even_where_it_cannot_carry_the_array
     dtype, shape = data.draw(strategies.dtypes), data.draw(strategies.shapes)
     array = data.draw(strategies.arrays(dtype, shape))
     made = 0
-    for text in proposals([array], [array]):
+    for text in proposals([array], [array], list(CODECS.values())):
         try:
             tfd.ArraySpec(shape, dtype, text)
             made += 1

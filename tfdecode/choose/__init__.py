@@ -1,6 +1,8 @@
 """infer: the chain that suits given arrays, and why."""
 
-from .infer import BANDWIDTHS, Candidate, infer, rank
+from .infer import infer, rank
+from .order import BANDWIDTHS
+from .trials import Candidate
 
 #: What a chain can be chosen for.
 PREFER = tuple(BANDWIDTHS)

@@ -11,7 +11,7 @@ from ..codecs.chain_text import brief
 from ..codecs.native.sampled import MAX_AROUND_NBYTES, SampledFile, encoded, offset_in
 from ..codecs.registry import CODECS
 from ..dtypes import dtype_name, little_endian
-from ..errors import PACK_ARRAY, DecodeError, FileError, SpecError
+from ..errors import PACK_ANEW, PACK_ARRAY, DecodeError, FileError, SpecError
 from ..files import naming, opened
 from ..formats.contents import MAX_BYTES, Array, beyond
 from ..spec import ArraySpec
@@ -34,7 +34,8 @@ def spec_of_file(
         try:
             return spec_of_array(found, data, array, name, label=label), data
         except FileError as error:
-            raise FileError(f"{error}; or {PACK_ARRAY}") from None
+            said = PACK_ARRAY in str(error)
+            raise FileError(f"{error}{'' if said else f'; or {PACK_ARRAY}'}") from None
 
 
 def spec_of_array(
@@ -47,7 +48,7 @@ def spec_of_array(
         raise FileError(str(error)) from None
     codec = CODECS.get(found)
     if codec is None or not issubclass(codec, Container):
-        raise FileError(f"cannot be decoded in a graph: {HDF5_ADVICE}")
+        raise refused(HDF5_ADVICE)
     reasons = []
     for configuration in codec.file_configurations(name, data):
         try:
@@ -58,8 +59,7 @@ def spec_of_array(
             reasons.append(str(error))
     if issubclass(codec, SampledFile):
         return sampled(codec, data, array, name, label)
-    reason = codec.as_is_refusal(data) or (reasons or ["its array has no name"])[0]
-    raise FileError(f"cannot be decoded in a graph: {reason}")
+    raise refused(codec.as_is_refusal(data) or (reasons or ["its array has no name"])[0])
 
 
 def sampled(
@@ -86,7 +86,12 @@ def sampled(
         reason = "its numbers are not those of the file"
     except (SpecError, DecodeError) as error:
         reason = str(error)
-    raise FileError(f"cannot be decoded in a graph: {reason}")
+    raise refused(reason)
+
+
+def refused(reason: str) -> FileError:
+    """The error of a file that no graph reads; advice to pack it needs no spec, as there is none."""
+    return FileError(f"cannot be decoded in a graph: {reason.replace(PACK_ANEW, PACK_ARRAY)}")
 
 
 def untouched(spec: ArraySpec, data: bytes, *, max_bytes: int = MAX_BYTES) -> np.ndarray:

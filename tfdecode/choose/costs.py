@@ -7,8 +7,6 @@ import numpy as np
 from ..codecs.base import AnyCodec, Filter
 from ..codecs.chain import Chain
 
-#: Up to which level -> how many times the cost of a compressor's middle levels.
-EFFORT = ((3, 0.4), (9, 1.0), (99, 30.0))
 #: Seconds of a row for each step that do not depend on its bytes.
 STEP = 2e-6
 
@@ -26,16 +24,9 @@ def trial(chain: Chain, x: np.ndarray) -> tuple[bytes, float, float]:
         cost = codec.decode_cost
         decode += STEP + 1e-9 * (cost.per_output * before + cost.per_input * counted)
         cost = codec.encode_cost
-        effort = next(times for most, times in EFFORT if level_of(codec) <= most)
-        encode += 1e-9 * effort * (cost.per_output * before + cost.per_input * packed)
+        encode += 1e-9 * codec.effort * (cost.per_output * before + cost.per_input * packed)
     assert isinstance(value, bytes)
     return value, encode, decode
-
-
-def level_of(codec: AnyCodec) -> int:
-    """How hard a codec tries, on zlib's scale; those without levels are in its middle."""
-    level: int = getattr(codec, "level", 6)
-    return 6 if codec.name == "png" or (codec.name == "zstd" and level == 3) else level
 
 
 def size_of(array: np.ndarray, codec: AnyCodec) -> int:

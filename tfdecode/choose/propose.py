@@ -12,7 +12,6 @@ import numpy as np
 
 from ..codecs.base import STAGES, AnyCodec, Container, Filter
 from ..codecs.chain_text import chain_text, parse
-from ..codecs.registry import CODECS
 from ..errors import EncodeError, SpecError
 from ..form import ArrayForm
 from ..statistics import Statistics
@@ -27,10 +26,9 @@ class Branch:
 
 
 def proposals(
-    samples: Sequence[np.ndarray], parts: Sequence[np.ndarray], *, portable: bool = False
+    samples: Sequence[np.ndarray], parts: Sequence[np.ndarray], codecs: Sequence[type[AnyCodec]]
 ) -> list[str]:
     """Chain texts, ``raw`` first: from values of ``samples``, with filters applied to ``parts``."""
-    codecs = [codec for codec in CODECS.values() if codec.portable or not portable]
     filters = [codec for codec in codecs if issubclass(codec, Filter)]
     containers = [codec for codec in codecs if issubclass(codec, Container)]
     branches = [Branch((), Statistics(samples))]
@@ -43,6 +41,13 @@ def proposals(
             for text in container.proposals(branch.statistics):
                 found[chain_text((*branch.codecs, *parse(text)))] = None
     return list(found)
+
+
+def transposes(samples: Sequence[np.ndarray], codecs: Sequence[type[AnyCodec]]) -> list[str]:
+    """Chain texts of the samples in other orders of their axes, and else as they are."""
+    filters = [codec for codec in codecs if issubclass(codec, Filter) and codec.stage == "axes"]
+    texts = (text for codec in filters for text in codec.proposals(Statistics(samples)))
+    return [f"{text}|raw" for text in texts]
 
 
 def with_stage(

@@ -63,6 +63,10 @@ class Zstd(Compressor):
         if type(self.level) is not int or not 1 <= self.level <= 22:
             raise SpecError(f"codec zstd: level is {self.level!r}, needs 1 to 22")
 
+    @property
+    def effort(self) -> float:
+        return 0.4 if self.level < 3 else 1.0 if self.level <= 9 else 30.0
+
     def resolve(self, form: BytesForm) -> BytesForm:
         low = len(frame_header(form.min_nbytes)) + BLOCK_HEADER_NBYTES
         return BytesForm(low, compress_bound(form.max_nbytes), lambda: self.filler(form))

@@ -21,6 +21,9 @@ from ...statistics import CHANNELS, Statistics
 from ..base import Cost, Filter
 from .sortable import FLOATS
 
+#: Up to so many different bytes are taken for labels, between which there is no difference.
+LABELS = 32
+
 
 @dataclass(frozen=True)
 class Delta(Filter):
@@ -67,7 +70,8 @@ class Delta(Filter):
 
     @classmethod
     def proposals(cls, statistics: Statistics) -> Iterable[str]:
-        labels = statistics.itemsize == 1 and statistics.few is not None
+        few = statistics.few if statistics.itemsize == 1 else None
+        labels = few is not None and len(few) <= LABELS
         if statistics.complex or labels:
             return []
         ordered = "" if statistics.integer else "sortable|"

@@ -22,6 +22,8 @@ from ..base import Cost, Filter
 FLOATS = ("float16", "float32", "float64")
 #: 1 / MAX_SCALE is no subnormal float32, which TensorFlow flushes to 0; JSON needs no exponent.
 MIN_SCALE, MAX_SCALE = 1e-4, 1e15
+#: What `infer` proposes, the first that fits, the narrowest first.
+DTYPES = ("uint8", "int8", "int16", "int32")
 #: Integers that are exact in float32.
 EXACT_IN_FLOAT32 = ("int8", "uint8", "int16", "uint16")
 
@@ -77,8 +79,11 @@ class FixedPoint(Filter):
         scales = statistics.scales
         if scales is None:
             return []
-        limit = (np.abs(statistics.columns.astype(np.float64)).max(0) * scales).max()
-        dtype = "int16" if limit < 2**15 else "int32"
+        columns, steps = statistics.columns, np.asarray(scales, np.float64)
+        low = float((columns.min(0) * steps).round().min())
+        high = float((columns.max(0) * steps).round().max())
+        fits = (name for name in DTYPES if limits(name)[0] <= low and high < limits(name)[1])
+        dtype = next(fits, "int32")
         return [f"fixed_point:{','.join(map(str, scales))},dtype={dtype}"]
 
     def resolve(self, form: ArrayForm) -> ArrayForm:
@@ -135,7 +140,9 @@ class FixedPoint(Filter):
 
     def division_dtype(self, form: ArrayForm) -> str:
         """float32 if both operands are exact in it, which gives the rounded float64 quotient."""
-        fits = self.dtype in EXACT_IN_FLOAT32 and all(np.float32(n) == n for n in self.scale)
+        # float(): NumPy 2 compares a float32 with a Python number in float32.
+        exact = all(float(np.float32(n)) == n for n in self.scale)
+        fits = self.dtype in EXACT_IN_FLOAT32 and exact
         return "float32" if fits and form.dtype != "float64" else "float64"
 
     @property
