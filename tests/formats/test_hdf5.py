@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import subprocess
@@ -23,6 +24,24 @@ from tfdecode.errors import FileError
 from tfdecode.formats import hdf5
 
 h5py = pytest.importorskip("h5py")
+survey = pytest.importorskip("tfdecode.formats.hdf5.survey")
+
+
+def in_this_process(data: memoryview, matlab: bool) -> dict[str, Any]:
+    """What the child process does, without 0.2 s for its start."""
+    pieces = survey.Pieces(len(data), lambda at, length: bytes(data[at : at + length]))
+    try:
+        found = survey.survey(pieces, matlab, max(2**16, len(data) // 8))
+    except survey.Refused as error:
+        raise FileError(str(error)) from None
+    return json.loads(json.dumps(found))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the tests of the child itself, in ``test_hdf5_process``, start one."""
+    monkeypatch.setattr(hdf5, "surveyed", in_this_process)
+
 
 DTYPES = ["?", "i1", "<i2", ">i4", "<i8", "u1", ">u2", "<u4", ">u8"]
 DTYPES += ["<f2", ">f4", "<f8", "<c8", ">c16"]
@@ -34,6 +53,7 @@ FILTERS = [
     {"shuffle": True},
     {"fletcher32": True},
     {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    {"compression": "lzf", "shuffle": True},
 ]
 
 
@@ -130,7 +150,7 @@ def compound(**fields: str) -> np.ndarray:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "lzf": ({"data": np.arange(9), "compression": "lzf"}, r"filter 32000 .lzf.; save it with gzip"),
+    "szip": ({"data": np.arange(64), "compression": "szip"}, r"filter 4 .szip.; save it with gzip"),
     "scaleoffset": ({"data": np.arange(9), "scaleoffset": 3}, "filter 6 .scaleoffset."),
     "text": ("a text", "text; save the numbers"),
     "texts": (np.array([b"a", b"bc"]), "text; save the numbers"),
@@ -227,7 +247,7 @@ def test_a_declared_size_is_refused_before_anything_is_allocated() -> None:
 
 
 def test_too_many_objects_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5, "_OBJECTS", 3)
+    monkeypatch.setattr(survey, "_OBJECTS", 3)
     assert len(hdf5.contents(saved(a=1, b=2, c=3)).entries) == 3
     with pytest.raises(FileError, match="holds more than 3 HDF5 objects; split it"):
         hdf5.contents(saved(a=1, b=2, c=3, d=4))
@@ -244,9 +264,11 @@ def test_every_truncation_is_refused(libver: str) -> None:
 # In a process of its own: a fault of libhdf5 would end this one.
 MUTANTS = """
 import pathlib, random, resource, sys
+from tests.formats.test_hdf5 import in_this_process
 from tfdecode.errors import FileError
 from tfdecode.formats import hdf5, mat
 
+hdf5.surveyed = in_this_process
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 name, *seeds = sys.argv[1:]
 data, contents = pathlib.Path(name).read_bytes(), (mat if name.endswith(".mat") else hdf5).contents
@@ -287,7 +309,7 @@ def test_mutants_give_arrays_or_a_file_error(libver: str, tmp_path: Path) -> Non
     chunked = {"data": np.arange(60).reshape(3, 4, 5), "chunks": (2, 3, 2)}
     members = {"packed": {**chunked, "compression": "gzip", "shuffle": True}, "chunked": chunked}
     (tmp_path / "a.h5").write_bytes(saved(libver=libver, **numbers, **links, **members))
-    check_mutants(tmp_path / "a.h5", 2000)
+    check_mutants(tmp_path / "a.h5", 1000)
 
 
 def test_any_bytes_after_the_magic_give_a_file_error() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,17 +38,19 @@ def by_columns(
     key: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    rows: Array,
-    pointers: Array,
-    values: Sequence[Array],
+    count: int,
+    parts: Callable[[], tuple[Array, Array, Sequence[Array]]],
 ) -> Sparse:
-    """A sparse matrix by columns; what follows the last value is space that MATLAB reserved."""
-    count = max(int(pointers[-1]), 0) if pointers.size else 0
+    """A sparse matrix by columns: rows, where each column begins, and one or two parts of values.
+
+    What follows the last value is space that MATLAB reserved.
+    """
 
     def read() -> Array:
+        rows, pointers, values = parts()
         columns = expanded(pointers, shape[1], min(map(len, (rows, *values))))
-        first, *second = (part[:count] for part in values)
-        kept = joined(first, second[0], dtype) if second else first.astype(dtype)
-        return scattered(shape, (rows[:count], columns), kept)
+        real, *imaginary = (part[: len(columns)] for part in values)
+        kept = joined(real, imaginary[0], dtype) if imaginary else real.astype(dtype)
+        return scattered(shape, (rows[: len(columns)], columns), kept)
 
     return Sparse(Entry(key, dtype, shape, read), count)

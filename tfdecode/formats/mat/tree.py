@@ -19,7 +19,7 @@ Leaf: TypeAlias = "Entry | Sparse | str"
 Members: TypeAlias = "Iterator[tuple[str, Any]]"
 
 # An entry costs about 1 KiB: 256 MiB for the largest tree.
-_MEMBERS = 2**18
+MEMBERS = 2**18
 _DEPTH = 64
 # Longer paths would let a small file ask for quadratic memory.
 _PATH = 512
@@ -40,8 +40,8 @@ class Tree:
                 stack.pop()
                 continue
             self.seen += 1
-            if self.seen > _MEMBERS:
-                raise FileError(f"holds more than {_MEMBERS} cells and fields; split it")
+            if self.seen > MEMBERS:
+                raise FileError(f"holds more than {MEMBERS} cells and fields; split it")
             try:
                 found = self.expand(path, node)
             except FileError as error:

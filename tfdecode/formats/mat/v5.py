@@ -137,7 +137,8 @@ def _sparse(head: Head, element: Element) -> Leaf:
         np.frombuffer(raw[tag.start : tag.start + tag.length], kind)
         for tag, kind in zip(tags, stored, strict=True)
     )
-    return by_columns(head.name, shape, dtype, rows, columns, values)
+    count = max(int(columns[-1]), 0) if columns.size else 0
+    return by_columns(head.name, shape, dtype, count, lambda: (rows, columns, values))
 
 
 def _entry(head: Head, element: Element) -> Entry | str:

@@ -1,0 +1,303 @@
+"""What libhdf5 says about a file: which datasets it has, and where their numbers are.
+
+This program runs in a process of its own, with limits: libhdf5 is C, and a hostile file can make it
+take memory without end, run for ever or crash. It gets pieces of the file on standard input,
+writes the structure as JSON on standard output, and reads no number. It imports nothing of
+tfdecode, so that it starts fast. The other side is `process`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import struct
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+
+#: The head of each message to the parent: its kind, and two numbers.
+HEAD = struct.Struct("<cQQ")
+READ, DONE, FAILED = b"R", b"D", b"F"
+
+_BLOCK = 2**16
+_OBJECTS = 2**17
+_LONGEST = 256
+_COMPLEX = {("real", "imag"), ("r", "i")}
+_TABLE = "table; save each column as a dataset of its own"
+_MATLAB = ("MATLAB_class", "MATLAB_empty", "MATLAB_sparse", "MATLAB_object_decode")
+
+
+class Refused(Exception):
+    """The file cannot be read; the message is for the user."""
+
+
+def survey(file: Any, matlab: bool, chunks: int) -> dict[str, Any]:
+    """The objects of a file by their addresses, and the address of the root group.
+
+    Of ``matlab`` files the attributes are read that say what a variable is. At most so many
+    ``chunks`` are looked at.
+    """
+    try:
+        opened = h5py.File(file, "r")
+        root = h5py.h5g.open(opened.id, b"/")
+        first = h5py.h5o.get_info(root).addr
+    except Exception as error:
+        raise Refused(f"is not a whole HDF5 file ({type(error).__name__})") from None
+    objects: dict[int, dict[str, Any]] = {}
+    left, pending = [chunks], [(first, root)]
+    seen = 0
+    while pending:
+        address, member = pending.pop()
+        if address in objects:  # hard links can make cycles
+            continue
+        found: dict[str, Any] = {}
+        objects[address] = found
+        try:
+            if isinstance(member, h5py.h5g.GroupID):
+                found["links"] = links = []
+                for name, child in _members(member, _OBJECTS - seen):
+                    seen += 1
+                    below = None if child is None else h5py.h5o.get_info(child).addr
+                    links.append((name.decode("utf-8", "surrogateescape"), below))
+                    if below is not None and below not in objects:
+                        pending.append((below, child))
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(f"is a damaged HDF5 file ({type(error).__name__})") from None
+        try:
+            if isinstance(member, h5py.h5d.DatasetID):
+                found["dataset"] = _dataset(member, left)
+            if matlab:
+                found["attributes"] = _attributes(member)
+            elif isinstance(member, (h5py.h5d.DatasetID, h5py.h5g.GroupID)):
+                found["attributes"] = h5py.h5a.get_num_attrs(member)
+        except Refused as error:
+            found["damaged"] = f": {error}"
+        except Exception as error:  # h5py raises a dozen kinds
+            found["damaged"] = f" ({type(error).__name__})"
+    return {"root": first, "objects": list(objects.items())}
+
+
+def _members(group: Any, left: int) -> list[tuple[bytes, Any]]:
+    """Name and object of each hard link, sorted; None in place of what other links lead to."""
+    links: list[tuple[bytes, int]] = []
+
+    def add(name: bytes, info: Any) -> bool | None:
+        links.append((name, info.type))
+        return True if len(links) > left else None  # True ends the iteration
+
+    # In native order: to sort many links, libhdf5 1.14 frees what it never allocated if the file
+    # lies about their number.
+    group.links.iterate(add, order=h5py.h5.ITER_NATIVE, info=True)
+    if len(links) > left:
+        raise Refused(f"holds more than {_OBJECTS} HDF5 objects; split it")
+    links.sort()
+    hard = h5py.h5l.TYPE_HARD
+    return [(name, h5py.h5o.open(group, name) if kind == hard else None) for name, kind in links]
+
+
+def _attributes(member: Any) -> dict[str, Any]:
+    found = {}
+    for name in _MATLAB:
+        if not h5py.h5a.exists(member, name.encode()):
+            continue
+        attribute = h5py.h5a.open(member, name.encode())
+        # Attributes can be larger than the file: nothing is allocated before this.
+        if attribute.shape not in ((), (1,)) or attribute.dtype.itemsize > _LONGEST:
+            raise Refused(f"attribute {name} is not a short value")
+        if attribute.dtype.kind not in ("S" if name == "MATLAB_class" else "iu"):
+            raise Refused(f"attribute {name} is of dtype {attribute.dtype.kind}")
+        value = np.zeros(attribute.shape, attribute.dtype)
+        attribute.read(value)
+        found[name] = value.item().decode("latin-1") if value.dtype.kind == "S" else value.item()
+    return found
+
+
+def _dataset(dataset: Any, left: list[int]) -> dict[str, Any]:
+    """Where the numbers of a dataset are and what they mean, or why they are ``refused``."""
+    options = dataset.get_create_plist()
+    layout = options.get_layout()
+    # First of all: even the shape of a virtual dataset can depend on other files.
+    if layout == h5py.h5d.VIRTUAL:
+        return {"refused": "virtual dataset; save the numbers themselves"}
+    if options.get_external_count():
+        return {"refused": "dataset whose numbers are in another file; save them in this one"}
+    raw = _raw_dtype(dataset.get_type())
+    if isinstance(raw, str):
+        return {"refused": raw}
+    reference = raw is None
+    if raw is None:  # a reference to an object is its address
+        raw = np.dtype("<u8")
+    dtype = np.dtype(raw.str)  # without the names of an enumeration
+    if raw.names is not None:
+        dtype = np.dtype(f"{raw[0].byteorder}c{raw.itemsize}")
+    space = dataset.get_space()
+    if space.get_simple_extent_type() == h5py.h5s.NULL:
+        return {"refused": "dataset without any shape"}
+    shape = space.get_simple_extent_dims()
+    fill = np.zeros((), raw)
+    if not reference and options.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED:
+        options.get_fill_value(fill)
+    filters = [options.get_filter(index) for index in range(options.get_nfilters())]
+    found = {
+        "dtype": dtype.str,
+        "reference": reference,
+        "shape": shape,
+        "fill": fill.tobytes().hex(),
+        "filters": [[code, name.decode("ascii", "replace")] for code, _, _, name in filters],
+    }
+    if layout == h5py.h5d.COMPACT:
+        size = dataset.get_storage_size()
+        if size != math.prod(shape) * dtype.itemsize or reference:
+            raise Refused(f"has {size} bytes, its shape needs {math.prod(shape) * dtype.itemsize}")
+        array = np.empty(shape, raw)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        found["compact"] = base64.b64encode(array.tobytes()).decode()
+    elif layout == h5py.h5d.CHUNKED:
+        found["chunk"] = chunk = options.get_chunk()
+        if not hasattr(dataset, "chunk_iter"):
+            return {
+                "refused": "chunked dataset; reading it needs h5py 3.10 or later with HDF5 1.14"
+            }
+        if all(shape):
+            found["chunks"] = _chunks(dataset, shape, chunk, left)
+    # Without storage there is no offset, or after a user block a wrong one.
+    elif dataset.get_space_status() != h5py.h5d.SPACE_STATUS_NOT_ALLOCATED and all(shape):
+        found["offset"] = dataset.get_offset()
+    return found
+
+
+def _chunks(dataset: Any, shape: Any, chunk: Any, left: list[int]) -> str:
+    """Of each chunk: its number in the grid, its place in the file, its size, skipped filters."""
+    table: list[int] = []
+    grid = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
+
+    def add(info: Any) -> None:
+        left[0] -= 1
+        start = info.chunk_offset
+        if left[0] < 0 or any(i % step for i, step in zip(start, chunk, strict=True)):
+            raise Refused("has chunks that are not in its grid")
+        number = 0
+        for i, step, count in zip(start, chunk, grid, strict=True):
+            if i // step >= count:  # outside of a dataset that became smaller
+                return
+            number = number * count + i // step
+        if number >= 2**63 or info.byte_offset is None:
+            raise Refused("has chunks that are not in the file")
+        table.extend((number, info.byte_offset, info.size, info.filter_mask))
+
+    # Not by get_chunk_info_by_coord: it goes through all chunks to find one of them.
+    dataset.chunk_iter(add)
+    return base64.b64encode(np.array(table, "<u8").tobytes()).decode()
+
+
+def _raw_dtype(kind: Any) -> Any:
+    """The dtype as h5py has it, why it is refused, or None for references to objects."""
+    code = kind.get_class()
+    if code == h5py.h5t.COMPOUND and kind.get_nmembers() != 2:
+        return _TABLE
+    if code == h5py.h5t.REFERENCE and kind.equal(h5py.h5t.STD_REF_OBJ):
+        return None
+    others = {
+        h5py.h5t.STRING: "text; save the numbers it stands for",
+        h5py.h5t.VLEN: "ragged rows; save each one as a dataset of its own",
+        h5py.h5t.REFERENCE: "references to parts of datasets; save the numbers themselves",
+    }
+    if code not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.COMPOUND):
+        return others.get(code, "not of a numeric type; save it as plain numbers")
+    try:
+        raw: np.dtype[Any] = kind.dtype
+        # A type of odd bits reads as the nearest NumPy has, but its bytes are not those.
+        plain = h5py.h5t.py_create(raw, logical=True).equal(kind)
+    except (TypeError, ValueError):
+        plain = False
+    if not plain:
+        return "numbers in a layout that NumPy does not have; save them as plain numbers"
+    if raw.names is not None:
+        if raw.names not in _COMPLEX or raw[0] != raw[1]:
+            return _TABLE
+        if raw[0].kind != "f":
+            return "complex integers; save it as double"
+    return raw
+
+
+class Pieces(io.RawIOBase):
+    """A file of which ``piece(offset, length)`` gives the bytes; no read is short."""
+
+    def __init__(self, size: int, piece: Callable[[int, int], bytes]) -> None:
+        self.size, self.position = size, 0
+        # h5py asks for a few bytes at a time.
+        self.block = lru_cache(128)(lambda at: piece(at, min(_BLOCK, size - at)))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
+        self.position = origin + offset
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        end, done = self.position + len(buffer), 0
+        if end > self.size:  # h5py would leave the rest of its buffer as it is
+            raise OSError("is truncated")
+        while self.position < end:
+            start = self.position - self.position % _BLOCK
+            part = self.block(start)[self.position - start : end - start]
+            buffer[done : done + len(part)] = part
+            done += len(part)
+            self.position += len(part)
+        return done
+
+
+def limit(seconds: int, nbytes: int) -> None:
+    """Allow this process so much CPU time and memory from now on, as far as the system can."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limits = [(resource.RLIMIT_CORE, 0)]
+    limits += [(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime) + seconds)]
+    if os.path.exists("/proc/self/statm"):
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[0])
+        limits += [(resource.RLIMIT_AS, pages * resource.getpagesize() + nbytes)]
+    for kind, value in limits:
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def main(arguments: list[str], source: BinaryIO, target: BinaryIO) -> None:
+    """Serve one parent: ask it for pieces of a file, and give it the structure."""
+    size, matlab, chunks, seconds, nbytes = map(int, arguments)
+    limit(seconds, nbytes)
+
+    def piece(offset: int, length: int) -> bytes:
+        target.write(HEAD.pack(READ, offset, length))
+        target.flush()
+        got = source.read(length)
+        if len(got) < length:  # the parent is gone
+            os._exit(1)
+        return got
+
+    try:
+        text = json.dumps(survey(Pieces(size, piece), bool(matlab), chunks))
+        answer, kind = text.encode("ascii"), DONE
+    except Refused as error:
+        answer, kind = str(error).encode("ascii", "replace"), FAILED
+    target.write(HEAD.pack(kind, len(answer), 0) + answer)
+    target.flush()
+    os._exit(0)  # without libhdf5's own cleaning up, which can hang or crash
+
+
+if __name__ == "__main__":
+    _source, _target = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # what libraries print is no message
+    main(sys.argv[1:6], _source, _target)
