@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from ...errors import FileError
-from ..contents import Entry, Sparse
+from ..contents import Entry, Sparse, shown
 
 Leaf: TypeAlias = "Entry | Sparse | str"
 #: Part of a path, and what is there.
@@ -45,7 +45,7 @@ class Tree:
             try:
                 found = self.expand(path, node)
             except FileError as error:
-                where = "" if path == name else f" (at {path[:_PATH]})"
+                where = "" if path == name else f" (at {shown(path)})"
                 raise FileError(f"{error}{where}") from None
             if isinstance(found, (Entry, Sparse, str)):
                 yield path, found
