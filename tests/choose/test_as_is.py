@@ -67,6 +67,8 @@ ARCHIVES = [
     Sample("maps.mat", mat(S=SEGMENT, T=POSE), "S", SEGMENT, "mat:S"),
     Sample("plain.csv", b"1,0,7\n2,2,2\n", None, SEGMENT, "csv"),
     Sample("named.tsv", b"a\tb\tc\r\n1\t0\t7\r\n2\t2\t2", None, SEGMENT, r'csv:"\t",header=1'),
+    Sample("titled.csv", b"#{}\nA title\n\na,b,c\n1,0,7\n2,2,2\n", None, SEGMENT, "csv:header=4"),
+    Sample("blanks.txt", b"% MATLAB\n 1  0 7\n 2  2 2\n", None, SEGMENT, 'csv:" ",header=1'),
     Sample("packed.mat", mat(True, S=SEGMENT), None, SEGMENT, "mat:S"),
 ]
 SAMPLED = "head=...,tail=..."
@@ -351,6 +353,34 @@ def test_other_mat_files_are_refused_with_advice(tmp_path: Path) -> None:
         group["S"] = SEGMENT.T
         group["S"].attrs["MATLAB_class"] = np.bytes_(b"double")
     assert "-v7" in refusal("S.mat", file.getvalue(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'"1",2\n', "line 1, column 1 has quotes"),
+        (b"1,2\n3,0." + b"0" * 30 + b"\n", "line 2, column 2 has more than 31 characters"),
+        (b"\xef\xbb\xbf1,2\n", "it begins with a byte order mark"),
+        (b"1,2\r3,4\r", "its lines end in CR, without LF"),
+        (b"1,2\n% x\n3,4\n", "line 2 begins with %"),
+        (b"1,Infinity\n", "line 1, column 2 is Infinity, which stock ops do not read"),
+        (b"1,2,\n3,4,\n", "its lines end with ','"),
+        (b"#\n" * 65 + b"1\n", "it has 65 comments and empty lines, and 64 are skipped"),
+        (b"x\n" * 65 + b"1\n", "its numbers begin after line 65, and 64 lines can be skipped"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_table_is_refused_with_the_true_reason(data: bytes, reason: str, tmp_path: Path) -> None:
+    said = refusal("x.csv", data, tmp_path)
+    assert f"cannot be decoded in a graph: {reason}" in said
+    assert "savetxt" in said and said.count("pack its array") == 1
+
+
+def test_advice_is_given_once_and_names_no_spec_that_there_is_not(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"S": SEGMENT}, format="4")
+    said = refusal("S.mat", file.getvalue(), tmp_path)
+    assert said.count("pack its array") == 1 and "--spec" not in said
 
 
 def test_too_much_around_the_numbers_is_refused(tmp_path: Path) -> None:

@@ -302,6 +302,19 @@ def test_a_cell_that_is_no_number_is_refused(model: Any, cell: str) -> None:
     assert agree(model, "wide", [payload, payload.replace(b",", b" ,")]) == 0
 
 
+def test_the_value_of_a_failed_formula_is_no_comment(model: Any) -> None:
+    failed = [b"#N/A,2,3\n1,2,3\n", b"1,2,3\n #DIV/0!,2,3\n", b"#NAME?\n"]
+    comments = [b"#N,2,3\n1,2,3\n", b"1,2,3\n # DIV/0!,2,3\n", b"1,2,3\n#NAMES\n"]
+    status = model.checked["rows"](tf.constant(failed + comments))[1].numpy().tolist()
+    assert status == [5, 5, 5, 0, 0, 0]
+    for payload, code in zip(failed + comments, status, strict=True):
+        if code:
+            with pytest.raises(tfd.DecodeError, match="has a line of"):
+                SPECS["rows"].decode(payload)
+        else:
+            assert SPECS["rows"].decode(payload).tolist() == [[1, 2, 3]]
+
+
 def test_a_number_beyond_float32_is_refused(model: Any) -> None:
     payload = b"1,2,3\n4,3.5e38,6\n7,8,9\n1,2,3\n"
     assert agree(model, "wide", [payload]) == 1

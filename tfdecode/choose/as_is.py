@@ -90,7 +90,7 @@ def sampled(
 
 
 def refused(reason: str) -> FileError:
-    """The error of a file that no graph reads; advice to pack it needs no spec, as there is none."""
+    """The error of a file that no graph reads; there is no spec yet by which to pack it."""
     return FileError(f"cannot be decoded in a graph: {reason.replace(PACK_ANEW, PACK_ARRAY)}")
 
 

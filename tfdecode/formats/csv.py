@@ -84,19 +84,23 @@ def layout_of(data: bytes) -> Layout:
         raise FileError("is no text: it has null bytes")
     mark: str | None = None
     header: tuple[int, str] | None = None
-    for first, line in _lines(data):
+    skip = 0
+    for first, line in _lines(data, "#"):
+        if line[0] == "%":
+            skip = first
+            continue
         if stated := re.fullmatch(r'"?sep=([^\w\s]|\t)"?\s*', line):
-            mark, header = stated[1], (first, "")
+            mark, skip = stated[1], first
             continue
         own = mark or _mark(line)
         cells = [cell for cell in _cells(first, line, own) if not cell.isspace() and cell]
         if cells and all(map(is_name, cells)):
-            header = first, line
+            header, skip = (first, line), first
             continue
         break
     else:
         raise FileError("holds no row of numbers" + (" below its header" if header else ""))
-    mark, skip = own, header[0] if header else 0
+    mark = own
     cells = _cells(first, line, mark)
     names = _names(header, first, mark, len(cells)) if header else []
     trailing = bool(mark) and len(cells) > 1 and not cells[-1].strip()
@@ -116,7 +120,7 @@ def layout_of(data: bytes) -> Layout:
 def _names(header: tuple[int, str], first: int, mark: str | None, columns: int) -> list[str]:
     """The names of the columns by the last line above the numbers; none if it is a title."""
     number, line = header
-    names = [cell.strip() for cell in _cells(number, line, mark)] if line else []
+    names = [cell.strip() for cell in _cells(number, line, mark)]
     if len(names) == columns:
         return names
     # R gives the names of the rows no name.
@@ -164,15 +168,15 @@ def _data(data: bytes, first: int) -> Iterator[tuple[int, str]]:
     return ((place, line) for place, line in _lines(data) if place >= first)
 
 
-def _lines(data: bytes) -> Iterator[tuple[int, str]]:
-    """The lines that are neither empty nor comments, with their numbers from 1 on."""
+def _lines(data: bytes, comments: str = "#%") -> Iterator[tuple[int, str]]:
+    """The lines that are neither empty nor begin so, with their numbers from 1 on."""
     text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=None)
     number = 0
     while line := text.readline(_LINE):
         if len(line) == _LINE:
             raise FileError(f"has a line of more than {_LINE} characters, so it is no table")
         number += 1
-        comment = line[0] in "#%" and not re.match(ERROR_VALUE, line)
+        comment = line[0] in comments and not re.match(ERROR_VALUE, line)
         if not comment and not line.isspace():
             yield number, line
 

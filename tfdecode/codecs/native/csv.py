@@ -97,7 +97,8 @@ class Csv(Container):
     @classmethod
     def file_configurations(cls, key: str, data: bytes) -> list[dict[str, Any]]:
         layout = csv.layout_of(data)
-        return [{"name": cls.name, "separator": layout.mark or " ", "header": layout.skip}]
+        separator = layout.mark or (" " if layout.columns > 1 else cls.separator)
+        return [{"name": cls.name, "separator": separator, "header": layout.skip}]
 
     @classmethod
     def as_is_refusal(cls, data: bytes) -> str:
@@ -268,7 +269,7 @@ def refusal(data: bytes, layout: csv.Layout) -> str:
         return "its lines end in CR, without LF"
     if layout.mark not in (*SEPARATORS, None):
         return f"its cells are separated by {layout.mark!r}"
-    lines = data.split(b"\n")[layout.skip :]
+    lines = data.removesuffix(b"\n").split(b"\n")[layout.skip :]
     if not layout.skip and data.startswith(codecs.BOM_UTF8):
         return "it begins with a byte order mark"
     others = 0
