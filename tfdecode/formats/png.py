@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..errors import DecodeError
-from .zlib_stream import decompress
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -21,6 +22,8 @@ COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # samples of a pixel -> grey, RGB, RGBA
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
 #: What libpng in TensorFlow takes: a side, and all pixels together.
 MAX_SIDE, MAX_PIXELS = 1_000_000, 2**29
+#: Bytes of IDAT that libpng inflates at once.
+READ_NBYTES = 8192
 
 
 @dataclass(frozen=True)
@@ -128,12 +131,60 @@ class Image:
             )
         if body != chunk(b"IDAT", packed):
             raise DecodeError("payload has a PNG image with a wrong CRC")
-        inflated = decompress(packed, self.data_bytes, "payload's PNG image")
-        if len(inflated) != self.data_bytes:
-            raise DecodeError(
-                f"payload has a PNG image of {len(inflated)} bytes, needs {self.data_bytes}"
-            )
-        return self.unfiltered(inflated)
+        return self.unfiltered(self.inflated(packed))
+
+    @cached_property
+    def windows(self) -> tuple[int, ...]:
+        """The first bytes of streams whose window holds the image, or is the largest."""
+        # libpng allocates the window that a stream declares, and zlib in Python the largest.
+        needed = min(self.data_bytes, 2**15)
+        return tuple(8 + 16 * bits for bits in range(8) if 2 ** (bits + 8) >= needed)
+
+    def inflated(self, packed: bytes) -> bytes:
+        """The rows with their filter bytes; DecodeError if libpng cannot inflate them."""
+        if not packed or packed[0] not in self.windows:
+            raise DecodeError("payload has a PNG image whose zlib window is too small for it")
+        inflater = zlib.decompressobj()
+        try:
+            data = inflater.decompress(packed, self.data_bytes + 1)
+        except zlib.error:
+            data = b""
+        if inflater.eof and not inflater.unused_data and len(data) == self.data_bytes:
+            return data
+        try:
+            return b"".join(self.inflated_rows(packed))
+        except zlib.error as error:
+            raise DecodeError(f"payload's PNG image is not a zlib stream: {error}") from None
+
+    def inflated_rows(self, packed: bytes) -> Iterator[bytes]:
+        """Inflate row by row, as libpng does, which hardly looks at what follows the last row.
+
+        It passes more rows, an error, and bytes after the stream, but not the lack of an end.
+        """
+        inflater, at, waiting = zlib.decompressobj(), 0, b""
+        short = DecodeError(f"payload has a PNG image of less than {self.data_bytes} bytes")
+
+        def more(count: int) -> bytes:
+            nonlocal at, waiting
+            if not waiting:
+                waiting, at = packed[at : at + READ_NBYTES], at + READ_NBYTES
+            if not waiting or inflater.eof:
+                raise short
+            data = inflater.decompress(waiting, count)
+            waiting = inflater.unconsumed_tail
+            return data
+
+        for _ in range(self.height):
+            row = b""
+            while len(row) <= self.row_bytes:
+                row += more(self.row_bytes + 1 - len(row))
+            yield row
+        surplus = 0
+        with suppress(zlib.error):
+            while not inflater.eof:
+                surplus += len(more(READ_NBYTES))
+                if not surplus:
+                    break
 
 
 def unfilter_row(row: np.ndarray, above: np.ndarray, kind: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from ...errors import EncodeError, SpecError
@@ -19,8 +18,9 @@ from ...formats.zlib_stream import (
     compress_bound,
     compress_with_stored_blocks,
     decompress,
+    effort,
 )
-from ...graph.inflate import EXPANSION, GROUP, inflate, inflate_bounded
+from ...graph.inflate import EXPANSION, inflate, inflate_in_groups, inflate_untrusted
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
 
@@ -67,9 +67,9 @@ class Zlib(Compressor):
     encode_cost = Cost(2.0, 10.0)
     portable = True
     trials = ("zlib",)
+    baselines = ("zlib:1", "zlib", "zlib:9")
     trials_incompressible = ("zlib:3,store_incompressible=true",)
     efforts = {"smallest": ("zlib:12",), "fastest": ("zlib:2",)}  # noqa: RUF012
-    throws = True
     magics = HEADERS
     level: int = encoder_only(6)
     max_packed: int | None = None
@@ -104,6 +104,10 @@ class Zlib(Compressor):
     def bounded(self, form: BytesForm) -> bool:
         return self.inflates(form) <= 4 * form.max_nbytes
 
+    @property
+    def effort(self) -> float:
+        return effort(self.level)
+
     @classmethod
     def packed_nbytes(cls, payload: bytes, nbytes: int) -> int:
         return codes(payload, nbytes)
@@ -136,17 +140,20 @@ class Zlib(Compressor):
             rows = rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
         rows = rows.guard(self.filler(form))
         packed = rows.data
-        one = partial(inflate_bounded, at_once=GROUP) if form.max_nbytes <= SMALL else inflate
-        rows = replace(rows, data=one(packed, "ZLIB", form.max_nbytes))
-        if not rows.verified:
-            length = tf.strings.length(packed)
-            trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))
-            trailer = tf.io.decode_raw(trailer, tf.int32, little_endian=False)
-            same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data, form.max_nbytes))
-            inflated = tf.strings.length(rows.data)
-            message = "inflates to {} bytes that do not match its Adler-32 trailer"
-            rows = rows.check(same, inflated, Status.DAMAGED, message)
-        return rows
+        if rows.verified:
+            one = inflate_in_groups if form.max_nbytes <= SMALL else inflate
+            return replace(rows, data=one(packed, "ZLIB", form.max_nbytes))
+        data, sound = inflate_untrusted(packed, "ZLIB", form.max_nbytes)
+        message = "has {} bytes with a damaged zlib stream"
+        rows = replace(rows, data=data)
+        rows = rows.check(sound, tf.strings.length(packed), Status.DAMAGED, message)
+        length = tf.strings.length(packed)
+        trailer = tf.strings.substr(packed, length - 4, tf.fill([rows.size], 4))
+        trailer = tf.io.decode_raw(trailer, tf.int32, little_endian=False)
+        same = tf.equal(tf.reshape(trailer, [rows.size]), adler32(rows.data, form.max_nbytes))
+        inflated = tf.strings.length(rows.data)
+        message = "inflates to {} bytes that do not match its Adler-32 trailer"
+        return rows.check(same, inflated, Status.DAMAGED, message)
 
 
 def adler32(strings: Any, max_nbytes: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +21,9 @@ from ...formats.zlib_stream import (
     compress,
     compress_bound,
     compress_with_stored_blocks,
+    effort,
 )
-from ...graph.map_rows import map_rows
+from ...graph.images import check_window, decode_images
 from ...graph.raw_bytes import big_endian, raw_string
 from ...graph.rows import Rows, Status
 from ..base import Compressor, Cost, encoder_only
@@ -64,9 +65,9 @@ class ZlibBounded(Compressor):
     decode_cost = Cost(0.6, 1.5)
     encode_cost = Cost(2.2, 10.0)
     trials = ("zlib_bounded",)
+    baselines = ("zlib_bounded:1", "zlib_bounded", "zlib_bounded:9")
     trials_incompressible = ("zlib_bounded:3,store_incompressible=true",)
     efforts = {"smallest": ("zlib_bounded:12",), "fastest": ("zlib_bounded:2",)}  # noqa: RUF012
-    throws = True
     level: int = encoder_only(6)
     store_incompressible: bool = encoder_only(False)
 
@@ -85,6 +86,10 @@ class ZlibBounded(Compressor):
 
     def inflates(self, form: BytesForm) -> int:
         return image_of(form.max_nbytes, form.max_nbytes).data_bytes
+
+    @property
+    def effort(self) -> float:
+        return effort(self.level)
 
     @classmethod
     def packed_nbytes(cls, payload: bytes, nbytes: int) -> int:
@@ -135,6 +140,8 @@ class ZlibBounded(Compressor):
             head = tf.strings.join(parts)
             start = tf.fill([rows.size], PREFIX.size)
             packed = tf.strings.substr(rows.data, start, length - PREFIX.size)
+        first = tf.io.decode_raw(packed, tf.uint8, fixed_length=1)[:, 0]
+        rows = check_window(rows, first, image)
         length = big_endian(tf.strings.length(packed) - CRC_NBYTES)
         files = tf.strings.join([head, length, b"IDAT", packed, END])
 
@@ -142,7 +149,7 @@ class ZlibBounded(Compressor):
             pixels = tf.io.decode_png(file, 1)
             return raw_string(pixels, tf.size(pixels), count)
 
-        return replace(rows, data=map_rows(one, files, count))
+        return decode_images(one, rows, image, files, count)
 
 
 #: The number of bytes, if it is not fixed, and the CRC of IHDR as in the PNG.

@@ -19,7 +19,7 @@ from ...form import ArrayForm, BytesForm
 from ...formats.png import END, MAX_PIXELS, MAX_SIDE, NONE, SIGNATURE, SUB, UP, Image, chunk
 from ...formats.zlib_stream import MIN_NBYTES, checked_level, compress, compress_bound
 from ...graph.casts import as_bits, bool_rows
-from ...graph.map_rows import map_rows
+from ...graph.images import check_window, decode_images
 from ...graph.rows import Rows, Status
 from ...graph.substr import cut
 from ...statistics import Statistics
@@ -61,7 +61,6 @@ class Png(Container):
     encode_cost = Cost(0.8, 4.0)
     compresses = True
     portable = True
-    throws = True
     magics = (SIGNATURE,)
     layout: Literal["planar", "interleaved"] = "planar"
     level: int = encoder_only(2)
@@ -126,15 +125,16 @@ class Png(Container):
         rows = rows.check(fits, length, Status.HEADER, message)
         # One IDAT that reaches to IEND: compare its length, its type, and the last twelve bytes.
         offset = tf.minimum(tf.where(has_text, len(described), len(plain)), length)
-        head = tf.strings.substr(rows.data, offset, tf.fill([rows.size], 8))
-        head = tf.io.decode_raw(head, tf.uint8, fixed_length=8)
+        head = tf.strings.substr(rows.data, offset, tf.fill([rows.size], 9))
+        head = tf.io.decode_raw(head, tf.uint8, fixed_length=9)
         size = tf.reduce_sum(tf.cast(head[:, :4], tf.int64) * [1 << 24, 1 << 16, 1 << 8, 1], 1)
         end = cut(rows.data, tf.cast(tf.maximum(length - len(END), 0), tf.int64), len(END))
-        single = tf.reduce_all(tf.equal(tf.cast(head[:, 4:], tf.int32), list(b"IDAT")), 1)
+        single = tf.reduce_all(tf.equal(tf.cast(head[:, 4:8], tf.int32), list(b"IDAT")), 1)
         single &= tf.equal(end, END)
         single &= tf.equal(size, tf.cast(length - offset - 12 - len(END), tf.int64))
         message = "has {} bytes that are not one IDAT and IEND after its PNG header"
-        rows = rows.check(single, length, Status.HEADER, message).guard(self.filler(form))
+        rows = rows.check(single, length, Status.HEADER, message)
+        rows = check_window(rows, head[:, 8], image).guard(self.filler(form))
         dtype = tf.uint16 if image.depth == 16 else tf.uint8
 
         def one(row: Any) -> Any:
@@ -142,8 +142,10 @@ class Png(Container):
             pixels = tf.ensure_shape(pixels, [image.height, image.width, image.samples])
             return tiles.to_array_order(pixels)
 
-        data = map_rows(one, rows.data, row=tf.TensorSpec([image.pixels], dtype))
-        return tiles.tensor(replace(rows, data=data))
+        # Of an array without elements nothing else would need the image: it must not be skipped.
+        rows = replace(rows, verified=rows.verified and prod(form.max_shape) > 0)
+        row = tf.TensorSpec([image.pixels], dtype)
+        return tiles.tensor(decode_images(one, rows, image, rows.data, row=row))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""PNG images of untrusted rows: what libpng refuses makes a bad row, not a failed batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..extras import tensorflow as tf
+from ..formats.png import Image
+from .map_rows import map_rows
+from .rows import Rows, Status
+from .try_rows import try_rows
+
+#: Bytes of an image from which on threads are worth their start: 256 KiB.
+LARGE_IMAGE = 2**18
+
+
+def check_window(rows: Rows, first: Any, image: Image) -> Rows:
+    """Narrow ``rows`` to those whose zlib stream, of that ``first`` byte, has a wide window."""
+    fits = tf.reduce_any(tf.equal(tf.cast(first, tf.int32)[:, tf.newaxis], list(image.windows)), 1)
+    message = "has {} bytes with a zlib window that is too small for its image"
+    return rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
+
+
+def decode_images(
+    function: Callable[..., Any], rows: Rows, image: Image, *data: Any, row: Any = None
+) -> Rows:
+    """``function`` of each row of ``data``, which decodes an image to a ``row``."""
+    if rows.verified:
+        return replace(rows, data=map_rows(function, *data, row=row))
+    large = image.data_bytes >= LARGE_IMAGE
+    images, sound = try_rows(function, *data, row=row, parallel=large)
+    message, length = "has {} bytes with a damaged image", tf.strings.length(rows.data)
+    return replace(rows, data=images).check(sound, length, Status.DAMAGED, message)
