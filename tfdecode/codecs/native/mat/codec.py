@@ -66,7 +66,6 @@ class Mat(Container):
     suffixes = (".mat",)
     contents = mat.contents
     magics = (b"MATLAB ",)
-    throws = True
     key: str
 
     def __post_init__(self) -> None:
