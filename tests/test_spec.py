@@ -182,42 +182,75 @@ def test_the_most_dimensions_there_can_be() -> None:
         assert status.numpy().tolist() == [0, tfd.Status.LENGTH]
 
 
+#: Rows that are decoded at a time, and the largest batch.
 ROWS = [
-    (tfd.ArraySpec((2**20,), "uint8"), 1024),
-    (tfd.ArraySpec((2**20 + 1,), "uint8"), 1023),
-    (tfd.ArraySpec((256, 192, 18), "float32"), 303),
-    (tfd.ArraySpec((2**31 - 2**10,), "uint8"), 1),
-    (tfd.ArraySpec((0,), "uint8"), 2**30),
-    (tfd.ArraySpec((None,), "uint8", max_shape=(2**20,)), 1024),
+    (tfd.ArraySpec((2**20,), "uint8"), 1024, 4096),
+    (tfd.ArraySpec((2**20 + 1,), "uint8"), 1023, 4095),
+    (tfd.ArraySpec((256, 192, 18), "float32"), 303, 1213),
+    (tfd.ArraySpec((2**31 - 2**10,), "uint8"), 1, 2),
+    (tfd.ArraySpec((None,), "uint8", max_shape=(2**20,)), 1024, 4096),
 ]
 
 
-@pytest.mark.parametrize("spec, rows", ROWS, ids=str)
-def test_a_batch_decodes_to_at_most_a_gibibyte_by_default(spec: tfd.ArraySpec, rows: int) -> None:
-    assert spec.max_rows == rows
+@pytest.mark.parametrize("spec, rows, batch", ROWS, ids=str)
+def test_by_default_a_step_decodes_one_gibibyte_and_a_batch_four(
+    spec: tfd.ArraySpec, rows: int, batch: int
+) -> None:
+    assert (spec.max_rows, spec.max_batch_size) == (rows, batch)
+
+
+def test_small_rows_need_no_steps() -> None:
+    for shape in ((0,), (4,), (1024,)):
+        spec = tfd.ArraySpec(shape, "float32")
+        assert spec.max_batch_size == spec.max_rows > 2**16
 
 
 @pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
 @pytest.mark.parametrize("method", ["decode_tensor", "decode_checked", "decode_ragged"])
-def test_more_than_max_rows_are_refused(method: str, traced: bool) -> None:
+def test_a_batch_of_more_than_max_rows_is_decoded_in_steps(method: str, traced: bool) -> None:
     spec = tfd.ArraySpec((None,), "uint8", max_shape=(3,))
 
     def decode(rows: tf.Tensor) -> Any:
-        return getattr(spec, method)(rows, input_name="x_bytes", max_rows=2)
+        options = {"input_name": "x_bytes", "max_rows": 2, "max_batch_size": 5}
+        return getattr(spec, method)(rows, **options)
 
     if traced:
         decode = tf.function(decode, input_signature=[tf.TensorSpec([None], tf.string)])
-    decode(tf.constant([b"abc"] * 2))
+    for count in range(6):
+        rows = [bytes([row] * 3) for row in range(count)]
+        got = decode(tf.constant(rows, tf.string))
+        if method == "decode_checked":
+            got, status = got
+            assert status.numpy().tolist() == [0] * count
+        got = got.to_tensor(shape=[count, 3 * bool(count)]) if method == "decode_ragged" else got
+        assert got.numpy().tolist() == [list(row) for row in rows]
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="x_bytes: batch has 3 rows, at most 2 fit"
+        tf.errors.InvalidArgumentError, match="x_bytes: batch has 6 rows, .* at most 5 at a time"
     ):
-        decode(tf.constant([b"abc"] * 3))
+        decode(tf.constant([b"abc"] * 6))
+
+
+def test_a_bad_row_has_the_same_number_in_every_step() -> None:
+    spec = tfd.ArraySpec((3,), "uint8")
+    rows = tf.constant([b"abc"] * 4 + [b"ab", b"abc", b"a"])
+    decode = tf.function(spec.decode_tensor, input_signature=[tf.TensorSpec([None], tf.string)])
+    for max_rows in (2, 3, 7):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError,
+            match=r"payload: row 4 has 2 bytes, needs 3 \(in a batch of 7 rows, which may be of",
+        ):
+            spec.decode_tensor(rows, max_rows=max_rows)
+        status = spec.decode_checked(rows, max_rows=max_rows)[1]
+        assert status.numpy().tolist() == [0, 0, 0, 0, 1, 0, 1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"row 0 has 2 bytes, needs 3\]"):
+        decode(rows[4:5])
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "9", 2**31, 2**40], ids=str)
-def test_a_max_rows_that_cannot_be(limit: Any) -> None:
-    with pytest.raises(tfd.SpecError, match="max_rows is"):
-        tfd.ArraySpec((2,), "uint8").decode_tensor([b"ab"], max_rows=limit)
+def test_limits_that_cannot_be(limit: Any) -> None:
+    for what in ("max_rows", "max_batch_size"):
+        with pytest.raises(tfd.SpecError, match=f"{what} is"):
+            tfd.ArraySpec((2,), "uint8").decode_tensor([b"ab"], **{what: limit})
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3, 4)], ids=str)

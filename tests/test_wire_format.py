@@ -26,7 +26,7 @@ from tfdecode.dtypes import ITEM_SIZES, from_little_endian
 from tfdecode.form import MAX_NBYTES, MAX_RANK
 from tfdecode.formats.zlib_stream import compress_bound
 from tfdecode.schema import MAX_BYTES
-from tfdecode.spec_graph import REQUEST_BUDGET
+from tfdecode.spec_graph import STEP_BUDGET
 
 TEXT = (Path(__file__).parents[1] / "docs" / "wire-format.md").read_text()
 #: Codecs that leave their encoder a choice of bytes.
@@ -233,7 +233,7 @@ def test_limits() -> None:
     }
     assert MAX_NBYTES == 2**31 - 1024
     assert (png.MAX_SIDE, png.MAX_PIXELS) == (10**6, 2**29)
-    assert (zlib_bounded.MAX_PIXELS, MAX_BYTES, REQUEST_BUDGET) == (2**29, 2**20, 2**30)
+    assert (zlib_bounded.MAX_PIXELS, MAX_BYTES, STEP_BUDGET) == (2**29, 2**20, 2**30)
     assert tfd.Schema({"a" * 128: SPECS["59f3d6db"]})
     with pytest.raises(tfd.SpecError):
         tfd.Schema({"a" * 129: SPECS["59f3d6db"]})

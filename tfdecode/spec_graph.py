@@ -14,9 +14,33 @@ from .form import ArrayForm, Shape
 from .graph import ragged
 from .graph import rows as graph
 from .graph.autograph import no_autograph
+from .graph.slices import in_slices
 
-#: Decoded bytes that one request may take if ``max_rows`` is not given.
-REQUEST_BUDGET = 2**30
+#: Bytes that decoding may hold at a time if ``max_rows`` is not given.
+STEP_BUDGET = 2**30
+#: Bytes of the decoded arrays of one batch if ``max_batch_size`` is not given: more than the 1,000
+#: pose maps ``[256, 192, 18]`` that a server merges by default.
+BATCH_BUDGET = 2**32
+
+
+#: Indices of rows are int32.
+MAX_ROWS = 2**31 - 1
+#: From as many rows on, more than servers merge, a batch that cannot be decoded at once is refused:
+#: small rows need no loop.
+MANY_ROWS = 2**16
+
+
+def batch_limit(max_rows: int, nbytes: int) -> int:
+    """The largest batch of arrays of ``nbytes`` bytes of which ``max_rows`` decode at a time."""
+    if max_rows >= MANY_ROWS:
+        return max_rows
+    return max(max_rows, min(BATCH_BUDGET // max(1, nbytes), MANY_ROWS))
+
+
+def check_limit(name: str, number: Any) -> None:
+    """SpecError unless a limit of rows is one."""
+    if type(number) is not int or not 1 <= number <= MAX_ROWS:
+        raise SpecError(f"{name} is {number!r}, needs 1 to {MAX_ROWS}")
 
 
 class GraphSide:
@@ -28,7 +52,12 @@ class GraphSide:
 
     @no_autograph
     def decode_tensor(
-        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
+        self,
+        payloads: Any,
+        *,
+        input_name: str = "payload",
+        max_rows: int | None = None,
+        max_batch_size: int | None = None,
     ) -> Any:
         """Decode inside a graph or eagerly, with stock ops only.
 
@@ -39,7 +68,11 @@ class GraphSide:
         input_name : str, default "payload"
             The name of the input in error messages.
         max_rows : int, optional
-            The largest B; by default as many rows as decode to 1 GiB.
+            Rows that are decoded at a time, a larger batch in several steps; by default as many
+            as decode within 1 GiB.
+        max_batch_size : int, optional
+            The largest B, more fail; by default as many rows as arrays of 4 GiB have, and at
+            least ``max_rows``.
 
         Returns
         -------
@@ -61,21 +94,26 @@ class GraphSide:
         """
         with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
             payloads, scalar = graph.as_batch(payloads, input_name)
-            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
+            rows, _ = self._decode(payloads, input_name, max_rows, max_batch_size)
             return self._dense(rows, payloads, scalar, input_name)
 
     @no_autograph
     def decode_checked(
-        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
+        self,
+        payloads: Any,
+        *,
+        input_name: str = "payload",
+        max_rows: int | None = None,
+        max_batch_size: int | None = None,
     ) -> tuple[Any, Any]:
         """Decode without failing on bad rows.
 
-        A batch of more than ``max_rows`` still fails, and so does a corrupt stream of
+        A batch of more than ``max_batch_size`` still fails, and so does a corrupt stream of
         ``zlib``, ``zlib_bounded``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain without a seal.
 
         Parameters
         ----------
-        payloads, input_name, max_rows : tf.Tensor of string, str, int
+        payloads, input_name, max_rows, max_batch_size : tf.Tensor of string, str, int, int
             As ``decode_tensor`` takes them.
 
         Returns
@@ -87,21 +125,25 @@ class GraphSide:
         """
         with tf.device("/cpu:0"):
             payloads, scalar = graph.as_batch(payloads, input_name)
-            rows = self._decode_rows(payloads, input_name, max_rows).zero_bad()
-            status = rows.status()
+            rows, status = self._decode(payloads, input_name, max_rows, max_batch_size, mask=True)
             status.set_shape(payloads.shape)
             data = self._dense(rows, payloads, scalar, input_name, pad=True)
             return data, tf.squeeze(status, 0) if scalar else status
 
     @no_autograph
     def decode_ragged(
-        self, payloads: Any, *, input_name: str = "payload", max_rows: int | None = None
+        self,
+        payloads: Any,
+        *,
+        input_name: str = "payload",
+        max_rows: int | None = None,
+        max_batch_size: int | None = None,
     ) -> Any:
         """Decode rows of different lengths along the ``None`` dimension to a tf.RaggedTensor.
 
         Parameters
         ----------
-        payloads, input_name, max_rows : tf.Tensor of string ``[B]``, str, int
+        payloads, input_name, max_rows, max_batch_size : tf.Tensor of string ``[B]``, str, int, int
             As ``decode_tensor`` takes them. Bad rows fail as there; SpecError for a scalar, or if
             the spec has no ``None`` dimension.
         """
@@ -111,7 +153,7 @@ class GraphSide:
             payloads, scalar = graph.as_batch(payloads, input_name)
             if scalar:
                 raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
-            rows = self._decode_rows(payloads, input_name, max_rows).enforce(input_name)
+            rows, _ = self._decode(payloads, input_name, max_rows, max_batch_size)
             return ragged.to_ragged(rows, self.chain.form)
 
     @no_autograph
@@ -142,12 +184,37 @@ class GraphSide:
             payloads.set_shape([tensor.shape[0]])
             return payloads
 
-    def _decode_rows(self, payloads: Any, name: str, max_rows: int | None) -> graph.Rows:
-        limit = self.max_rows if max_rows is None else max_rows
-        if type(limit) is not int or not 1 <= limit < 2**31:
-            raise SpecError(f"max_rows is {limit!r}, needs 1 to 2147483647")
-        size = tf.shape(payloads)[0]
-        return self.chain.decode_rows(graph.admit(payloads, size, limit, name), size)
+    def _decode(
+        self,
+        payloads: Any,
+        name: str,
+        max_rows: int | None,
+        max_batch_size: int | None,
+        mask: bool = False,
+    ) -> tuple[graph.Rows, Any]:
+        """The rows of a batch, all of them good, or with zeros and a status if ``mask``."""
+        slice_size = self.max_rows if max_rows is None else max_rows
+        check_limit("max_rows", slice_size)
+        limit = max_batch_size
+        if limit is None:
+            limit = batch_limit(slice_size, self.chain.form.max_nbytes)
+        check_limit("max_batch_size", limit)
+        payloads = graph.admit(payloads, limit, name)
+        form, size = self.chain.form, tf.shape(payloads)[0]
+        flat = form.unknown_axis is not None
+
+        def step(payloads: Any, start: Any) -> list[Any]:
+            rows = self.chain.decode_rows(payloads, tf.shape(payloads)[0])
+            rows = rows.zero_bad() if mask else rows.enforce(name, start, size)
+            lengths = [rows.lengths] if flat else []
+            return [rows.data, *lengths, *([rows.status()] if mask else [])]
+
+        results = [tf.TensorSpec([None] if flat else [None, *form.shape], form.dtype)]
+        results += [tf.TensorSpec([None], tf.int64)] if flat else []
+        results += [tf.TensorSpec([None], tf.int32)] if mask else []
+        data, *others = in_slices(step, payloads, min(slice_size, limit), limit, results)
+        lengths = others[0] if flat else None
+        return graph.Rows(data, size, lengths), others[-1] if mask else None
 
     def _dense(
         self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
@@ -177,8 +244,13 @@ class GraphSide:
 
     @cached_property
     def max_rows(self) -> int:
-        """The default limit of a batch: the rows that decode to at most 1 GiB, at least 1."""
-        return max(1, REQUEST_BUDGET // max(1, self.row_nbytes))
+        """How many rows are decoded at a time by default: those that take 1 GiB, at least 1."""
+        return max(1, STEP_BUDGET // max(1, self.row_nbytes))
+
+    @cached_property
+    def max_batch_size(self) -> int:
+        """The largest batch by default: the rows whose arrays have 4 GiB, at least ``max_rows``."""
+        return batch_limit(self.max_rows, self.chain.form.max_nbytes)
 
     @property
     def row_nbytes(self) -> int:

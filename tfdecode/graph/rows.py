@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import SpecError
 from ..extras import tensorflow as tf
+from .switch import cond, seldom
 
 
 class Status(enum.IntEnum):
@@ -88,7 +89,8 @@ class Rows:
                 good = tf.io.decode_compressed(good, "ZLIB")
             return tf.where(self.ok, self.data, good)
 
-        data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, replaced)
+        good = tf.reduce_all(self.ok)
+        (data,) = cond(good, lambda: [self.data], seldom(lambda: [replaced()]))
         return replace(self, data=data, unguarded=False)
 
     def check_elements(self, wrong: Any, status: Status, message: str) -> Rows:
@@ -129,18 +131,27 @@ class Rows:
             message = tf.where(tf.gather(check.passed, row), message, check.text(row))
         return row, message
 
-    def enforce(self, name: str) -> Rows:
-        """Fail unless every row is good; the message states ``name``, the row, expected and got."""
+    def enforce(self, name: str, start: Any = 0, total: Any = None) -> Rows:
+        """Fail unless every row is good; the message states ``name``, the row, expected and got.
+
+        The first row is row ``start`` of a batch of ``total``.
+        """
         if self.ok is None:
             return self
 
         def fail() -> Any:
             row, message = self.first_bad()
+            row += tf.cast(start, tf.int64)
             text = tf.strings.join([f"{name}: row ", tf.strings.as_string(row), " ", message])
+            # A client may have sent fewer rows: servers merge requests.
+            size = tf.strings.as_string(self.size if total is None else total)
+            of = [text, " (in a batch of ", size, " rows, which may be of several requests)"]
+            text = tf.cond(tf.equal(size, "1"), lambda: text, lambda: tf.strings.join(of))
             return fail_with(text, self.data)
 
         # By data dependency: v1 graphs drop an assert whose output is not used.
-        data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, fail)
+        good = tf.reduce_all(self.ok)
+        (data,) = cond(good, lambda: [self.data], seldom(lambda: [fail()]))
         if self.lengths is None:
             return replace(self, data=data)
         with tf.control_dependencies([data]):
@@ -159,7 +170,8 @@ class Rows:
                 matrix = tf.where(self.ok[:, tf.newaxis], matrix, zero)
                 return tf.reshape(matrix, tf.shape(self.data))
 
-            data = tf.cond(tf.reduce_all(self.ok), lambda: self.data, masked)
+            good = tf.reduce_all(self.ok)
+            (data,) = cond(good, lambda: [self.data], seldom(lambda: [masked()]))
             return replace(self, data=data)
         keep = tf.repeat(self.ok, self.lengths)
         lengths = tf.where(self.ok, self.lengths, 0)
@@ -173,18 +185,42 @@ def fail_with(message: Any, data: Any) -> Any:
         return tf.identity(data)
 
 
-def admit(payloads: Any, size: Any, max_rows: int, name: str) -> Any:
-    """``payloads``; a batch of more than ``max_rows`` fails before it is decoded."""
+def admit(payloads: Any, max_batch_size: int, name: str) -> Any:
+    """``payloads``; fails before anything is decoded unless they are ``[B]`` of an allowed B."""
+    payloads = checked_shape(payloads, [None], name, "payloads as a list of strings [B]")
     static = payloads.shape[0]
-    if static is not None and static <= max_rows:
+    if static is not None and static <= max_batch_size:
         return payloads
+    size = tf.size(payloads)
 
     def refuse() -> Any:
         got = tf.strings.as_string(size)
-        text = f" rows, at most {max_rows} fit the memory budget of a request"
+        text = f" rows, the model takes at most {max_batch_size} at a time (max_batch_size)"
         return fail_with(tf.strings.join([f"{name}: batch has ", got, text]), payloads)
 
-    return tf.cond(size <= max_rows, lambda: payloads, refuse)
+    return tf.cond(size <= max_batch_size, lambda: payloads, refuse)
+
+
+def checked_shape(tensor: Any, shape: list[int | None], name: str, needs: str) -> Any:
+    """``tensor``; fails unless it has ``shape`` when it runs: servers feed any shape."""
+    if tf.executing_eagerly():  # the static shape is the true one
+        return tensor
+    # The static shape is what the signature says; a placeholder's own is not computed with.
+    fed = tf.compat.v1.placeholder_with_default(tensor, shape=None)
+    got = tf.shape(fed)
+    known = tf.concat([got, tf.fill([len(shape)], -1)], 0)[: len(shape)]
+    fits = [tf.equal(tf.rank(fed), len(shape))]
+    fits += [tf.equal(known[axis], side) for axis, side in enumerate(shape) if side is not None]
+
+    def fail() -> Any:
+        sides = tf.strings.reduce_join(tf.strings.as_string(got), separator=", ")
+        text = tf.strings.join([f"{name}: has shape [", sides, f"], needs {needs}"])
+        # Of the right rank: what comes next may run, and fail with a message of its own.
+        return fail_with(text, tf.zeros([side or 0 for side in shape], tensor.dtype))
+
+    checked = tf.cond(tf.reduce_all(tf.stack(fits)), lambda: fed, fail)
+    checked.set_shape(tensor.shape)
+    return checked
 
 
 def same_size(payloads: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..extras import tensorflow as tf
 from ..graph.rows import same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
-from ..spec_graph import REQUEST_BUDGET
+from ..spec_graph import STEP_BUDGET, batch_limit
 from .model import caller, output_tensors
 
 #: The key of the status output under ``on_invalid="mask"``.
@@ -29,6 +29,7 @@ class Plan:
         outputs: Mapping[str, ArraySpec],
         mask: bool,
         max_rows: int | None,
+        max_batch_size: int | None = None,
     ) -> None:
         self.model = model
         self.mask = mask
@@ -55,8 +56,10 @@ class Plan:
         if mask:
             self.check_maskable()
         self.warn_of_equal_specs()
-        row = sum(spec.row_nbytes for spec in self.specs.values())
-        self.max_rows = max_rows or max(1, REQUEST_BUDGET // max(1, row))  # from 1 on if given
+        held = sum(spec.row_nbytes for spec in self.specs.values())
+        arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
+        self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
+        self.max_batch_size = max_batch_size or batch_limit(self.max_rows, arrays)
         self.call = caller(model, inputs)
 
     def check_maskable(self) -> None:
@@ -117,7 +120,11 @@ class Plan:
         statuses = []
         for name, spec in self.specs.items():
             key = self.keys[name]
-            options: Any = {"input_name": key, "max_rows": self.max_rows}
+            options: Any = {
+                "input_name": key,
+                "max_rows": self.max_rows,
+                "max_batch_size": self.max_batch_size,
+            }
             if self.mask:
                 arrays[name], status = spec.decode_checked(packed[key], **options)
                 statuses.append(status)
