@@ -225,7 +225,7 @@ def test_a_batch_of_more_than_max_rows_is_decoded_in_steps(method: str, traced: 
         got = got.to_tensor(shape=[count, 3 * bool(count)]) if method == "decode_ragged" else got
         assert got.numpy().tolist() == [list(row) for row in rows]
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="x_bytes: batch has 6 rows, .* at most 5 at a time"
+        tf.errors.InvalidArgumentError, match=r"x_bytes: batch has 6 rows, .* at most 5 at a time"
     ):
         decode(tf.constant([b"abc"] * 6))
 
