@@ -16,7 +16,7 @@ PACKAGE = Path(tfdecode.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"bulk", "client"},
+    {"bulk", "client", "keras"},
     {"saved_models"},
     {"choose"},
     {"files", "schema"},

@@ -1,0 +1,81 @@
+"""Decode: a Keras 3 layer from payloads to arrays. Importing this module imports Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import SpecError
+from .extras import missing_extra
+from .spec import ArraySpec
+
+try:
+    import keras
+except ModuleNotFoundError as error:
+    raise missing_extra("keras", "tensorflow") from error
+
+
+@keras.saving.register_keras_serializable("tfdecode")
+class Decode(keras.layers.Layer):
+    """Decode payloads inside a Keras model, with the TensorFlow backend.
+
+    The layer has no weights. Its spec is part of the model's configuration, so it is saved with the
+    model, as ``.keras``, ``.h5`` or SavedModel. Mixed precision does not round its output.
+
+    Parameters
+    ----------
+    spec : ArraySpec or dict
+        How the arrays were packed; a dict is that of a saved configuration.
+    max_rows : int, optional
+        See `tfdecode.ArraySpec.decode_tensor`.
+    **options
+        Those of `keras.layers.Layer`, for example ``name``, which is in error messages.
+
+    Raises
+    ------
+    SpecError
+        If the input is not a string tensor ``[B]``, when the model is built.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, tensorflow as tf, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((2, 3), "float32", codecs="zlib")
+    >>> payloads = keras.Input((), dtype="string", name="pose_bytes")
+    >>> model = keras.Model(payloads, keras.layers.Flatten()(Decode(spec)(payloads)))
+    >>> model(tf.constant([spec.encode(np.ones((2, 3), "float32"))])).shape
+    TensorShape([1, 6])
+    """
+
+    def __init__(
+        self, spec: ArraySpec | dict[str, Any], max_rows: int | None = None, **options: Any
+    ) -> None:
+        self.spec = spec if isinstance(spec, ArraySpec) else ArraySpec.from_dict(spec)
+        self.max_rows = max_rows
+        # Autocast would round the arrays to the compute dtype of a mixed precision policy.
+        fixed = {"dtype": self.spec.dtype, "trainable": False, "autocast": False}
+        super().__init__(**{**options, **fixed})
+        self.built = True
+
+    def call(self, payloads: Any) -> Any:
+        """The arrays ``[B, *shape]`` of payloads ``[B]``."""
+        return self.spec.decode_tensor(payloads, input_name=self.name, max_rows=self.max_rows)
+
+    def compute_output_spec(self, payloads: Any) -> Any:
+        """The symbolic output of a functional model; SpecError for an input of another kind."""
+        if payloads.dtype != "string" or len(payloads.shape) != 1:
+            shape = f"[{', '.join(map(str, payloads.shape))}]"
+            raise SpecError(
+                f"{self.name} takes strings [B], got {payloads.dtype} {shape}; use "
+                'keras.Input((), dtype="string")'
+            )
+        return keras.KerasTensor(self.compute_output_shape(payloads.shape), dtype=self.spec.dtype)
+
+    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+        """The shape of the arrays of a batch of payloads."""
+        return (shape[0], *self.spec.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration that a saved model has, with the spec as a dict."""
+        config = super().get_config()
+        for fixed in ("dtype", "trainable"):
+            config.pop(fixed)
+        return {**config, "spec": self.spec.to_dict(), "max_rows": self.max_rows}
