@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tfdecode.errors import FileError
-from tfdecode.formats import npz
+from tfdecode.formats import npy, npz
 
 ARRAYS = {
     "pose": np.arange(24, dtype=">f4").reshape(2, 3, 4),
@@ -71,7 +71,8 @@ def test_members_that_are_no_arrays_are_named() -> None:
     [
         (zipped("notes.txt", b"hello"), "notes.txt: a file that is not an .npy"),
         (zipped("a.npy", npy_bytes(np.eye(2)), zipfile.ZIP_LZMA), "zip method 14"),
-        (zipped("a.npy", b"hello"), "member a is damaged: is not an .npy"),
+        (zipped("a.npy", b"hello"), "a: a file that is not an .npy, although its name says so"),
+        (zipped("a.npy", npy.MAGIC + b"hello"), "member a is damaged: is not an .npy"),
         (zipped("a.npy", npy_bytes(np.eye(2)) + b"x"), "needs 160 bytes but has 161"),
         (b"PK\x03\x04 and no more", "is not a whole .npz"),
     ],
@@ -84,7 +85,7 @@ def test_foreign_archives_say_what_they_are(data: bytes, reason: str) -> None:
 def test_the_parts_of_a_sparse_matrix_say_so() -> None:
     sparse, file = pytest.importorskip("scipy.sparse"), io.BytesIO()
     sparse.save_npz(file, sparse.eye(3).tocsr())
-    with pytest.raises(FileError, match=r"4 arrays \(parts of a SciPy sparse .*toarray\(\)"):
+    with pytest.raises(FileError, match=r"4 arrays \(parts of a sparse float64 .*, sparse=.dense.\) reads it"):
         npz.contents(file.getvalue()).read()
     assert npz.contents(file.getvalue()).read("data").tolist() == [1, 1, 1]
 

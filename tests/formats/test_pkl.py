@@ -152,11 +152,10 @@ def test_an_ordered_dict_of_python_2() -> None:
     assert [entry.key for entry in pkl.contents(data).entries] == ["x"]
 
 
-def test_two_arrays_of_one_path_are_ambiguous() -> None:
-    listing = pkl.contents(pickle.dumps({1: np.eye(1), "1": np.eye(2), "b": np.eye(3)}))
-    with pytest.raises(FileError, match="2 different arrays named 1, so that key is ambiguous"):
-        listing.read("1")
-    assert listing.read("b").shape == (3, 3)
+def test_a_key_twice_is_ambiguous() -> None:
+    data = b"(S'a'\n" + PYTHON_2[0][:-1] + b"S'a'\n" + PYTHON_2[0][:-1] + b"d."
+    with pytest.raises(FileError, match=r"2 different arrays named \['a'\], so that key is ambig"):
+        pkl.contents(data).read("['a']")
 
 
 def test_a_shared_array_is_listed_under_both_keys() -> None:
@@ -172,7 +171,8 @@ class Config:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (np.array([None, 1]), "object array; save each array in it under its own key"),
+        (np.array([None, 1]), r"object array \[2\] of 2 items; save the numbers in it as arrays"),
+        (np.array([1, 2], object), r"object array \[2\] of 2 ints; save numpy.asarray\(x.tolist"),
         (np.zeros(1, [("x", "f4")]), "structured array"),
         (np.array(["a"]), "array of strings"),
         (np.array([b"a"]), "array of byte strings"),
@@ -230,11 +230,9 @@ def test_several_arrays_without_a_key_are_listed_and_capped() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\x1f\x8b\x08\x00", "is not a pickle but gzip data; decompress it first"),
-        (b"PK\x03\x04", "is not a pickle but a zip archive .*torch.save"),
         (b"", "is a truncated pickle"),
         (b"\x00hello", "is not a pickle: byte 0"),
-        (pickle.dumps(1) + pickle.dumps(2), "5 more bytes after the pickle"),
+        (pickle.dumps(1) + b"\n", "1 more bytes after the pickle; save all arrays by one"),
         (b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n.", "is written by joblib.dump"),
         (b"\x80\x02X\x01\x00\x00\x00aQ.", "outside of the pickle, as torch.save"),
         (pickle.dumps(np.eye(2), 5, buffer_callback=lambda _: None), "buffer_callback"),

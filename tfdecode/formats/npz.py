@@ -3,56 +3,90 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import zipfile
-from dataclasses import replace
 
-from ..errors import FileError
-from . import npy
-from .contents import MAX_BYTES, Array, Contents, Entry, failures, shown, view
+from ..errors import RAISE_LIMIT, FileError
+from . import npy, pkl
+from .contents import MAX_BYTES, Array, Contents, Entry, failures, shown
+from .sparse_npz import with_dense
 
 # savez writes no other; bz2 and lzma members could not be inflated in bounded steps.
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
-# numpy takes headers of up to 10,000 characters.
-_HEADER = 2**16
-# What scipy.sparse.save_npz writes, in every format but dia and coo.
-_PARTS = {"indices", "indptr", "data", "shape"}
-_SPARSE = " (parts of a SciPy sparse matrix; save matrix.toarray() instead)"
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
-    """The arrays of an ``.npz``, by member name without ``.npy``; only headers are inflated."""
+    """The arrays of an ``.npz``, by member name without ``.npy``.
+
+    Of arrays only headers are inflated. An object array is inflated to list what its pickle holds,
+    under the member's name (``positions_3d/S1/Walking``); all of them have ``max_bytes`` at most.
+    """
     with failures("is not a whole .npz (zip) archive"):
         archive = zipfile.ZipFile(io.BytesIO(data))
-    members = [(one.filename.removesuffix(".npy"), one) for one in archive.infolist()]
-    found = Contents.of((key, _entry(archive, member, key)) for key, member in members)
-    sparse = _PARTS.issubset(entry.key for entry in found.entries)
-    return replace(found, note=_SPARSE if sparse else "")
+    reader = pkl.Reader(len(data), max_bytes)
+    for member in archive.infolist():
+        key = member.filename.removesuffix(".npy")
+        refusal = _refusal(archive, member)
+        if refusal:
+            reader.listing.add(member.filename if key.startswith("__MACOSX/") else key, refusal)
+            continue
+        with failures(f"member {shown(key)} is damaged"), archive.open(member) as stream:
+            prefix = stream.read(npy.START)
+            prefix += stream.read(npy.header_end(prefix) - npy.START)
+            header, start = npy.read_header(prefix)
+        if header.pickled:
+            max_bytes -= member.file_size
+            if max_bytes < 0:
+                size = f"a pickle of {member.file_size} bytes, more than the limit"
+                reader.listing.add(key, f"object array, {size}; {RAISE_LIMIT}")
+                continue
+            with failures(f"member {shown(key)} is damaged"):
+                pickled = reader.read(_inflated(archive, member), start)
+                reader.listing.walk(pickled, (None, "[", key))
+        elif header.refusal:
+            reader.listing.add(key, header.refusal)
+        else:
+            reader.listing.add(key, _entry(archive, member, key, header, start))
+    return with_dense(reader.listing.contents(), archive)
 
 
-def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str) -> Entry | str:
-    if key == member.filename:
+def _refusal(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str | None:
+    """Why a member is not an array, if its directory entry or its first bytes tell."""
+    name = member.filename
+    if member.is_dir():
+        return "a directory"
+    if name.startswith("__MACOSX/") or posixpath.basename(name).startswith(("._", ".DS_Store")):
+        return "a file that macOS added, not an array"
+    if not name.endswith(".npy"):
         return "a file that is not an .npy"
     if member.flag_bits & _ENCRYPTED:
         return "an encrypted member; save it without a password"
     if member.compress_type not in _METHODS:
         return f"compressed by zip method {member.compress_type}; save it by numpy.savez"
-    with failures(f"member {shown(key)} is damaged"), archive.open(member) as stream:
-        # numpy reads as much as a header claims to have before it compares that with its limit.
-        prefix = io.BytesIO(stream.read(_HEADER))
-        header, start = npy.read_header(prefix), prefix.tell()
-    if header.refusal:
-        return header.refusal
+    with failures(f"member {shown(name)} is damaged"), archive.open(member) as stream:
+        if stream.read(len(npy.MAGIC)) != npy.MAGIC:
+            return "a file that is not an .npy, although its name says so"
+    return None
 
+
+def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    with archive.open(member) as stream:
+        # One byte more than there is: zipfile compares the CRC only at the very end.
+        return stream.read(member.file_size + 1)
+
+
+def _entry(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, header: npy.Header, start: int
+) -> Entry:
     def read() -> Array:
-        with failures(f"member {shown(key)} is damaged"), archive.open(member) as stream:
-            # One byte more than there is: zipfile compares the CRC only at the very end.
-            raw = stream.read(member.file_size + 1)
-        return view(memoryview(raw)[start:], header.dtype, header.shape, header.order)
+        with failures(f"member {shown(key)} is damaged"):
+            raw = memoryview(_inflated(archive, member))
+            return npy.entry(key, header, raw[start:]).read()
 
     entry = Entry(key, header.dtype, header.shape, read)
-    if start + entry.nbytes != member.file_size:
+    if start + header.nbytes != member.file_size:
         raise FileError(
-            f"member {entry} needs {start + entry.nbytes} bytes but has {member.file_size}"
+            f"member {entry} needs {start + header.nbytes} bytes but has {member.file_size}"
         )
     return entry

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,14 @@ _ARRAYS = {
     *((f"{core}.memmap", "memmap") for core in _CORES),
 }
 _BYTES = {("builtins", "bytes"), ("__builtin__", "bytes")}
+_ARRAY = ("array", "_array_reconstructor")
+# The machine formats of array.array (PEP 3118 has no such list; Python's Modules/arraymodule.c).
+_MACHINE = ["u1", "i1", "<u2", ">u2", "<i2", ">i2", "<u4", ">u4", "<i4", ">i4"]
+_MACHINE += ["<u8", ">u8", "<i8", ">i8", "<f4", ">f4", "<f8", ">f8"]
+# The longest np.str_ or np.bytes_ that is read as a key.
+_TEXT = 1024
 
+_CODE = 20
 _CODES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
 
 
@@ -54,7 +61,14 @@ class Found:
         return np.transpose(stored, self.axes)
 
 
-def array_of(call: Call) -> Found | str | None:
+class Objects(NamedTuple):
+    """An object array: its shape and, in C order, the records of its elements."""
+
+    shape: tuple[int, ...]
+    items: list[object]
+
+
+def array_of(call: Call) -> Found | Objects | str | None:
     """The array that a record stands for, why it is refused, or None if it is no array."""
     name = name_of(call.function)
     if name in _RECONSTRUCT:
@@ -68,6 +82,8 @@ def array_of(call: Call) -> Found | str | None:
         _, shape, dtype, fortran, raw = state
         if type(fortran) not in (bool, int):
             raise _damaged("order")
+        if _is_object(dtype):
+            return _objects(shape, raw)
         return _found(dtype, shape, "F" if fortran else "C", None, raw)
     if name in _FROMBUFFER and len(call.args) in (4, 5):
         raw, dtype, shape, order, *axes = call.args
@@ -76,9 +92,63 @@ def array_of(call: Call) -> Found | str | None:
         return _found(dtype, shape, "F" if order == "F" else "C", axes[0] if axes else None, raw)
     if name in _SCALAR and len(call.args) == 2:
         return _found(call.args[0], (), "C", None, call.args[1])
+    if name == _ARRAY and len(call.args) == 4:
+        _, _, machine, raw = call.args
+        if type(machine) is not int or not 0 <= machine < len(_MACHINE):
+            return "array.array of characters; save the numbers they stand for"
+        dtype = np.dtype(_MACHINE[machine])
+        length, read = _raw(raw)
+        if length % dtype.itemsize:
+            raise _damaged("array.array")
+        return Found(dtype, (length // dtype.itemsize,), "C", (0,), read)
     if name in _MASKED:
         return "masked array; save its .data and .mask as two arrays"
     return None
+
+
+def _is_object(record: object) -> bool:
+    if not isinstance(record, Call) or name_of(record.function) != ("numpy", "dtype"):
+        return False
+    return record.args[:1] in (("O8",), ("O4",))
+
+
+def _objects(dims: object, items: object) -> Objects:
+    if type(dims) is not tuple:
+        raise _damaged("shape")
+    shape = checked_shape(dims, 1)
+    if type(items) is not list or len(items) != math.prod(shape):
+        raise _damaged("object array")
+    return Objects(shape, items)
+
+
+def text_of(call: Call) -> str | bytes | None:
+    """The text or the bytes that a record stands for: bytes of protocol 0 to 2, np.str_."""
+    raw = bytes_of(call)
+    if raw is not None:
+        return raw
+    if name_of(call.function) not in _SCALAR or len(call.args) != 2:
+        return None
+    dtype, raw = call.args[0], bytes_of(call.args[1])
+    if not isinstance(dtype, Call) or raw is None or type(dtype.state) is not tuple:
+        return None
+    code, order = dtype.args[0] if dtype.args else None, dtype.state[1:2]
+    if not isinstance(code, str) or code[:1] not in ("S", "U"):
+        return None
+    if code[0] == "S":
+        return raw
+    try:
+        return raw.decode("utf-32-be" if order == (">",) else "utf-32-le")
+    except UnicodeDecodeError:
+        raise _damaged("text") from None
+
+
+def bytes_of(record: object) -> bytes | None:
+    """The bytes that a record stands for, if it is a short one of them."""
+    try:
+        length, read = _raw(record)
+        return bytes(read()) if length <= _TEXT else None
+    except FileError:
+        return None
 
 
 def _found(
@@ -91,17 +161,15 @@ def _found(
         raise _damaged("shape")
     shape = checked_shape(dims, dtype.itemsize)
     length, read = _raw(raw)
+    if axes is not None and (type(axes) is not tuple or len(axes) != len(shape)):
+        raise _damaged("axes")
     needed = math.prod(shape) * dtype.itemsize
     if needed != length:
         listed = ",".join(map(str, shape))
         raise FileError(f"has {length} bytes of data, {dtype} [{listed}] needs {needed}")
     if axes is None:
         axes = tuple(range(len(shape)))
-    if (
-        type(axes) is not tuple
-        or any(type(axis) is not int for axis in axes)
-        or sorted(axes) != list(range(len(shape)))
-    ):
+    if any(type(axis) is not int for axis in axes) or sorted(axes) != list(range(len(shape))):
         raise _damaged("axes")
     return Found(dtype, shape, order, axes, read)
 
@@ -124,7 +192,8 @@ def _dtype(record: object) -> np.dtype[Any] | str:
         if (order, structure, itemsize) != ("<", [None] * 3, 2):
             raise _damaged("dtype")
         return numpy_dtype("bfloat16")
-    if type(code) is not str or not code[1:].isdecimal():
+    # The length first: a million arrays may share one code of a megabyte.
+    if type(code) is not str or len(code) > _CODE or not code[1:].isdecimal():
         raise _damaged("dtype")
     if code not in _CODES:
         return unreadable(code[0], 0) or f"array of unknown dtype {code[:8]}"

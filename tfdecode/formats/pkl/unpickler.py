@@ -13,10 +13,12 @@ import pickle
 import re
 import struct
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from ...errors import RAISE_LIMIT, FileError
 from ..contents import shown
+
+_NAME = 200
 
 
 class Global:
@@ -28,19 +30,25 @@ class Global:
         self.module, self.name = module, name
 
     def __str__(self) -> str:
-        return shown(f"{self.module}.{self.name}")
+        # Cut first: a million calls may share one name of a megabyte.
+        return shown(f"{self.module[:_NAME]}.{self.name[:_NAME]}")
 
 
 class Call:
     """An object that the file would make: the callable, its arguments, and what is done to it."""
 
-    __slots__ = ("args", "function", "items", "pairs", "state")
+    __slots__ = ("args", "function", "items", "new", "pairs", "state")
 
-    def __init__(self, function: object, args: tuple[object, ...]) -> None:
-        self.function, self.args = function, args
+    def __init__(self, function: object, args: tuple[object, ...], new: bool = False) -> None:
+        self.function, self.args, self.new = function, args, new
         self.state: object = None
         self.items: list[object] | None = None
         self.pairs: list[tuple[object, object]] | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether the callable and its arguments are all there is."""
+        return self.state is None and self.items is None and self.pairs is None
 
 
 class Dict:
@@ -61,29 +69,46 @@ class Set:
         self.items = items
 
 
-def unpickle(data: bytes, max_opcodes: int) -> object:
-    """The records of one pickle; `FileError` if it is damaged or longer than ``max_opcodes``."""
-    unpickler = _Unpickler(_Cursor(data))
+class Opcodes:
+    """How many more opcodes may be read, by all pickles of a file together."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+    def exceeded(self) -> FileError:
+        """The error of a file that has more."""
+        return FileError(
+            f"is a pickle of more than {self.most} opcodes; save the arrays by numpy.savez, or "
+            f"{RAISE_LIMIT}"
+        )
+
+
+class Pickled(NamedTuple):
+    """The records of one pickle, where it ends, and the ids of those that it refers back to."""
+
+    value: object
+    end: int
+    shared: set[int]
+
+
+def unpickle(data: bytes, opcodes: Opcodes, start: int = 0) -> Pickled:
+    """The records of the pickle at byte ``start``; `FileError` if it is damaged."""
+    unpickler = _Unpickler(_Cursor(data, start))
     try:
-        value = unpickler.run(max_opcodes)
+        value = unpickler.run(opcodes)
     except FileError:
         raise
     except Exception as error:  # opcodes in an impossible order raise nearly anything
         where = unpickler.cursor.position
         raise FileError(f"is not a whole pickle ({type(error).__name__} at byte {where})") from None
-    left = len(data) - unpickler.cursor.position
-    if left:
-        raise FileError(
-            f"has {left} more bytes after the pickle; save all arrays by one pickle.dump of a dict"
-        )
-    return value
+    return Pickled(value, unpickler.cursor.position, unpickler.shared)
 
 
 class _Cursor:
     """Reads the bytes that are there: no opcode can make it allocate by a length it only claims."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data, self.view, self.position = data, memoryview(data), 0
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data, self.view, self.position = data, memoryview(data), position
 
     def _advance(self, count: int) -> int:
         start, left = self.position, len(self.data) - self.position
@@ -134,28 +159,34 @@ class _Unpickler(pickle._Unpickler):
         self.cursor = cursor
         self.stack: list[Any] = []
         self.metastack: list[list[Any]] = []
+        self.shared: set[int] = set()
 
-    def run(self, max_opcodes: int) -> object:
+    def again(self, value: object) -> object:
+        """Note that ``value`` is in the file twice."""
+        if isinstance(value, (list, tuple, Dict, Call)):
+            self.shared.add(id(value))
+        return value
+
+    def run(self, opcodes: Opcodes) -> object:
         """Execute the opcodes up to STOP; frames are only a hint for reading and ignored."""
         self.read, self.readline = self.cursor.read, self.cursor.readline
         self.append = self.stack.append
-        for _ in range(max_opcodes):
+        while opcodes.left > 0:
+            opcodes.left -= 1
             opcode = self.cursor.read(1)[0]
             if opcode == _STOP:
                 return self.stack.pop()
             if opcode in _REFUSED:
                 raise FileError(_REFUSED[opcode])
             if opcode in _PUSH:
-                self.append(_PUSH[opcode](self))
+                value = _PUSH[opcode](self)  # FROZENSET replaces self.append
+                self.append(value)
             elif opcode in self.dispatch:
                 self.dispatch[opcode](self)
             else:
                 where = self.cursor.position - 1
                 raise FileError(f"is not a pickle: byte {where} is not an allowed opcode")
-        raise FileError(
-            f"is a pickle of more than {max_opcodes} opcodes; save the arrays by numpy.savez, or "
-            f"{RAISE_LIMIT}"
-        )
+        raise opcodes.exceeded()
 
     def find_class(self, module: str, name: str) -> Any:
         """Record the name; called by the inherited GLOBAL and STACK_GLOBAL."""
@@ -180,7 +211,7 @@ def _opcode(*opcodes: bytes) -> Callable[[_Load], _Load]:
 _INHERITED = """
     PROTO NONE NEWFALSE NEWTRUE BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE
     BINUNICODE8 SHORT_BINUNICODE TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST GLOBAL
-    STACK_GLOBAL POP POP_MARK DUP BINGET LONG_BINGET BINPUT LONG_BINPUT MEMOIZE MARK
+    STACK_GLOBAL POP POP_MARK BINPUT LONG_BINPUT MEMOIZE MARK
 """
 for _name in _INHERITED.split():
     _code = getattr(pickle, _name)[0]
@@ -289,12 +320,18 @@ def _set_pairs(target: object, items: list[object]) -> None:
     target.pairs.extend(zip(items[::2], items[1::2], strict=True))
 
 
-@_opcode(pickle.REDUCE, pickle.NEWOBJ)
+@_opcode(pickle.REDUCE)
 def _call(self: _Unpickler) -> None:
     args, function = self.stack.pop(), self.stack.pop()
     if type(args) is not tuple:
         raise FileError("is a damaged pickle: a call without a tuple of arguments")
     self.append(Call(function, args))
+
+
+@_opcode(pickle.NEWOBJ)
+def _new(self: _Unpickler) -> None:
+    _call(self)
+    self.stack[-1].new = True
 
 
 @_opcode(pickle.NEWOBJ_EX)
@@ -306,7 +343,8 @@ def _call_with_keywords(self: _Unpickler) -> None:
 @_opcode(pickle.INST)
 def _instance(self: _Unpickler) -> None:
     module, name = (str(_line(self), "utf-8") for _ in range(2))
-    self.append(Call(self.find_class(module, name), tuple(self.pop_mark())))
+    args = tuple(self.pop_mark())  # replaces self.append
+    self.append(Call(self.find_class(module, name), args))
 
 
 @_opcode(pickle.OBJ)
@@ -325,7 +363,10 @@ def _build(self: _Unpickler) -> None:
 
 # The opcodes that push what they read or make. (The inherited BYTEARRAY8 allocates any length.)
 _PUSH: dict[int, Callable[[_Unpickler], object]] = {
-    pickle.GET[0]: lambda self: self.memo[_integer(_line(self))],
+    pickle.DUP[0]: lambda self: self.again(self.stack[-1]),
+    pickle.GET[0]: lambda self: self.again(self.memo[_integer(_line(self))]),
+    pickle.BINGET[0]: lambda self: self.again(self.memo[_number(self, "<B")]),
+    pickle.LONG_BINGET[0]: lambda self: self.again(self.memo[_number(self, "<I")]),
     pickle.BINSTRING[0]: lambda self: _python2_string(_take(self, "<i")),
     pickle.SHORT_BINSTRING[0]: lambda self: _python2_string(_take(self, "<B")),
     pickle.SHORT_BINBYTES[0]: lambda self: _take(self, "<B"),
