@@ -98,11 +98,16 @@ def reason(error: OSError | ValueError, path: StrPath) -> str:
     """Why a file cannot be opened, in words."""
     text = os.fspath(path)
     if isinstance(error, FileNotFoundError):
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
-            return "it is not on this machine; download it first"
+        check_url(text)
         if os.path.islink(text):
             return f"No such file: it is a link to {shown(os.readlink(text), 200)}"
     return getattr(error, "strerror", None) or str(error)
+
+
+def check_url(text: str) -> None:
+    """FileError if the name of a missing file is a URL, of which pathlib keeps one slash."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) and not os.path.exists(text):
+        raise FileError(f"{shown(text, 200)}: is not on this machine; download it first")
 
 
 def name(path: StrPath) -> str:

@@ -12,7 +12,6 @@ from .codecs.one_of import MAX_CHAINS
 from .dtypes import ITEM_SIZES
 from .errors import SpecError
 from .form import Shape
-from .formats.sniff import sniff
 
 #: The version of the JSON form.
 VERSION = 1
@@ -116,7 +115,9 @@ def parse_json(text: str | bytes, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        kind = sniff(text, None) if isinstance(text, bytes) and text else None
+        from .formats.sniff import sniff  # only for this message: it takes a tenth of the import
+
+        kind = sniff(text) if isinstance(text, bytes) and text else None
         if kind and "JSON" not in kind.name:
             raise SpecError(f"{what} is no JSON but {kind.name.partition(';')[0]}") from None
         raise SpecError(f"{what} is no JSON: {error}") from None

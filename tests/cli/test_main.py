@@ -71,7 +71,11 @@ def test_a_wrong_command_line_is_status_2(argv: list[str], reason: str, capsys) 
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (KeyboardInterrupt(), 130, ""),
+        (
+            KeyboardInterrupt("after 1 of 2 files"),
+            130,
+            "tfdecode pack: interrupted after 1 of 2 files\n",
+        ),
         (BrokenPipeError(), 141, ""),
         (MemoryError("Unable to allocate"), 1, "tfdecode pack: out of memory\n"),
         (OSError(28, "No space left on device"), 1, "tfdecode pack: No space left on device\n"),

@@ -65,7 +65,7 @@ def test_every_bit_survives(array: np.ndarray) -> None:
 
 def test_key_chooses_an_array(capsys) -> None:
     pack("maps.npz", "--key", "labels")
-    assert packed("maps.npz.tfd").tolist() == [0, 7]
+    assert packed("maps.npz.labels.tfd").tolist() == [0, 7]
     assert capsys.readouterr().out.startswith("maps.npz#labels: float64 [2] by ")
 
 
@@ -89,7 +89,7 @@ def test_codec_seal_and_label_make_the_spec() -> None:
 
 def test_dtype_converts_what_stays_the_same() -> None:
     pack("maps.npz", "--key", "labels", "--dtype", "uint8")
-    assert packed("maps.npz.tfd").dtype == np.uint8
+    assert packed("maps.npz.labels.tfd").dtype == np.uint8
 
 
 def test_dtype_names_the_first_value_that_would_change(folder: Path, capsys) -> None:
@@ -118,9 +118,20 @@ def test_max_bytes_bounds_what_is_read(capsys) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("none.npy", "cannot be read: No such file or directory"), ("..", "is a directory, not a")],
+    [
+        ("none.npy", "cannot be read: No such file or directory"),
+        ("empty", "is a directory without array files"),
+        ("loop.npy", "cannot be read: Too many levels of symbolic links"),
+        ("gone.npy", "cannot be read: No such file: it is a link to nowhere.npy"),
+        ("pipe.npy", "is not a regular file but a pipe; save its content to a file first"),
+        ("gs://bucket/x.npy", "is not on this machine; download it first"),
+    ],
 )
 def test_a_file_that_cannot_be_read(name: str, reason: str, capsys) -> None:
+    Path("empty").mkdir()
+    Path("loop.npy").symlink_to("loop.npy")
+    Path("gone.npy").symlink_to("nowhere.npy")
+    os.mkfifo("pipe.npy")
     pack(name, "-o", "out.tfd", status=1)
     assert failure(capsys).startswith(f"tfdecode pack: {name}: {reason}")
 
@@ -135,7 +146,11 @@ def test_a_file_that_cannot_be_read(name: str, reason: str, capsys) -> None:
         (["--codec", 'zlib:"'], "argument --codec: chain text 'zlib:\"' has an unclosed quote"),
         (["--dtype", "float99"], "argument --dtype: dtype 'float99' is not one of bool, int8"),
         (["--codec", "raw|seal", "--no-seal"], "--no-seal: not allowed with a chain that names"),
-        ([".", "/", ""], "argument FILE: '.' is not a file name"),
+        ([""], "'' is not a file name"),
+        (["-", "-"], "standard input (-) can be read only once"),
+        (["-", "--files-from", "-"], "standard input cannot be both a list and a file"),
+        (["-o", "-"], "argument -o: standard output (-) needs --spec"),
+        (["--max-shape", "80x100"], "argument --max-shape: '80x100' is not a shape as 80,1500"),
         (["-o", "a\0b"], "an argument has a null character"),
         (["--max-bytes", "many"], "argument --max-bytes: 'many' is not a whole number"),
     ],
@@ -185,7 +200,7 @@ def edited(text: str) -> str:
     ("source", "content", "reason"),
     [
         ("s.json", edited(SPEC.to_json()), "s.json: the spec's fingerprint does not match"),
-        ("s.json", "{", "s.json: it is no JSON: "),
+        ("s.json", "{", "s.json: it is no JSON"),
         ("s.json", " " * 2**20 + "{}", "s.json: has 1048578 bytes, more than the limit"),
         ("s.json#pose", SPEC.to_json(), "s.json: is the spec of one array, so it has no input #po"),
         (
@@ -216,7 +231,7 @@ def test_an_array_that_is_not_what_the_spec_says(capsys) -> None:
         "array is float64, spec needs uint8; convert it with --dtype uint8"
     )
     pack("maps.npz", "--key", "labels", "--spec", "s.json", "--dtype", "uint8")
-    assert Path("maps.npz.tfd").read_bytes() == b"\0\7"
+    assert Path("maps.npz.labels.tfd").read_bytes() == b"\0\7"
 
 
 @pytest.mark.parametrize("option", [["--codec", "raw"], ["--no-seal"], ["--label", "x"]])
@@ -340,7 +355,10 @@ def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
     Path("bad.npy").write_bytes(b"1 2 3")
     pack("pose.pkl", "bad.npy", "depth.npy", status=1)
     out, err = capsys.readouterr()
-    assert err.startswith("tfdecode pack: bad.npy: is not an .npy file") and err.count("\n") == 1
+    assert (
+        err.startswith("tfdecode pack: bad.npy: is named .npy but holds plain text")
+        and err.count("\n") == 1
+    )
     assert [row.split()[0] for row in out.splitlines()[1:]] == ["pose.pkl", "depth.npy"]
     assert packed("depth.npy.tfd").shape == (2, 2) and not Path("bad.npy.tfd").exists()
 
@@ -380,8 +398,8 @@ def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
         "codecs": "raw|zlib|seal",
         "array_bytes": 96,
         "payload_bytes": len(spec.encode(POSE)),
-        "payload": "maps.npz.tfd",
-        "spec": "maps.npz.tfd.json",
+        "payload": "maps.npz.pose.tfd",
+        "spec": "maps.npz.pose.tfd.json",
         "fingerprint": spec.fingerprint,
     }
     reason = "none.npz: cannot be read: No such file or directory"
@@ -459,8 +477,8 @@ def test_a_file_of_no_known_writer_becomes_part_of_the_spec(capsys) -> None:
     pack("more.pkl", "--as-is", status=1)
     assert "holds 2 arrays, choose one by key" in failure(capsys)
     pack("more.pkl#pose", "--as-is", "--json")
-    assert Path("more.pkl.tfd").read_bytes() == data
-    assert packed("more.pkl.tfd").tobytes() == POSE.tobytes()
+    assert Path("more.pkl.pose.tfd").read_bytes() == data
+    assert packed("more.pkl.pose.tfd").tobytes() == POSE.tobytes()
     out, err = capsys.readouterr()
     assert json.loads(out)[0]["codecs"].startswith('pkl:pose,head="gASV')
     size, around = f"{len(data):,}", len(data) - POSE.nbytes
@@ -468,7 +486,7 @@ def test_a_file_of_no_known_writer_becomes_part_of_the_spec(capsys) -> None:
         f"note: more.pkl: the payload is the whole file ({size} bytes, everything in it). The spec "
         f"now contains the {around} bytes around the array: it accepts files that differ only in "
     )
-    assert main(["unpack", "more.pkl.tfd", "-o", "same.npy"]) == 0
+    assert main(["unpack", "more.pkl.pose.tfd", "-o", "same.npy"]) == 0
     assert np.load("same.npy").tobytes() == POSE.tobytes()
 
 
@@ -548,8 +566,9 @@ def test_what_else_is_in_the_file_is_sent_too(capsys) -> None:
 
 
 def test_a_key_may_follow_the_file(folder: Path, capsys) -> None:
-    pack("maps.npz#labels", "depth.npy")
-    assert packed("maps.npz.tfd").tolist() == [0, 7]
+    pack("maps.npz#labels", "depth.npy", "maps.npz#pose")
+    assert packed("maps.npz.labels.tfd").tolist() == [0, 7]
+    assert packed("maps.npz.pose.tfd").tobytes() == POSE.tobytes()
     np.save("odd#name.npy", POSE)
     pack("odd#name.npy")
     assert packed("odd#name.npy.tfd").shape == (2, 3, 4)

@@ -250,7 +250,7 @@ def test_a_bad_file_does_not_stop_the_others(capsys) -> None:
     out, err = capsys.readouterr()
     assert out.startswith("out.tfrecord: 2 examples of array_bytes, ")
     first, second = err.splitlines()
-    assert first.startswith("tfdecode pack: bad.npy: is not an .npy file")
+    assert first.startswith("tfdecode pack: bad.npy: is named .npy but holds")
     assert second == "tfdecode pack: none.npy: cannot be read: No such file or directory"
     assert list(packed()) == ["a.npy", "c.npy"]
 
@@ -275,7 +275,7 @@ def test_nothing_is_written_if_every_file_fails(folder: Path, capsys) -> None:
         (
             np.zeros((9, 3), "float32"),
             "array has shape [9,3], but the examples so far have [4,3] (from a.npy); choose "
-            "another array with --key, or pass a --spec that has a None dimension",
+            "another array with --key, or pass --max-shape with the longest that may come",
         ),
         (
             np.zeros((9, 9), "float32"),

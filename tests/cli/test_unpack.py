@@ -119,7 +119,7 @@ def test_a_payload_that_cannot_be_read(name: str, folder: Path, capsys) -> None:
     reasons = {
         "none.tfd": "cannot be read: No such file or directory",
         "pipe.tfd": "is not a regular file but a pipe; save its content to a file first",
-        "folder.tfd": "is a directory, not a file",
+        "folder.tfd": "is a directory without payloads (.tfd)",
     }
     assert failure(capsys) == f"tfdecode unpack: {name}: {reasons[name]}"
 

@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except SystemExit as stop:  # argparse: --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        complain(command, f"interrupted {stop}".rstrip())
         return INTERRUPTED
     except BrokenPipeError:
         silence_stdout()

@@ -1,6 +1,11 @@
 """Pack array files (.npy .mat .pkl .csv .h5 ...) into payloads that a model's graph decodes.
 
-Writes FILE.tfd, the payload, and FILE.tfd.json, its spec, which unpack and the model need.
+Writes FILE.tfd, the payload, and FILE.tfd.json, its spec, which unpack and the model need; for
+FILE#KEY these are FILE.KEY.tfd and FILE.KEY.tfd.json.
+
+Of several files, those of the same dtype and shape share one spec, which is chosen by up to 16 of
+them, so one input of a model takes them all. --one-spec demands one spec for all files. If they
+differ in length, --max-shape says the largest shape that may come, and makes one spec for all.
 
 With --tfrecord, all payloads go into one TFRecord file, one tf.train.Example per input file; the
 feature "file" holds the file name. OUT.tfrecord.json is the schema, for tfdecode.Schema.load.
@@ -13,29 +18,32 @@ Files that cannot be packed are skipped and reported, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 from ..casts import exact_astype
-from ..choose import rank
-from ..choose.as_is import same, spec_of_file, untouched
 from ..codecs.base import AnyCodec
 from ..codecs.chain_text import Alternatives, parse_any
-from ..codecs.native.sampled import SampledFile
 from ..dtypes import dtype_name
 from ..errors import DecodeError, EncodeError, FileError
 from ..files import has_suffix, load, opened
 from ..formats.contents import shown
 from ..spec import ArraySpec
-from . import explain
-from .batch import Report, process_files
+from .batch import Report, add_output, process_files
+from .choosing import Group, groups_of, spec_of, tried
 from .failure import UsageError, note
-from .packing import add_arrays, add_choice, argument, preferences, read, sizes, spec_of
-from .source import add_limit, given_spec, spec_path, with_key
+from .inputs import DASH, SPOOLED, Input, add_inputs, inputs_of, refuse_dash, to_stdout
+from .packing import FILE, add_choice, add_key, argument, read, sizes
+from .show import doing
+from .source import add_limit, given_spec, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
+
+if TYPE_CHECKING:
+    from ..codecs.native.sampled import SampledFile
 
 EXAMPLES = """\
 examples:
@@ -44,7 +52,11 @@ examples:
   tfdecode pack depth.npy --codec 'astype:uint16|zlib:9'
   tfdecode pack pose.pkl --prefer smallest --explain    the chains that were tried
   tfdecode pack *.pkl --spec model/1#pose_map -o packed/
-  tfdecode pack 'maps.npz#pose'                         one array of several, as with --key
+  tfdecode pack 'maps.npz#pose' 'maps.npz#depth'        two arrays, maps.npz.pose.tfd and so on
+  tfdecode pack poses/ -o packed/                       all array files in poses and below
+  tfdecode pack mel-*.npy --max-shape 80,1500           rows of different length, one spec
+  find . -name '*.mat' | tfdecode pack --files-from -
+  curl ... | tfdecode pack - --spec pose.json -o - | curl --data-binary @- ...
   tfdecode pack pose.pkl --as-is                        the file itself is the payload
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
@@ -52,7 +64,8 @@ examples:
 
 #: Options of the choice of a chain, and all that ``--as-is`` excludes.
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
-NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE)
+SHARED = ("one_spec", "max_shape")
+NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
     "{file}: {dtype} {shape} by {chain}, {array bytes} -> {payload bytes} bytes ({ratio}) -> "
@@ -63,13 +76,18 @@ SENTENCE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``pack``."""
     add = parser.add_argument
-    add_arrays(parser)
+    add_inputs(parser, "FILE", FILE)
+    add_key(parser)
     add("--dtype", type=argument(dtype_name), help="cast first; fails if any value would change")
-    codec = "chain text, or several joined by ' or ' (default: chosen for each array)"
+    codec = "chain text, or several joined by ' or ' (default: chosen by the arrays)"
     add("--codec", type=argument(parse_any), metavar="CHAIN", help=codec)
     portable = "use only codecs that the JavaScript client supports"
     add("--portable", action="store_true", help=portable)
     add_choice(parser)
+    one = "pack all files by one spec; fails if they differ in dtype or shape"
+    add("--one-spec", action="store_true", help=one)
+    longest = "largest shape, as 80,1500; the dimension in which arrays are smaller may vary"
+    add("--max-shape", type=shape, metavar="SHAPE", help=longest)
     add("--explain", action="store_true", help="show the chains that were tried")
     as_is = (
         "send the whole file unchanged, including anything in it besides the array; cannot be "
@@ -86,38 +104,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--spec", metavar="SPEC", help=by)
     either = parser.add_mutually_exclusive_group().add_argument
     out = "output file; or a directory, if there are several files or it ends in /"
-    either("-o", metavar="OUT", help=f"{out} (default: FILE.tfd)")
+    either("-o", metavar="OUT", help=f"{out}; - for standard output (default: FILE.tfd)")
     records = "write one TFRecord file, one tf.train.Example per input; compressed if the name ends"
     either("--tfrecord", type=records_path, metavar="OUT.tfrecord", help=f"{records} in .gz")
     name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
     add("--name", help=name)
     add_limit(parser)
-    add("--json", action="store_true", help="print a JSON array, one object per file")
+    add_output(parser, "file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Pack each file."""
-    arguments.files = with_key(arguments.files, arguments.key, "FILE")
-    files: list[tuple[Path, str | None]] = arguments.files
-    inputs = [path for path, _ in files]
     if arguments.spec is not None:
-        exclude(arguments, "spec", ("codec", "seal", "label"))
-    spec, origin = given_spec(arguments.spec)
-    protected = [*inputs, *origin]
+        exclude(arguments, "spec", ("codec", "seal", "label", *SHARED))
     check_choice(arguments)
+    spec, origin = given_spec(arguments.spec)
+    files = inputs_of(arguments, "FILE", has_suffix, "array files")
+    inputs = [one.path for one in files]
+    protected = [*inputs, *origin]
     if arguments.tfrecord is not None:
         from .tfrecord import pack_examples  # TensorFlow: only for those who train
 
-        return pack_examples(arguments, spec, protected)
+        return pack_examples(arguments, files, spec, protected)
     if arguments.name is not None:
         raise UsageError("argument --name: needs argument --tfrecord")
-    payloads = outputs(inputs, arguments.o, "{}.tfd".format)
+    if arguments.o == DASH:
+        refuse_dash(arguments, files, "spec")
+        assert spec is not None
+        to_stdout(spec.encode(read(files[0].path, files[0].key, spec, arguments)))
+        return 0
+    if arguments.o is None and SPOOLED.intersection(inputs):
+        raise UsageError("standard input (-) needs -o OUT")
+    payloads = outputs([(one.path, one.place) for one in files], arguments.o, "{}.tfd".format)
     refuse_overwriting(protected, [p for path in payloads for p in (path, spec_path(path))])
 
-    def work(index: int) -> Report:
-        return pack(*files[index], payloads[index], spec, arguments)
+    choosing = spec is None and not arguments.as_is and (len(files) > 1 or arguments.one_spec)
+    groups = groups_of(files, arguments) if choosing else [None] * len(files)
 
-    return process_files("pack", inputs, work, SENTENCE, arguments.json)
+    def work(index: int) -> Report:
+        return pack(files[index], payloads[index], spec, groups[index], arguments)
+
+    return process_files("pack", inputs, work, SENTENCE, arguments)
 
 
 def check_choice(arguments: argparse.Namespace) -> None:
@@ -153,22 +180,42 @@ def option_name(option: str) -> str:
 
 
 def pack(
-    path: Path, key: str | None, out: Path, spec: ArraySpec | None, arguments: argparse.Namespace
+    one: Input,
+    out: Path,
+    spec: ArraySpec | None,
+    group: Group | None,
+    arguments: argparse.Namespace,
 ) -> Report:
     """Pack one file; returns its report."""
+    path, key, _ = one
     if arguments.as_is:
         return write(path, key, out, *read_whole(path, key, spec, arguments))
     array = read(path, key, spec, arguments)
-    tried: Sequence[Report] = ()
-    if spec is None and arguments.explain:
-        wanted = preferences(arguments)
-        tried = explain.report(rank(array, **wanted), array.nbytes)
-        if not arguments.json:
-            explain.print_report(str(path), tried, wanted["prefer"])
+    chains: Sequence[Report] = ()
     if spec is None:
-        spec = spec_of(array, arguments)
-    report = write(path, key, out, array, spec, spec.encode(array))
-    return {**report, "tried": tried} if tried else report
+        shared = group is not None and len(group.inputs) > 1
+        samples = group.samples if group is not None and shared else [array]
+        if arguments.explain and (group is None or one == group.inputs[0]):
+            chains = explained(one, samples, arguments)
+        spec = group.spec if group is not None and shared else spec_of(samples, arguments)
+    doing("packing")
+    payload = spec.encode(array)
+    doing("writing")
+    report = write(path, key, out, array, spec, payload)
+    return {**report, "tried": chains} if chains else report
+
+
+def explained(
+    one: Input, samples: Sequence[np.ndarray], arguments: argparse.Namespace
+) -> Sequence[Report]:
+    """The chains that were tried, printed unless ``--json`` is given."""
+    chains = tried(samples, arguments)
+    if not arguments.json:
+        from . import explain
+
+        many = f" and {len(samples) - 1} more" if len(samples) > 1 else ""
+        explain.print_report(f"{one.path}{many}", chains, arguments.prefer or "balanced")
+    return chains
 
 
 def write(
@@ -189,6 +236,8 @@ def read_whole(
     path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> tuple[np.ndarray, ArraySpec, bytes]:
     """For ``--as-is``: the array of a file, the spec that reads it, and the bytes of the file."""
+    from ..choose.as_is import spec_of_file, untouched
+
     limit = {"max_bytes": arguments.max_bytes}
     accepted = ""
     if spec is None:
@@ -203,7 +252,7 @@ def read_whole(
         except DecodeError as error:
             reason = f"the spec cannot read this file as it is; try without --as-is: {error}"
             raise EncodeError(reason) from None
-        if key is not None and not reads(key, path, array, limit):
+        if key is not None and not reads(key, path, array, arguments.max_bytes):
             raise EncodeError(f"the spec reads an array of the file that is not {key}")
     codec = spec.chain.chosen(payload)[0].codecs[-1]
     alone = codec.name not in ("npz", "mat") and not has_sample(codec)
@@ -227,12 +276,23 @@ def accepted_files(spec: ArraySpec) -> str:
 
 def has_sample(codec: AnyCodec) -> TypeGuard[SampledFile]:
     """Whether the spec contains bytes of a sample file."""
+    from ..codecs.native.sampled import SampledFile
+
     return isinstance(codec, SampledFile) and bool(codec.head)
 
 
-def reads(key: str, path: Path, array: np.ndarray, limit: dict[str, int]) -> bool:
+def reads(key: str, path: Path, array: np.ndarray, max_bytes: int) -> bool:
     """Whether ``array`` is the one of ``key`` in the file."""
-    return same(exact_astype(load(path, key, **limit), array.dtype.name), array)
+    from ..choose.as_is import same
+
+    return same(exact_astype(load(path, key, max_bytes=max_bytes), array.dtype.name), array)
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """The argument of ``--max-shape``."""
+    if not re.fullmatch(r"\[?\d{1,18}(,\d{1,18})*,?\]?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape as 80,1500")
+    return tuple(map(int, text.strip("[],").split(",")))
 
 
 def records_path(text: str) -> Path:

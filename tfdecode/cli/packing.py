@@ -10,23 +10,23 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..casts import exact_astype
-from ..choose import PREFER, infer
-from ..choose.infer import version
-from ..dtypes import dtype_name
 from ..errors import EncodeError, SpecError
 from ..files import load
 from ..spec import ArraySpec
 from .batch import Report
-from .source import array_file
+from .inputs import shown_path
+from .show import doing
 
 Item = TypeVar("Item")
+#: Goals of `infer`.
+PREFER = ("balanced", "smallest", "fastest")
+#: What an array file is, in a help text.
+FILE = "array file; FILE#KEY for one array of several"
 
 
-def add_arrays(parser: argparse.ArgumentParser) -> None:
-    """Array files, and ``--key``."""
-    add, files = parser.add_argument, "array file; FILE#KEY for one array of several"
-    add("files", nargs="+", type=array_file, metavar="FILE", help=files)
-    add("--key", help="which array of a file that holds several")
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """``--key``."""
+    parser.add_argument("--key", help="which array of a file that holds several")
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +56,8 @@ def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
 
 def release(text: str) -> str:
     """The argument of ``--min-tensorflow``."""
+    from ..choose.infer import version  # not before it is used: infer takes a while to import
+
     version(text)
     return text
 
@@ -64,6 +66,7 @@ def read(
     path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> np.ndarray:
     """The array of a file, cast to ``--dtype``."""
+    doing("reading")
     array = load(path, key, max_bytes=arguments.max_bytes)
     if arguments.dtype is not None:
         return exact_astype(array, arguments.dtype)
@@ -73,17 +76,6 @@ def read(
             f"convert it with --dtype {spec.dtype}"
         )
     return array
-
-
-def spec_of(array: np.ndarray, arguments: argparse.Namespace) -> ArraySpec:
-    """The spec that an array is packed by, if ``--spec`` is not given."""
-    if arguments.codec is not None:
-        fields = {"label": arguments.label or "", "seal": arguments.seal}
-        return ArraySpec(array.shape, dtype_name(array.dtype), arguments.codec, **fields)
-    spec = infer(array, label=arguments.label or "", **preferences(arguments))
-    if arguments.seal:
-        return ArraySpec(spec.shape, spec.dtype, spec.codecs, label=spec.label, seal=True)
-    return spec
 
 
 def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -101,7 +93,7 @@ def sizes(
 ) -> Report:
     """The part of a report that does not depend on the output file."""
     return {
-        "file": str(path),
+        "file": shown_path(path),
         "key": key,
         "dtype": spec.dtype,
         "shape": list(array.shape),

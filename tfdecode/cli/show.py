@@ -6,12 +6,15 @@ import io
 import math
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from .failure import one_line
 
 Item = TypeVar("Item")
+#: Seconds after which a command says what they were spent on.
+SLOW = 10
 
 
 def say(text: str) -> None:
@@ -31,6 +34,14 @@ def ratio(before: int, after: int) -> str:
         return "-"
     times = before / after
     return f"{times:,.0f}x" if times >= 100 else f"{times:.1f}x" if times >= 10 else f"{times:.2f}x"
+
+
+def smaller(before: int, after: int) -> str:
+    """How the sizes compare, in words: ``12.3x smaller``, ``1.02x larger``, ``the same size``."""
+    if before == after or not before or not after:
+        return "the same size" if before == after else f"{after:,} bytes"
+    larger = after > before
+    return f"{ratio(max(before, after), min(before, after))} {'larger' if larger else 'smaller'}"
 
 
 def number(value: Any) -> str:
@@ -83,11 +94,54 @@ def fields(pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """Iterate over ``items``, with a progress bar if stderr is a terminal and there are several."""
-    if len(items) < 2 or not sys.stderr.isatty():
+    """Iterate over ``items``; a terminal shows how far it is, and what `doing` says."""
+    if not sys.stderr.isatty():
         yield from items
-        return
-    from rich.console import Console
-    from rich.progress import track
+    elif len(items) < 2:
+        SHOWN.append(lambda text: print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True))
+        try:
+            yield from items
+        finally:
+            SHOWN.pop()("")
+    else:
+        from rich.console import Console
+        from rich.progress import Progress
 
-    yield from track(items, what, console=Console(stderr=True), transient=True)
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=len(items))
+            SHOWN.append(lambda text: bar.update(task, description=f"{what}: {text}"))
+            try:
+                for item in items:
+                    yield item
+                    bar.advance(task)
+            finally:
+                SHOWN.pop()
+
+
+#: What shows on the terminal what is being done, if anything does.
+SHOWN: list[Callable[[str], object]] = []
+#: Seconds that each kind of work has taken, and when the present one began.
+SPENT: dict[str, float] = {}
+_now = ("", 0.0)
+
+
+def doing(what: str) -> None:
+    """Say what begins now, and count the time of what ends."""
+    global _now
+    before, began = _now
+    _now = what, time.perf_counter()
+    if before:
+        SPENT[before] = SPENT.get(before, 0.0) + _now[1] - began
+    if SHOWN:
+        SHOWN[-1](what)
+
+
+def spent() -> str:
+    """What the time since the last call went to, if it was long: ``57 s: packing 57.0 s``."""
+    doing("")
+    took = dict(SPENT)
+    SPENT.clear()
+    if sum(took.values()) < SLOW:
+        return ""
+    parts = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in took.items())
+    return f"{sum(took.values()):.0f} s: {parts}"

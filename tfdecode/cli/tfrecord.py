@@ -19,11 +19,13 @@ from ..extras import tensorflow as tf
 from ..files import listing
 from ..schema import Schema, bytes_key, check_name
 from ..spec import ArraySpec
-from .batch import Report, gather
-from .failure import UsageError, complain, one_line
-from .packing import read, sizes, spec_of
+from .batch import Report, gather, print_failures
+from .choosing import Group, spec_of
+from .failure import UsageError, one_line
+from .inputs import Input
+from .packing import read, sizes
 from .quiet_import import import_quietly
-from .show import dimensions, ratio, say
+from .show import dimensions, doing, ratio, say
 from .source import read_specs, spec_path, split_fragment
 from .write import refuse_overwriting, write_files
 
@@ -36,11 +38,14 @@ MAX_PAYLOAD_BYTES = 2**31 - 2**16
 
 
 def pack_examples(
-    arguments: argparse.Namespace, spec: ArraySpec | None, protected: Sequence[Path]
+    arguments: argparse.Namespace,
+    files: Sequence[Input],
+    spec: ArraySpec | None,
+    protected: Sequence[Path],
 ) -> int:
     """Pack all files into ``--tfrecord``, print the report, return the exit status."""
     out: Path = arguments.tfrecord
-    records = Records(arguments, spec, given_name(arguments))
+    records = Records(arguments, files, spec, given_name(arguments))
     refuse_overwriting(protected, [out, spec_path(out)])
     import_quietly()
     with contextlib.suppress(NothingPacked):
@@ -49,8 +54,7 @@ def pack_examples(
         say(json.dumps(records.reports, indent=2))
     elif records.schema is not None:
         say(one_line(records.sentence()))
-    for failure in records.failures:
-        complain("pack", failure)
+    print_failures("pack", records.failures, arguments.all)
     return 1 if records.failures else 0
 
 
@@ -60,9 +64,10 @@ class NothingPacked(Exception):
 
 @dataclass
 class Records:
-    """The examples of a run, and the spec that they share: that of the first one."""
+    """The examples of a run, and the spec that they share, which the form of the first one has."""
 
     arguments: argparse.Namespace
+    files: Sequence[Input]
     spec: ArraySpec | None
     name: str | None
     #: The file whose array made the spec; None before it is packed, and with ``--spec``.
@@ -73,13 +78,14 @@ class Records:
 
     def write(self, file: BinaryIO) -> None:
         """Write the examples; NothingPacked if there are none."""
-        files: list[tuple[Path, str | None]] = self.arguments.files
         compression = "GZIP" if self.arguments.tfrecord.suffix == ".gz" else ""
         try:
             with tf.io.TFRecordWriter(file.name, compression) as writer:
                 self.reports, self.failures = gather(
-                    "pack", [path for path, _ in files], lambda i: self.pack(*files[i], writer)
+                    "pack", [one.path for one in self.files], lambda i: self.pack(i, writer)
                 )
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"{stop}; nothing was written") from None
         except tf.errors.OpError as error:  # "temporary name; No space left on device"
             raise OSError(error.message.rpartition("; ")[2]) from None
         if self.schema is None:
@@ -90,12 +96,14 @@ class Records:
         assert self.schema is not None
         file.write(f"{self.schema.to_json()}\n".encode())
 
-    def pack(self, path: Path, key: str | None, writer: Any) -> Report:
+    def pack(self, index: int, writer: Any) -> Report:
         """Pack one file; returns its report."""
+        path, key, _ = self.files[index]
         array = read(path, key, None if self.first else self.spec, self.arguments)
         if self.first is not None:
             self.check_form(array)
-        spec = self.spec or spec_of(array, self.arguments)
+        spec = self.spec or spec_of(self.samples(array, index), self.arguments)
+        doing("packing")
         payload = spec.encode(array)
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise EncodeError(
@@ -119,6 +127,20 @@ class Records:
             "fingerprint": spec.fingerprint,
         }
 
+    def samples(self, array: np.ndarray, index: int) -> list[np.ndarray]:
+        """The first array, and of the later files those that one spec can describe with it."""
+        bound = self.arguments.max_shape
+        later = Group(self.files[index + 1 :], self.arguments).samples
+        return [
+            array,
+            *(
+                other
+                for other in later
+                if other.dtype.name == array.dtype.name
+                and (other.shape == array.shape or (bound and other.ndim == array.ndim))
+            ),
+        ]
+
     def check_form(self, array: np.ndarray) -> None:
         """EncodeError if dtype or shape differ from the array that made the spec."""
         assert self.spec is not None
@@ -128,11 +150,11 @@ class Records:
                 f"(from {self.first}); pass --dtype to convert all"
             )
         shape = self.spec.shape
-        if array.shape != shape:
+        if array.shape != shape and None not in shape:
             one_side = array.ndim == len(shape) and sum(map(int.__ne__, array.shape, shape)) == 1
             advice = "pack it into its own TFRecord"
             if one_side:
-                advice = "pass a --spec that has a None dimension"
+                advice = "pass --max-shape with the longest that may come"
             raise EncodeError(
                 f"array has shape {dimensions(array.shape)}, but the examples so far have "
                 f"{dimensions(shape)} (from {self.first}); choose another array with --key, or "

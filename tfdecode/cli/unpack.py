@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from .. import reading
 from ..errors import DecodeError, FileError
 from ..spec import ArraySpec
-from .batch import Report, process_files
+from .batch import Report, add_output, process_files
+from .failure import UsageError
+from .inputs import DASH, add_inputs, inputs_of, refuse_dash, shown_path, to_stdout
 from .npy import savable, save_npy
 from .source import given_spec, read_spec, spec_path
-from .write import named_path, outputs, refuse_overwriting, write_files
+from .write import outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
 examples:
   tfdecode unpack pose.pkl.tfd                          writes pose.pkl.npy
   tfdecode unpack packed/*.tfd -o arrays/
+  tfdecode unpack packed/ -o arrays/                    all .tfd files in packed and below
   tfdecode unpack body.bin --spec model/1#pose_map -o pose.npy
+  curl ... | tfdecode unpack - --spec pose.json -o - > pose.npy
 """
 
 SENTENCE = "{file}: {dtype} {shape} by {chain}, {payload bytes} -> {array bytes} bytes -> {array}"
@@ -31,24 +36,35 @@ SENTENCE = "{file}: {dtype} {shape} by {chain}, {payload bytes} -> {array bytes}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``unpack``."""
     add = parser.add_argument
-    add("files", nargs="+", type=named_path, metavar="PAYLOAD", help="payload that pack wrote")
+    add_inputs(parser, "PAYLOAD", "payload that pack wrote")
     add("--spec", metavar="SPEC", help="SPEC.json or MODEL_DIR#INPUT (default: PAYLOAD.json)")
     out = "output file; or a directory, if there are several payloads or it ends in /"
-    add("-o", metavar="OUT", help=out)
-    add("--json", action="store_true", help="print a JSON array, one object per payload")
+    add("-o", metavar="OUT", help=f"{out}; - for standard output")
+    add_output(parser, "payload")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Unpack each payload."""
-    inputs: list[Path] = arguments.files
+    found = inputs_of(arguments, "PAYLOAD", lambda path: path.suffix == ".tfd", "payloads (.tfd)")
+    inputs = [one.path for one in found]
     spec, origin = given_spec(arguments.spec)
-    arrays = outputs(inputs, arguments.o, lambda name: f"{name.removesuffix('.tfd')}.npy")
+    if spec is None and DASH in arguments.files:
+        raise UsageError("standard input (-) needs --spec: there is no spec next to it")
+    if arguments.o == DASH:
+        refuse_dash(arguments, found, "")
+        array = BytesIO()
+        used = spec or load_spec(inputs[0])
+        save_npy(array, savable(used.decode(read_payload(inputs[0], used))))
+        to_stdout(array.getvalue())
+        return 0
+    places = [(one.path, one.place) for one in found]
+    arrays = outputs(places, arguments.o, lambda name: f"{name.removesuffix('.tfd')}.npy")
     refuse_overwriting([*inputs, *map(spec_path, inputs), *origin], arrays)
 
     def work(index: int) -> Report:
         return unpack(inputs[index], arrays[index], spec)
 
-    return process_files("unpack", inputs, work, SENTENCE, arguments.json)
+    return process_files("unpack", inputs, work, SENTENCE, arguments)
 
 
 def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Report:
@@ -60,7 +76,7 @@ def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Report:
     saved = savable(array)
     write_files({out: partial(save_npy, array=saved)})
     return {
-        "file": str(path),
+        "file": shown_path(path),
         "dtype": spec.dtype,
         "saved_dtype": saved.dtype.name,
         "shape": list(array.shape),

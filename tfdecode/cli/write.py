@@ -6,12 +6,24 @@ import argparse
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
+from .. import reading
+from ..errors import FileError
 from .failure import UsageError
 
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
+
 Writer = Callable[[BinaryIO], object]
+#: Names of temporary files, which a killed process leaves.
+PREFIX, SUFFIX = ".tfdecode-", ".tmp"
 
 
 def named_path(text: str) -> Path:
@@ -22,20 +34,24 @@ def named_path(text: str) -> Path:
     return path
 
 
-def outputs(inputs: Sequence[Path], out: str | None, rename: Callable[[str], str]) -> list[Path]:
+def outputs(
+    inputs: Sequence[tuple[Path, Path]], out: str | None, rename: Callable[[str], str]
+) -> list[Path]:
     """The output path of each input: next to it or, with ``-o``, that directory or that file.
 
-    ``out`` is a file only for one input, and not if it ends in ``/`` or is an existing directory.
+    An input is its path and its place below the directory. ``out`` is a file only for one input,
+    and not if it ends in ``/`` or is an existing directory.
     """
     if not out:
-        return [path.with_name(rename(path.name)) for path in inputs]
+        return [path.with_name(rename(place.name)) for path, place in inputs]
     directory = Path(out)
     if len(inputs) == 1 and not out.endswith(("/", os.sep)) and not directory.is_dir():
         return [directory]
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"argument -o: {out} is a file, not a directory")
-    directory.mkdir(parents=True, exist_ok=True)
-    return [directory / rename(path.name) for path in inputs]
+    for parent in {directory / place.parent for _, place in inputs}:
+        parent.mkdir(parents=True, exist_ok=True)
+    return [directory / place.parent / rename(place.name) for _, place in inputs]
 
 
 def refuse_overwriting(inputs: Iterable[Path], written: Sequence[Path]) -> None:
@@ -65,23 +81,62 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def locked(file: BinaryIO) -> bool:
+    """Lock a temporary file until the process ends; False if another process has locked it."""
+    assert fcntl is not None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@cache
+def sweep(directory: Path) -> None:
+    """Remove the temporary files that killed processes left in a directory; once a process."""
+    if fcntl is None:
+        return
+    for path in directory.glob(f"{PREFIX}{'[0-9a-f]' * 16}{SUFFIX}"):
+        with contextlib.suppress(OSError, FileError), reading.opened(path) as (file, _):
+            if locked(file):
+                path.unlink()
+
+
+def temporary_file(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file next to ``path``, locked so that no other process sweeps it."""
+    sweep(path.parent)
+    while True:
+        temporary = path.with_name(f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}")
+        file = temporary.open("xb")
+        try:
+            if fcntl is None or (locked(file) and temporary.exists()):
+                return temporary, file
+        except OSError:  # a file system without locks, where nothing is swept either
+            return temporary, file
+        file.close()  # swept before it was locked
+
+
 def write_files(writers: Mapping[Path, Writer | bytes]) -> None:
     """Write all files or none: into temporary files in the same directories, then renamed."""
     temporary: dict[Path, Path] = {}
     try:
-        for path, write in writers.items():
-            temporary[path] = path.with_name(f".tfdecode-{os.urandom(8).hex()}.tmp")
-            try:
-                with temporary[path].open("xb") as file:
+        with contextlib.ExitStack() as opened:  # and so locked, until they are renamed
+            for path, write in writers.items():
+                try:
+                    temporary[path], file = temporary_file(path)
+                    opened.enter_context(file)
                     file.write(write) if isinstance(write, bytes) else write(file)
-            except FileNotFoundError as error:
-                missing = "the directory does not exist"
-                raise OSError(error.errno, missing, str(path.parent)) from None
-            except OSError as error:  # name the file that was asked for, not the temporary one
-                raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-        for path in writers:
-            os.replace(temporary[path], path)
-            del temporary[path]
+                    file.flush()
+                except FileNotFoundError as error:
+                    missing = "the directory does not exist"
+                    raise OSError(error.errno, missing, str(path.parent)) from None
+                except OSError as error:  # name the file that was asked for
+                    raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+            if fcntl is None:  # Windows renames no open file
+                opened.close()
+            for path in writers:
+                os.replace(temporary[path], path)
+                del temporary[path]
     finally:
         for left in temporary.values():
             with contextlib.suppress(OSError):

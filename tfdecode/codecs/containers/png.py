@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from isal import isal_zlib
@@ -22,8 +22,10 @@ from ...graph.casts import as_bits, bool_rows
 from ...graph.images import check_window, decode_images
 from ...graph.rows import Rows, Status
 from ...graph.substr import cut
-from ...statistics import Statistics
 from ..base import Container, Cost, bound_by_spec, encoder_only
+
+if TYPE_CHECKING:
+    from ...statistics import Statistics
 
 
 @dataclass(frozen=True)

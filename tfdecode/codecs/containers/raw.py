@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from ...form import ArrayForm, BytesForm
 from ...graph.casts import READ_AS, as_dtype
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
-from ...statistics import Statistics
 from ..base import Container, Cost
+
+if TYPE_CHECKING:
+    from ...statistics import Statistics
 
 
 @dataclass(frozen=True)

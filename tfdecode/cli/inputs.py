@@ -1,0 +1,166 @@
+"""The inputs of a command line: files, directories, a list of files, standard input."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from .. import reading
+from ..errors import FileError
+from .failure import UsageError, note
+from .source import parse_path_key
+from .write import named_path
+
+#: An argument that is standard input or output.
+DASH = "-"
+#: The files that stand for standard input.
+SPOOLED: set[Path] = set()
+#: Bytes of ``--files-from``: some 100,000 names.
+MAX_LIST = 2**24
+#: Bytes that are read of standard input.
+MAX_STDIN = 2**32
+
+
+class Input(NamedTuple):
+    """A file that is read, which of its arrays, and the name of the output below ``-o``."""
+
+    path: Path
+    key: str | None
+    place: Path
+
+
+def add_inputs(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
+    """Files, and ``--files-from``."""
+    add = parser.add_argument
+    text = f"{what}; a directory for all in it and below; - for standard input"
+    add("files", nargs="*", metavar=metavar, help=text)
+    listed = "read more of these arguments from LIST, one a line; - for standard input"
+    add("--files-from", metavar="LIST", help=listed)
+
+
+def inputs_of(
+    arguments: argparse.Namespace, metavar: str, wanted: Callable[[Path], bool], what: str
+) -> list[Input]:
+    """All inputs of a command line; of directories those that are ``wanted``, called ``what``."""
+    if arguments.files_from == DASH and DASH in arguments.files:
+        raise UsageError("argument --files-from: standard input cannot be both a list and a file")
+    texts = [*arguments.files, *listed(arguments.files_from)]
+    if texts.count(DASH) > 1:
+        raise UsageError("standard input (-) can be read only once")
+    if not texts:
+        raise UsageError(f"the following arguments are required: {metavar} or --files-from LIST")
+    key = getattr(arguments, "key", None)
+    found = [one for text in texts for one in inputs_in(text, key, wanted, what)]
+    if key is not None and any(one.key not in (None, key) for one in found):
+        raise UsageError("argument --key: not allowed with a FILE that has a #KEY")
+    return found
+
+
+def inputs_in(
+    text: str, key: str | None, wanted: Callable[[Path], bool], what: str
+) -> Iterator[Input]:
+    """The input that an argument names, or those in a directory."""
+    if text == DASH:
+        yield Input(standard_input(), key, Path("stdin"))
+        return
+    try:
+        path, own = parse_path_key(text)
+        if os.path.isdir(path) and path.name in ("", ".."):
+            path = path.absolute()
+        named_path(str(path))
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(str(error)) from None
+    if own is not None and key is not None:
+        raise UsageError("argument --key: not allowed with a FILE that has a #KEY")
+    chosen = key if own is None else own
+    if not os.path.isdir(path):  # unlike Path.is_dir it takes a name of any length
+        reading.check_url(text)
+        # Injective, and without a "/": two keys never share an output.
+        suffix = "" if chosen is None else f".{quote(chosen, safe=',=()[] +')}"
+        yield Input(path, chosen, Path(f"{path.name}{suffix}"))
+        return
+    if own is not None:
+        raise UsageError(f"{path} is a directory, so it has no array #{own}")
+    files = sorted(Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    good = [file for file in files if wanted(file) and reading.is_regular(file)]
+    if not good:
+        raise FileError(f"{reading.name(path)}: is a directory without {what}")
+    left = Counter(file.suffix or file.name for file in files if file not in set(good))
+    if left:
+        order = sorted(left, key=lambda suffix: (-left[suffix], suffix))
+        kinds = ", ".join(f"{left[suffix]} {suffix}" for suffix in order[:8])
+        more = f" and {len(left) - 8} other kinds" if len(left) > 8 else ""
+        note(f"{path}: {len(good)} of {len(files)} files are taken; left out: {kinds}{more}")
+    for file in good:
+        below = file.relative_to(path)
+        ending = "" if key is None else f".{quote(key, safe=',=()[] +')}"
+        yield Input(file, key, below.with_name(f"{below.name}{ending}"))
+
+
+def listed(source: str | None) -> list[str]:
+    """The lines of ``--files-from``, without empty ones."""
+    if source is None:
+        return []
+    if source == DASH:
+        data = sys.stdin.buffer.read(MAX_LIST + 1)
+        if len(data) > MAX_LIST:
+            raise FileError(f"standard input has more than {MAX_LIST} bytes; it is not a list")
+    else:
+        data = reading.read(source, MAX_LIST, "it is not a list of files")
+    if b"\0" in data:
+        raise FileError(f"{source}: has a zero byte, so it is not a list of files, one a line")
+    lines = [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")]
+    if not any(lines):
+        raise FileError(f"{source}: lists no file")
+    return [line for line in lines if line]
+
+
+def standard_input() -> Path:
+    """A file with all bytes of standard input, removed at the end of the program."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("standard input (-) is a terminal; send a file into it: < FILE")
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="tfdecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder, "stdin")
+    SPOOLED.add(path)
+    with path.open("wb") as file:
+        while piece := sys.stdin.buffer.read(2**20):
+            if file.tell() + len(piece) > MAX_STDIN:
+                raise FileError(f"standard input has more than {MAX_STDIN} bytes")
+            file.write(piece)
+    return path
+
+
+def shown_path(path: Path) -> str:
+    """The name of an input in reports and messages."""
+    return DASH if path in SPOOLED else str(path)
+
+
+def to_stdout(data: bytes) -> None:
+    """Write bytes to standard output; UsageError if it is a terminal."""
+    if sys.stdout.isatty():
+        raise UsageError("argument -o: standard output (-) is a terminal; redirect it: > FILE")
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def refuse_dash(arguments: argparse.Namespace, inputs: Sequence[Input], needs: str) -> None:
+    """UsageError unless ``-o -`` stands for the output of one file; ``needs`` is an option."""
+    if len(inputs) != 1:
+        raise UsageError("argument -o: standard output (-) takes one file")
+    if needs and getattr(arguments, needs) is None:
+        raise UsageError(
+            f"argument -o: standard output (-) needs --{needs}, for only the payload goes there"
+        )
+    if arguments.json:
+        raise UsageError("argument --json: not allowed with -o -, which is standard output too")
