@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zlib
@@ -107,6 +108,66 @@ def test_why_no_graph_reads_the_file_itself(capsys) -> None:
     )
 
 
+def test_many_arrays_are_a_row_for_each_form(capsys) -> None:
+    arrays = [np.full(4, i, "f4") for i in range(30)] + [np.zeros((2, 3), ">i2")]
+    Path("many.pkl").write_bytes(pickle.dumps(arrays))
+    head, _, *rows = lines(capsys, "many.pkl")
+    assert head.startswith("many.pkl  31 arrays, ")
+    told = ["0 .. 29 (30)", "float32", "[4]", "480", "C", "0..29", "exact in uint8"]
+    assert re.split("  +", rows[0]) == told
+    assert rows[1].split()[:4] == ["30", "int16,", "big-endian", "[2,3]"]
+    assert rows[2] == "a row for each form; --all lists each array"
+    assert rows[3].startswith('as it is, 0, 1, 2  a graph reads this file with pkl:"KEY",head=')
+    assert rows[4] == "tried as it is for 3 of 31 arrays; --all tries each"
+    assert len(lines(capsys, "many.pkl", "--all")) == 2 + 31 + 1
+    assert len(facts(capsys, "many.pkl")[0]["arrays"]) == 31
+
+
+def test_arrays_of_many_shapes_are_a_row_for_each_rank(capsys) -> None:
+    np.savez("many.npz", **{f"a{i}": np.zeros((i + 1, 3)) for i in range(25)})
+    _, _, row, *_ = lines(capsys, "many.npz")
+    assert row.split()[:5] == ["a0", "..", "a24", "(25)", "float64"] and "[1..25,3]" in row
+
+
+def test_only_some_of_many_arrays_are_read(capsys, monkeypatch) -> None:
+    """Each chain that is tried reads the whole file again: the first refusal ends the tries."""
+    monkeypatch.setattr("tfdecode.cli.inspecting.arrays.READ", 5)
+    np.savez("many.npz", **{f"a{i}": np.arange(4.0) for i in range(70)})
+    told = lines(capsys, "many.npz")
+    assert "65 not read: only the first 5 are; --all reads each" in told[2]
+    assert "an archive has 64 members at most" in told[4] and told[4].startswith("as it is, a0  no")
+    assert told[5] == "tried as it is for 1 of 70 arrays; --all tries each"
+    assert "not read" not in "".join(lines(capsys, "many.npz", "--all"))
+
+
+def test_a_reason_is_told_once_with_all_its_names(capsys) -> None:
+    texts = {f"name{i}": Path(f"{i}") for i in range(30)}
+    Path("many.pkl").write_bytes(pickle.dumps({"pose": POSE, **texts}))
+    others = lines(capsys, "many.pkl")[-1]
+    assert others.startswith("  name0, name1, name2, name3, name4 and 25 more  pathlib")
+    assert "name29" in lines(capsys, "many.pkl", "--all")[-1]
+
+
+def test_an_npy_beyond_max_bytes_is_told_by_its_header(capsys) -> None:
+    with open("huge.npy", "wb") as file:
+        header = {"descr": ">f4", "fortran_order": False, "shape": (2**20, 2**14)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 2**36)  # a hole: 64 GiB take no room
+    row = lines(capsys, "huge.npy")[-1]
+    assert "float32, big-endian  [1048576,16384]" in row and "not read: see --max-bytes" in row
+    os.truncate("huge.npy", 2**33)
+    inspect("huge.npy", status=1)
+    assert "huge.npy: has 8589934464 bytes of data where >f4 [1048576,16384]" in failure(capsys)
+
+
+def test_the_columns_of_a_table_and_its_missing_values(capsys) -> None:
+    Path("t.csv").write_text(",x,y\n0,1.5,NA\n1,2,3\n")
+    inspect("t.csv", status=1)
+    assert "line 2, column 3 is NA" in failure(capsys)
+    told = lines(capsys, "t.csv", "--missing", "nan")
+    assert told[1] == "columns  -, x, y" and "1 NaN" in told[3]
+
+
 def test_values_that_are_not_finite_are_counted(capsys) -> None:
     [found] = facts(capsys, "depth.npy")
     assert found["arrays"][0]["values"] == {
@@ -146,7 +207,7 @@ def test_order_and_byte_order_are_those_of_the_file(capsys) -> None:
     np.save("f.npy", np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)))
     [row] = facts(capsys, "f.npy")[0]["arrays"]
     assert (row["dtype"], row["big_endian"], row["order"]) == ("int32", True, "Fortran")
-    assert "int32 big-endian" in lines(capsys, "f.npy")[-2]
+    assert "int32, big-endian" in lines(capsys, "f.npy")[-2]
 
 
 def test_values_beyond_max_bytes_are_not_read(capsys) -> None:

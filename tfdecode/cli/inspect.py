@@ -58,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--plot", type=picture, metavar="OUT.png", help="plot the array, one panel per channel")
     limit = "read at most N bytes of array values; 4K, 4M and 4G are allowed (default: 256M)"
     add("--max-bytes", type=byte_count, default=2**28, metavar="N", help=limit)
+    add("--all", action="store_true", help="read, try and list each array of a file of many")
+    missing = "read missing cells of a table (empty, NA, n/a, NULL) as NaN"
+    add("--missing", choices=["nan"], help=missing)
     add("--json", action="store_true", help="print a JSON array, one object per path")
 
 
@@ -83,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         for index, report in enumerate(described):
             if index:
                 say("")
-            print_report(report)
+            print_report(report, arguments.all)
     for failure in failures:
         complain("inspect", failure)
     return 1 if failures else 0
@@ -93,10 +96,10 @@ def inspect(
     path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> Report:
     """The report on one path; its array is plotted if ``--plot`` is given."""
-    report, array = describe(path, key, spec, arguments.max_bytes)
+    report, array = describe(path, key, spec, arguments)
     if arguments.plot is not None and "error" not in report:
         if report["kind"] == "arrays":
-            array = load(path, key, max_bytes=arguments.max_bytes)
+            array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
         if array is None:
             raise FileError(f"{path}: no array to plot was read from this {report['kind']}")
         return {**report, "plot": draw(array, path_key(path.name, key), arguments.plot)}
@@ -104,9 +107,10 @@ def inspect(
 
 
 def describe(
-    path: Path, key: str | None, spec: ArraySpec | None, max_bytes: int
+    path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> tuple[Report, np.ndarray | None]:
     """The report on one path, and the array of a payload that decodes."""
+    max_bytes: int = arguments.max_bytes
     if spec is not None:
         return payloads.report(path, without_key(path, spec, key), "--spec", max_bytes)
     if path.name == "saved_model.pb":
@@ -127,7 +131,8 @@ def describe(
     if path.suffix == ".tfd" or with_spec or payloads.is_png(path):
         spec, origin = payloads.find_spec(path)
         return payloads.report(path, without_key(path, spec, key), origin, max_bytes)
-    return arrays.report(path, key, max_bytes), None
+    every, missing = arguments.all, arguments.missing
+    return arrays.report(path, key, max_bytes, every=every, missing=missing), None
 
 
 def without_key(path: Path, spec: ArraySpec, key: str | None) -> ArraySpec:
@@ -146,9 +151,12 @@ def draw(array: np.ndarray, name: str, out: Path) -> dict[str, Any]:
     return {"file": str(out), "panels": figure.panels, "note": figure.note}
 
 
-def print_report(report: Report) -> None:
+def print_report(report: Report, every: bool) -> None:
     """Print the report on one path for people."""
-    PRINT[report["kind"]](report)
+    if report["kind"] == "arrays":
+        arrays.print_report(report, every)
+    else:
+        PRINT[report["kind"]](report)
     if "plot" in report:
         plot = report["plot"]
         panels = f"{plot['panels']} panel{'' if plot['panels'] == 1 else 's'}"
@@ -156,7 +164,6 @@ def print_report(report: Report) -> None:
 
 
 PRINT: dict[str, Callable[[Any], None]] = {
-    "arrays": arrays.print_report,
     "payload": payloads.print_report,
     "spec": specs.print_report,
     "schema": specs.print_report,
