@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,30 @@ ITEM_SIZES = {
     "complex128": 16,
 }
 
+#: The largest finite number, and the largest integer that messages show.
+LARGEST, MAX_SHOWN = sys.float_info.max, 2**64
+
 #: Complex dtype -> the dtype of its real and imaginary part.
 PARTS = {"complex64": "float32", "complex128": "float64"}
+
+
+def checked_number(
+    what: str,
+    value: Any,
+    low: float = -LARGEST,
+    high: float = LARGEST,
+    *,
+    whole: bool = True,
+) -> Any:
+    """``value``; SpecError unless it is a number, or a ``whole`` one, from ``low`` to ``high``."""
+    # Specs come from elsewhere, too: no float holds 400 digits, and repr refuses 5000 of them.
+    if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
+        huge = isinstance(value, int) and abs(value) > MAX_SHOWN
+        text = "an integer of many digits" if huge else repr(value)[:100]
+        needs = f"{low} to {high}" if high < LARGEST else f"at least {low}"
+        needs = needs if low > -LARGEST else "a finite number"
+        raise SpecError(f"{what} is {text}, needs {needs}")
+    return value
 
 
 def dtype_name(dtype: Any) -> str:
@@ -57,9 +80,14 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 def little_endian(x: np.ndarray) -> np.ndarray:
     """``x`` in C order and little-endian, bit for bit (not copied if it is so already)."""
+    return np.asarray(as_stored(x), order="C")
+
+
+def as_stored(x: np.ndarray) -> np.ndarray:
+    """``x`` little-endian, in any order."""
     if x.dtype.name == "bfloat16":  # not every NumPy can swap bfloat16
         x = x.view(np.dtype(np.uint16).newbyteorder(x.dtype.byteorder))
-    return np.asarray(x, x.dtype.newbyteorder("<"), order="C")
+    return x.astype(x.dtype.newbyteorder("<"), copy=False)
 
 
 def from_little_endian(data: bytes, name: str) -> np.ndarray:

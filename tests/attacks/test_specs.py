@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tfdecode as tfd
+from tfdecode.codecs.registry import CODECS as CODECS_BY_NAME
 from tfdecode.schema import MAX_BYTES
 
 HUGE = 2**31 - 1
@@ -147,6 +149,25 @@ DOCUMENTS = [
 def test_a_document_that_cannot_be(document: Any, read: Any) -> None:
     with pytest.raises(tfd.SpecError):
         read(document)
+
+
+HOSTILE_NUMBERS = [
+    10**310, -(10**310), 10**5000, 2**64, -(2**63), 0, -1, True, None, "9", 1.5, -0.0, 1e308,
+    float("inf"), float("nan"), 1e-320, [10**400], [], {},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("codec", CODECS_BY_NAME)
+def test_any_number_in_any_option_is_taken_or_a_spec_error(codec: str) -> None:
+    """In each option of each codec; NumPy's own errors of huge numbers must not come through."""
+    known = {"key": "a", "dtype": "int32", "order": [0, 1], "axes": [0], "scale": [10]}
+    names = [option.name for option in CODECS_BY_NAME[codec].options()]
+    for option in names:
+        for number in HOSTILE_NUMBERS:
+            good = {name: known[name] for name in names if name in known}
+            for dtype in ("float32", "int64", "uint8", "bool"):
+                with suppress(tfd.SpecError):
+                    tfd.ArraySpec((2, 3), dtype, [{"name": codec, **good, option: number}])
 
 
 @given(st.text('zlibrawseltp:=,|0123456789"[]{}.- ', max_size=40))

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
-from tfdecode.formats.png import END, SIGNATURE, chunk
+from tfdecode.formats.png import END, SIGNATURE, Image, chunk
 
 SPEC = tfd.ArraySpec((4, 5, 3), "uint8", "png:interleaved")
 ARRAY = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
@@ -107,6 +107,19 @@ def test_each_row_filter_is_undone_as_libpng_does(kind: int) -> None:
     data = b"".join(bytes([kind]) + row.tobytes() for row in noise)
     payload = image(chunk(b"IDAT", zlib.compress(data)))
     assert_same(SPEC.decode(payload), SPEC.decode_tensor(payload).numpy())
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 1), (40, 1, 3), (3, 5, 4), (130, 135, 3), (129, 200, 1)])
+def test_mixed_row_filters_are_undone_as_libpng_does(shape: tuple[int, int, int]) -> None:
+    """Of narrow images, byte by byte, and of large ones, a diagonal after the other."""
+    spec = tfd.ArraySpec(shape, "uint8", "png:interleaved,describe=false")
+    height, width, samples = shape
+    rng = np.random.default_rng(width)
+    lines = rng.integers(0, 256, (height, 1 + width * samples), np.uint8)
+    lines[:, 0] = rng.permutation(np.arange(height) % 5)
+    packed = chunk(b"IDAT", zlib.compress(lines.tobytes()))
+    payload = Image(width, height, samples, 8).head + packed + END
+    assert_same(spec.decode(payload), spec.decode_tensor(payload).numpy())
 
 
 def test_an_interleaved_payload_opens_as_the_image_that_it_is() -> None:

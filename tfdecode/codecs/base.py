@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
+from ..dtypes import LARGEST
 from ..errors import SpecError
 from ..form import ArrayForm, BytesForm
 from ..graph.rows import Rows
@@ -161,6 +162,10 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         for option in cls.options():
             if option.default is MISSING and option.name not in options:
                 raise SpecError(f"codec {cls.name}: needs the option {option.name!r}")
+        for key, value in options.items():
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int) and abs(number) > LARGEST:  # repr refuses such numbers
+                    raise SpecError(f"codec {cls.name}: {key} has a number of too many digits")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
 
 

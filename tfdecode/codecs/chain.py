@@ -18,6 +18,11 @@ from .chain_text import brief, chain_text
 from .compressors.seal import SEAL_NBYTES, Seal
 
 
+#: How many times as long as payloads can be a file is that is read to explain the refusal: arrays
+#: of another dtype are up to 16 times as large.
+EXPLAINED = 16
+
+
 @dataclass(frozen=True)
 class Chain:
     """The codecs of one spec, in the order of encoding, and the forms between them."""
@@ -140,7 +145,10 @@ class Chain:
 def check_length(value: bytes, form: BytesForm, message: str) -> None:
     """DecodeError unless ``value`` has a length that ``form`` allows."""
     if not form.min_nbytes <= len(value) <= form.max_nbytes:
-        raise DecodeError(f"{message.format(len(value))}, {form.needs()}{form.explain(value)}")
+        # To tell what a file holds takes more than its length: only of what can be a mistake.
+        mistake = len(value) <= EXPLAINED * form.max_nbytes + 2**12
+        found = form.explain(value) if mistake else ""
+        raise DecodeError(f"{message.format(len(value))}, {form.needs()}{found}")
 
 
 def check_lengths(rows: Rows, form: BytesForm, message: str) -> Rows:

@@ -24,6 +24,8 @@ NONE, SUB, UP, AVERAGE, PAETH = range(5)
 MAX_SIDE, MAX_PIXELS = 1_000_000, 2**29
 #: Bytes of IDAT that libpng inflates at once.
 READ_NBYTES = 8192
+#: Pixels of a diagonal from which on numpy is faster than Python.
+LONG = 128
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,13 @@ class Image:
                 rows[chosen] = pixels.cumsum(axis=1, dtype=np.uint8).reshape(-1, self.row_bytes)
         if (kinds == UP).all():
             return np.cumsum(rows, axis=0, dtype=np.uint8)
-        above: np.ndarray = np.zeros(self.row_bytes, np.uint8)
-        for row, kind in zip(rows, kinds, strict=True):
-            if kind == UP:
-                row += above
-            elif kind in (AVERAGE, PAETH):
-                unfilter_row(row.reshape(shape), above.reshape(shape), kind)
-            above = row
-        return rows
+        if not ((kinds == AVERAGE) | (kinds == PAETH)).any():
+            for row, above, kind in zip(rows[1:], rows, kinds[1:], strict=False):
+                if kind == UP:
+                    row += above
+            return rows
+        unfilter = unfilter_diagonals if min(self.height, self.width) >= LONG else unfilter_bytes
+        return unfilter(lines[:, 1:].reshape(-1, *shape), kinds).reshape(rows.shape)
 
     def heads(self, text: bytes) -> tuple[bytes, bytes]:
         """All that may stand before IDAT: signature, IHDR and a tEXt chunk, or not that."""
@@ -187,19 +188,52 @@ class Image:
                     break
 
 
-def unfilter_row(row: np.ndarray, above: np.ndarray, kind: int) -> None:
-    """Undo Average or Paeth in place: [width, bytes of a pixel], a pixel after the other."""
-    left = np.zeros(row.shape[1], np.int32)
-    corner = left
-    for pixel, over in zip(row, above.astype(np.int32), strict=True):
-        if kind == AVERAGE:
-            guess = (left + over) // 2
-        else:
-            estimate = left + over - corner
-            a, b, c = (np.abs(estimate - x) for x in (left, over, corner))
-            guess = np.where((a <= b) & (a <= c), left, np.where(b <= c, over, corner))
-        pixel += guess.astype(np.uint8)
-        left, corner = pixel.astype(np.int32), over
+def unfilter_diagonals(pixels: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """``[height, width, bytes of a pixel]`` without their filters, a diagonal after the other."""
+    # A pixel needs those to the left, above and between, so the pixels of a diagonal are computed
+    # together: 512 x 512 take 70 ms. Numpy pixel by pixel took 2.8 s.
+    height, width, step = pixels.shape
+    padded = np.zeros((height + 1, width + 1, step), np.int16)
+    padded[1:, 1:] = pixels
+    flat, down = padded.reshape(-1, step), width + 1
+    sub, up, average, paeth = ((kinds == kind)[:, np.newaxis] for kind in (SUB, UP, AVERAGE, PAETH))
+    for diagonal in range(height + width - 1):
+        first, last = max(0, diagonal - width + 1), min(height - 1, diagonal)
+        row = slice(first, last + 1)
+        start = down + diagonal + 1 + first * width
+        end = down + diagonal + 2 + last * width
+        a = flat[start - 1 : end - 1 : width]
+        b = flat[start - down : end - down : width]
+        c = flat[start - down - 1 : end - down - 1 : width]
+        to_a, to_b, to_c = abs(b - c), abs(a - c), abs(a + b - 2 * c)
+        nearest = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
+        guess = sub[row] * a + up[row] * b + average[row] * ((a + b) >> 1) + paeth[row] * nearest
+        pixel = flat[start:end:width]
+        pixel += guess
+        pixel &= 255
+    return padded[1:, 1:].astype(np.uint8)
+
+
+def unfilter_bytes(pixels: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """As ``unfilter_diagonals``, for images whose diagonals are short: 0.2 us for each byte."""
+    step = pixels.shape[2]
+    above = [0] * (step + pixels[0].size)
+    rows = []
+    for pixel_row, kind in zip(pixels, kinds.tolist(), strict=True):
+        row = [0] * step
+        for at, byte in enumerate(pixel_row.reshape(-1).tolist()):
+            a, b, c = row[at], above[at + step], above[at]
+            if kind == PAETH:
+                to_a, to_b, to_c = abs(b - c), abs(a - c), abs(a + b - 2 * c)
+                a = a if to_a <= to_b and to_a <= to_c else b if to_b <= to_c else c
+            elif kind == AVERAGE:
+                a = (a + b) // 2
+            elif kind != SUB:
+                a = b if kind == UP else 0
+            row.append((byte + a) & 255)
+        rows.append(bytes(row[step:]))
+        above = row
+    return np.frombuffer(b"".join(rows), np.uint8)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import deflate
 import numpy as np
 from isal import isal_zlib
 
+from ..dtypes import checked_number
 from ..errors import DecodeError, SpecError
 
 #: The first two bytes of a stream: deflate, a window of 256 bytes to 32 KiB, no preset dictionary,
@@ -39,8 +40,7 @@ def compress_bound(nbytes: int) -> int:
 
 def checked_level(codec: str, level: object) -> None:
     """SpecError unless ``level`` is one."""
-    if type(level) is not int or level not in range(13):
-        raise SpecError(f"codec {codec}: level is {level!r}, needs 0 to 12")
+    checked_number(f"codec {codec}: level", level, 0, 12)
 
 
 def checked_store(codec: str, value: object) -> None:

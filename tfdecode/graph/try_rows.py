@@ -68,7 +68,8 @@ def try_rows(
         at = tf.scatter_nd(index[:-1, tf.newaxis], tf.range(count) - count, size[tf.newaxis])
         return tf.gather(values, at + count), at < 0
 
-    return tf.cond(done, lambda: (values[:-1], tf.fill(size[tf.newaxis], True)), some)
+    results = tf.cond(done, lambda: (values[:-1], tf.fill(size[tf.newaxis], True)), some)
+    return results[0], results[1]
 
 
 def one_by_one(function: Callable[..., Any], data: tuple[Any, ...], row: Any) -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...dtypes import checked_number
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import BytesForm
@@ -78,8 +79,8 @@ class Zlib(Compressor):
     def __post_init__(self) -> None:
         checked_level(self.name, self.level)
         bound = self.max_packed
-        if bound is not None and (not isinstance(bound, int) or bound < MIN_NBYTES):
-            raise SpecError(f"codec zlib: max_packed is {bound!r}, needs at least {MIN_NBYTES}")
+        if bound is not None:
+            checked_number("codec zlib: max_packed", bound, MIN_NBYTES)
         checked_store(self.name, self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:

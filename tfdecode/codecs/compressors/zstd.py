@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...errors import DecodeError, SpecError
+from ...dtypes import checked_number
+from ...errors import DecodeError
 from ...extras import tensorflow as tf
 from ...extras import zstd as library
 from ...form import BytesForm
@@ -60,8 +61,7 @@ class Zstd(Compressor):
     level: int = encoder_only(3)
 
     def __post_init__(self) -> None:
-        if type(self.level) is not int or not 1 <= self.level <= 22:
-            raise SpecError(f"codec zstd: level is {self.level!r}, needs 1 to 22")
+        checked_number("codec zstd: level", self.level, 1, 22)
 
     @property
     def effort(self) -> float:

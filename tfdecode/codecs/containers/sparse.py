@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ...casts import checked_bool, integral
-from ...dtypes import ITEM_SIZES, from_little_endian, little_endian, numpy_dtype
+from ...dtypes import ITEM_SIZES, checked_number, from_little_endian, little_endian, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
@@ -65,9 +65,7 @@ class Sparse(Container):
     palette: bool = False
 
     def __post_init__(self) -> None:
-        number = self.background
-        if type(number) not in (int, float) or not isfinite(number):
-            raise SpecError(f"codec sparse: background is {number!r}, needs a finite number")
+        number = checked_number("codec sparse: background", self.background, whole=False)
         if isinstance(number, float) and number.is_integer():
             if np.signbit(number) and number == 0:
                 raise SpecError("codec sparse: background is -0.0, which JSON cannot tell from 0")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...casts import bits, first_inexact, limits
-from ...dtypes import dtype_name, numpy_dtype
+from ...dtypes import checked_number, dtype_name, numpy_dtype
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
@@ -62,9 +62,7 @@ class FixedPoint(Filter):
         scale = self.scale
         scales = tuple(scale) if isinstance(scale, Sequence) else (scale,)
         for number in scales:
-            valid = isinstance(number, int | float) and not isinstance(number, bool)
-            if not valid or not MIN_SCALE <= number <= MAX_SCALE:
-                raise SpecError(f"codec fixed_point: scale is {number!r}, needs 0.0001 to 1e15")
+            checked_number("codec fixed_point: scale", number, MIN_SCALE, MAX_SCALE, whole=False)
         if not scales:
             raise SpecError("codec fixed_point: scale is an empty list, needs a number")
         # So that 100 and 100.0 give equal specs.
