@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 from .errors import EncodeError
 
+#: Bytes of the arrays that are cast at a time.
+BLOCK = 2**22
 #: dtype -> bits of the significand: all integers up to two to that power are exact.
 SIGNIFICAND = {
     "float16": 11,
@@ -31,11 +34,22 @@ def exact_astype(array: np.ndarray, dtype: Any) -> np.ndarray:
     target = dtype_name(dtype)
     if dtype_name(array.dtype) == target:
         return array
-    result = cast(array, numpy_dtype(target))
-    exact = survives(array, result)
-    if not exact.all():
-        raise EncodeError(f"array is not exact in {target}: {first_inexact(array, exact)}")
+    result = np.empty_like(array, numpy_dtype(target), subok=False)
+    for block in blocks(array):
+        result[block] = part = cast(array[block], numpy_dtype(target))
+        if not survives(array[block], part).all():
+            exact = survives(array, cast(array, numpy_dtype(target)))
+            raise EncodeError(f"array is not exact in {target}: {first_inexact(array, exact)}")
     return result
+
+
+def blocks(x: np.ndarray) -> Iterator[Any]:
+    """Indices of parts of ``x`` that together are all of it, so that temporaries stay small."""
+    if x.nbytes <= BLOCK or not x.ndim:
+        yield ...
+        return
+    count = max(1, len(x) * BLOCK // x.nbytes)
+    yield from (slice(start, start + count) for start in range(0, len(x), count))
 
 
 def integral(dtype: str) -> bool:

@@ -20,6 +20,8 @@ WHOLE, SLABS = 2**22, 8
 ROUGH, ROUGH_SLABS = 2**19, 4
 #: Bodies to try on more; of these to try with full effort.
 BEST, FINAL = 4, 2
+#: Bytes of an array above which only "smallest" tries compressors that take more than a second.
+HASTY = 2**25
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Search:
         """Trials on parts of the samples."""
         compressors = [codec for codec in self.codecs if issubclass(codec, Compressor)]
         scale = mean_nbytes(self.samples) / (mean_nbytes(parts) or 1)
-        return Trials(parts, self.fields, scale or 1, compressors, self.trusted)
+        hasty = self.prefer != "smallest" and mean_nbytes(self.samples) > HASTY
+        return Trials(parts, self.fields, scale or 1, compressors, self.trusted, hasty)
 
     def in_order(
         self, found: Iterable[Candidate], compared: Sequence[Candidate], trials: Trials

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..codecs.base import AnyCodec, Compressor, Container
-from ..codecs.chain_text import chain_text
+from ..codecs.chain_text import chain_text, parse
 from ..errors import EncodeError, SpecError
 from ..spec import ArraySpec
 from .costs import trial
@@ -65,6 +65,7 @@ class Trials:
     scale: float  #: bytes of a sample over those of a part
     compressors: Sequence[type[Compressor]]
     trusted: bool
+    hasty: bool  #: whether compressors must be fast: arrays are so large that others take seconds
     done: dict[tuple[str, bool], Candidate | None] = field(default_factory=dict)
 
     def attempts(self, body: str) -> Iterator[Candidate]:
@@ -77,7 +78,8 @@ class Trials:
             return
         yield bare
         for codec in self.compressors:
-            packed = list(self.all_of(f"{body}|{text}" for text in codec.trials))
+            texts = codec.efforts.get("fastest", ()) if self.hasty else codec.trials
+            packed = list(self.all_of(f"{body}|{text}" for text in texts))
             yield from packed
             least = min((one.payload_bytes for one in packed), default=0.0)
             if least > NOISY * bare.payload_bytes:
@@ -91,6 +93,7 @@ class Trials:
     def baselines(self, bodies: Sequence[str]) -> list[Candidate]:
         """What anyone would try first: ``raw``, and these bodies deflated at a few levels."""
         texts = [text for codec in self.compressors for text in codec.baselines]
+        texts = [text for text in texts if not self.hasty or parse(text)[-1].effort < 1]
         packed = (f"{body}|{text}" for body in bodies for text in texts)
         return list(self.all_of(["raw", *packed]))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..graph.rows import Rows
 
 if TYPE_CHECKING:  # these modules are not needed to encode
     from ..formats.contents import Contents
+    from ..formats.zlib_pieces import Data
     from ..statistics import Statistics
 
 
@@ -239,6 +241,15 @@ class Compressor(Codec[bytes, bytes, BytesForm, BytesForm]):
     baselines: ClassVar[tuple[str, ...]] = ()
     trials_incompressible: ClassVar[tuple[str, ...]] = ()
     efforts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def encode_pieces(
+        self, pieces: Callable[..., Iterable[Data]], nbytes: int, form: BytesForm
+    ) -> BytesIO | None:
+        """As ``encode`` for ``nbytes`` bytes of a large array; None if it needs them at once.
+
+        ``pieces(n)`` gives them anew at each call, n bytes at a time.
+        """
+        return None
 
     def filler(self, form: BytesForm) -> bytes:
         """A constant good payload."""

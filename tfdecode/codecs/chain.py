@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..casts import checked_bool
+from ..dtypes import as_stored
 from ..errors import DecodeError, SpecError
 from ..extras import tensorflow as tf
 from ..form import MAX_NBYTES, ArrayForm, BytesForm, Form
 from ..graph.rows import Rows, Status
-from .base import AnyCodec, Container
+from .base import AnyCodec, Compressor, Container
 from .chain_text import brief, chain_text
 from .compressors.seal import SEAL_NBYTES, Seal
+from .containers.raw import Raw
+
+#: Bytes of an array that is not copied for each step of ``raw`` and a compressor.
+LARGE = 2**24
 
 
 #: How many times as long as payloads can be a file is that is read to explain the refusal: arrays
@@ -96,8 +103,13 @@ class Chain:
     def encode(self, x: np.ndarray) -> bytes:
         """The payload of ``x``; EncodeError outside the domain."""
         value: Any = x
-        for codec, form in zip(self.codecs, self.forms, strict=False):
-            value = codec.encode(value, form)
+        steps = list(zip(self.codecs, self.forms, strict=False))
+        while steps:
+            packed = in_pieces(value, steps)
+            if packed is None:
+                codec, form = steps.pop(0)
+                packed = codec.encode(value, form)
+            value = packed
         assert isinstance(value, bytes)
         return value
 
@@ -140,6 +152,30 @@ class Chain:
     def backwards(self) -> Iterator[tuple[AnyCodec, Form]]:
         """Each codec with the form before it, in the order of decoding."""
         return zip(reversed(self.codecs), reversed(self.forms[:-1]), strict=True)
+
+
+def in_pieces(x: Any, steps: list[tuple[AnyCodec, Form]]) -> bytes | None:
+    """What ``raw``, a compressor and a seal, which it takes from ``steps``, make of a large array.
+
+    None if other steps come first. The array is not copied as a whole: ``raw`` and the image of
+    ``zlib_bounded`` are two copies, a checksum and a seal at the end two more of the payload.
+    """
+    if len(steps) < 2 or not isinstance(steps[0][0], Raw) or x.nbytes <= LARGE:
+        return None
+    packer, form = steps[1]
+    if not isinstance(packer, Compressor) or not isinstance(form, BytesForm):
+        return None
+    from ..formats.zlib_pieces import pieces_of  # deflate takes 5 ms to import
+
+    x = as_stored(checked_bool(x))
+    packed = packer.encode_pieces(partial(pieces_of, x), x.nbytes, form)
+    if packed is None:
+        return None
+    del steps[:2]
+    if steps and isinstance(seal := steps[0][0], Seal):
+        del steps[0]
+        packed.write(seal.tag(packed.getvalue()))
+    return packed.getvalue()
 
 
 def check_length(value: bytes, form: BytesForm, message: str) -> None:

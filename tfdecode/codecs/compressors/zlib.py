@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any
 
 from ...dtypes import checked_number
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import BytesForm
+from ...formats.zlib_pieces import Data, compress_pieces
 from ...formats.zlib_stream import (
     HEADERS,
     MIN_NBYTES,
@@ -126,6 +129,15 @@ class Zlib(Compressor):
         if len(y) > bound:
             raise EncodeError(f"array needs {len(y)} bytes, zlib:max_packed allows {bound}")
         return y
+
+    def encode_pieces(
+        self, pieces: Callable[..., Iterable[Data]], nbytes: int, form: BytesForm
+    ) -> BytesIO | None:
+        out, bound = BytesIO(), self.resolve(form).max_nbytes
+        compress_pieces(pieces, nbytes, self.level, self.store_incompressible, out)
+        if out.tell() > bound:
+            return None
+        return out
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
         return decompress(y, form.max_nbytes)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import BytesForm
 from ...formats.png import END, MAX_PIXELS, Image, chunk
+from ...formats.zlib_pieces import PIECE, Data, compress_pieces
 from ...formats.zlib_stream import (
     MIN_NBYTES,
     checked_level,
@@ -97,16 +101,30 @@ class ZlibBounded(Compressor):
 
     def encode(self, x: bytes, form: BytesForm) -> bytes:
         image = image_of(len(x), form.max_nbytes)
-        lines = image.blank(image.height)
-        whole, rest = divmod(len(x), image.width)
-        data = np.frombuffer(x, np.uint8)
-        lines[:whole, 1:] = data[: len(x) - rest].reshape(whole, image.width)
-        lines[whole:, 1:] = 0
-        lines[whole:, 1 : 1 + rest] = data[len(x) - rest :]
+        lines = padded_rows(x, image, image.height)
         # Without the length and the type of the chunk, which the graph adds.
         pack = compress_with_stored_blocks if self.store_incompressible else compress
         packed = chunk(b"IDAT", pack(lines.tobytes(), self.level))[8:]
         return packed if form.min_nbytes == form.max_nbytes else prefix(len(x), image) + packed
+
+    def encode_pieces(
+        self, pieces: Callable[..., Iterable[Data]], nbytes: int, form: BytesForm
+    ) -> BytesIO | None:
+        image, out = image_of(nbytes, form.max_nbytes), BytesIO()
+        if form.min_nbytes != form.max_nbytes:
+            out.write(prefix(nbytes, image))
+        start = out.tell()
+
+        def rows() -> Iterator[Data]:
+            # Whole rows at a time, each after its filter byte.
+            for piece in pieces(max(1, PIECE // image.width) * image.width):
+                yield padded_rows(piece, image, -(-len(piece) // image.width)).data.cast("B")
+
+        compress_pieces(rows, image.data_bytes, self.level, self.store_incompressible, out)
+        with out.getbuffer() as view:
+            crc = zlib.crc32(view[start:], zlib.crc32(b"IDAT"))
+        out.write(struct.pack(">I", crc))
+        return out
 
     def decode(self, y: bytes, form: BytesForm) -> bytes:
         count = form.max_nbytes
@@ -163,6 +181,17 @@ def image_of(count: int, max_nbytes: int) -> Image:
     """The image for ``count`` bytes; ``max_nbytes`` determines its width."""
     width = max(1, -(-max_nbytes // max(1, -(-max_nbytes // IMAGE_ROW_NBYTES))))
     return Image(width, max(1, -(-count // width)), 1, 8)
+
+
+def padded_rows(data: Data, image: Image, height: int) -> np.ndarray:
+    """``data`` as rows of the image: uint8 ``[height, 1 + width]``, zeros after its end."""
+    lines = image.blank(height)
+    whole, rest = divmod(len(data), image.width)
+    flat = np.frombuffer(data, np.uint8)
+    lines[:whole, 1:] = flat[: len(flat) - rest].reshape(whole, image.width)
+    lines[whole:, 1:] = 0
+    lines[whole:, 1 : 1 + rest] = flat[len(flat) - rest :]
+    return lines
 
 
 def prefix(count: int, image: Image) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...casts import bits
+from ...casts import bits, blocks
 from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import SpecError
 from ...extras import tensorflow as tf
@@ -98,9 +98,10 @@ class Delta(Filter):
         if not self.zigzag:
             return y.view(numpy_dtype(form.dtype))
         signed = y.view(f"i{y.itemsize}")
-        sign = signed >> (8 * y.itemsize - 1)
-        signed <<= 1
-        signed ^= sign
+        for block in blocks(signed):
+            sign = signed[block] >> (8 * y.itemsize - 1)
+            signed[block] <<= 1
+            signed[block] ^= sign
         return y
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...casts import bits, first_inexact, limits
+from ...casts import bits, blocks, first_inexact, limits
 from ...dtypes import checked_number, dtype_name, numpy_dtype
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
@@ -100,19 +100,27 @@ class FixedPoint(Filter):
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         x = np.asarray(x, numpy_dtype(form.dtype))
-        low, end = limits(self.dtype)
-        with np.errstate(all="ignore"):
-            steps = np.asarray(np.multiply(x, self.scales("float64"), dtype=np.float64))
-            np.rint(steps, out=steps)
-            exact = (steps >= low) & (steps < end)  # False for NaN
-            y = steps.astype(self.dtype)
-            exact &= bits(self.decode(y, form)) == bits(x)
+        y = np.empty(x.shape, self.dtype)
+        exact = np.empty(x.shape, bool)
+        # A rank of 1 with a scale for each element is small.
+        for block in blocks(x) if x.ndim > 1 or len(self.scale) == 1 else (...,):
+            y[block], exact[block] = self.steps(x[block], form)
         if not exact.all():
             raise EncodeError(
                 f"array has values that are not exactly {self.dtype} divided by {self.scale_text}: "
-                f"{first_inexact(x, np.asarray(exact))}"
+                f"{first_inexact(x, exact)}"
             )
         return y
+
+    @np.errstate(all="ignore")
+    def steps(self, x: np.ndarray, form: ArrayForm) -> tuple[np.ndarray, np.ndarray]:
+        """The integers, and which of them decode to ``x``."""
+        low, end = limits(self.dtype)
+        steps = np.asarray(np.multiply(x, self.scales("float64"), dtype=np.float64))
+        np.rint(steps, out=steps)
+        exact = (steps >= low) & (steps < end)  # False for NaN
+        y = steps.astype(self.dtype)
+        return y, exact & (bits(self.decode(y, form)) == bits(x))
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
         dtype = self.division_dtype(form)
