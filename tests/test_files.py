@@ -9,11 +9,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tfdecode
+from tfdecode import files, reading
 from tfdecode.errors import FileError, MissingExtraError
 from tfdecode.files import load, load_all
 
@@ -200,7 +202,13 @@ def test_a_key_of_no_array_says_what_it_is() -> None:
 @pytest.mark.parametrize("read", [load, load_all])
 def test_paths_that_cannot_be_read(read, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "broken.npy").symlink_to("gone\x1b.npy")
     for path, reason in [
+        (tmp_path / "broken.npy", r"No such file: it is a link to 'gone\\x1b.npy'"),
+        (tmp_path / ("n" * 256), "cannot be read: File name too long"),
+        (tmp_path / "\udcff.npy", r"udcff.npy': cannot be read: No such file"),
+        ("gs://bucket/x.npy", "gs://bucket/x.npy: is not on this machine; download it first"),
+        ("/dev/zero", "is not a regular file but a device"),
         (tmp_path / "none.npy", "cannot be read: No such file"),
         (tmp_path, "is a directory"),
         (tmp_path / "pipe.npy", "is not a regular file"),
@@ -217,6 +225,104 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(FileError, match="cannot be read: Permission denied"):
         load(path)
+
+
+def large_files(folder: Path) -> list[Path]:
+    """Files of the formats of which headers are read, with arrays of several dtypes and orders."""
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b/c": np.asfortranarray(np.eye(3, dtype=">i4"))}
+    np.savez(folder / "stored.npz", **arrays, text=np.array("text"))
+    np.savez_compressed(folder / "deflated.npz", **arrays, empty=np.zeros((0, 3)))
+    np.save(folder / "f.npy", np.asfortranarray(np.eye(3)[:2]))
+    np.save(folder / "text.npy", np.array("text"))
+    with (folder / "two.npy").open("wb") as file:
+        np.save(file, arrays["a"])
+        np.save(file, arrays["b/c"])
+    header = b'{"x":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]},'
+    header += b'"y":{"dtype":"U8","shape":[3],"data_offsets":[16,19]}}'
+    tensors = len(header).to_bytes(8, "little") + header + DOUBLES + b"\1\2\3"
+    (folder / "t.safetensors").write_bytes(tensors)
+    for path in list(folder.iterdir()):
+        data = path.read_bytes()
+        (folder / f"short-{path.name}").write_bytes(data[:-1])
+        (folder / f"long-{path.name}").write_bytes(data + b"\0")
+        (folder / f"cut-{path.name}").write_bytes(data[:20])
+    return [*sorted(folder.iterdir()), *sorted(FIXTURES.glob("*.np[yz]"))]
+
+
+@pytest.mark.filterwarnings("ignore::tfdecode.SkippedWarning")
+def test_large_files_are_read_as_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome(path: Path) -> object:
+        try:
+            found = load_all(path)
+        except FileError as error:
+            return str(error)
+        return [(key, x.dtype, x.shape, x.strides, x.tobytes()) for key, x in found.items()]
+
+    paths = large_files(tmp_path)
+    small = [outcome(path) for path in paths]
+    monkeypatch.setattr(files, "LARGE", 0)
+    assert [outcome(path) for path in paths] == small
+    read = sum(files.by_headers(path) is not None for path in paths if "-" not in path.name)
+    assert read >= 7  # but two.npy, which has several arrays
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.safetensors"])
+def test_the_header_of_a_huge_file_is_enough_to_refuse_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    part = reading.part
+    monkeypatch.setattr(reading, "part", lambda file, n: asked.append(n) or part(file, n))
+    header = io.BytesIO()
+    fields = {"descr": "<f8", "fortran_order": False, "shape": (2**29,)}
+    np.lib.format.write_array_header_1_0(header, fields)
+    if name.endswith("s"):
+        text = b'{"x":{"dtype":"F64","shape":[536870912],"data_offsets":[0,4294967296]}}'
+        header = io.BytesIO(len(text).to_bytes(8, "little") + text)
+    with (tmp_path / name).open("wb") as file:
+        file.write(header.getvalue())
+        file.truncate(len(header.getvalue()) + 2**32)  # sparse: takes no room
+    (entry,) = files.listing(tmp_path / name).entries
+    assert entry.shape == (2**29,)
+    with pytest.raises(FileError, match="decodes to 4294967296 bytes, more than the limit"):
+        load(tmp_path / name)
+    with (tmp_path / name).open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(FileError, match="4294967297 bytes of data"):
+        load(tmp_path / name)
+    assert sum(asked) < 100_000
+
+
+def test_one_array_of_a_large_archive_is_read_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "x.npz", large=np.zeros(2**21, "u1"), small=np.arange(3))
+    asked: list[int] = []
+    part = reading.part
+    monkeypatch.setattr(reading, "part", lambda file, n: asked.append(n) or part(file, n))
+    assert load(tmp_path / "x.npz", "small").tolist() == [0, 1, 2]
+    assert sum(asked) < 2**20
+
+
+def test_a_file_that_changes_after_it_was_listed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros(2**21, "u1"))
+    (entry,) = files.listing(path).entries
+    os.truncate(path, 1000)
+    with pytest.raises(FileError, match="has changed since it was listed"):
+        entry.read()
+    path.unlink()
+    with pytest.raises(FileError, match="No such file"):
+        entry.read()
+
+
+@pytest.mark.parametrize("path", [b"a.npy", 3, None])
+def test_a_path_of_another_type_is_a_sentence(path: Any) -> None:
+    for read in (load, load_all, tfdecode.Schema.load):
+        with pytest.raises(TypeError, match=f"path is {type(path).__name__}, needs a str or os."):
+            read(path)
 
 
 def test_max_bytes_bounds_one_array_or_the_sum(tmp_path: Path) -> None:

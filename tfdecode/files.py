@@ -12,10 +12,12 @@ from typing import Literal
 from . import reading
 from .codecs.registry import CODECS
 from .errors import RAISE_LIMIT, FileError, SkippedWarning
-from .formats import hdf5
+from .formats import hdf5, npy, npz, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents
-from .formats.sniff import Kind, sniff
+from .formats.sniff import ZIP_MAGIC, Kind, sniff
 
+#: Files up to this many bytes are read whole.
+LARGE = 2**20
 #: HDF5 is read here only: there is no codec of it, because stock ops cannot read it.
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 
@@ -33,7 +35,7 @@ def load(
     Parameters
     ----------
     path : str or os.PathLike
-        The file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
+        A regular file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
         .safetensors .h5 .hdf5``), or else its first bytes do. HDF5, which ``.mat`` of version 7.3
         is too, needs the extra ``hdf5``.
     key : str, optional
@@ -42,8 +44,9 @@ def load(
         count in column order), the tensor of a ``.safetensors``, the path in an ``.h5`` or in a
         pickle (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
     max_bytes : int, default 2 GiB
-        Most bytes that the array may have; checked before any of them is decoded. The file itself
-        is read whole and may have twice as many, or 4 GiB if that is more.
+        Most bytes that the array may have; checked before any of them is decoded. Of a large
+        ``.npy``, ``.npz`` or ``.safetensors`` only this array is read. Other files are read whole
+        and may have twice as many bytes, or 4 GiB if that is more.
     sparse : {"dense"}, optional
         Read sparse arrays densely: those of a ``.mat``, and an ``.npz`` of `scipy.sparse.save_npz`.
         Without it they are refused, with their shape and number of non-zeros.
@@ -121,8 +124,32 @@ def listing(
     max_bytes: int = MAX_BYTES,
     missing: Literal["nan"] | None = None,
 ) -> Contents:
-    """What a file holds: its arrays, not decoded yet, and what else is there. See `load`."""
-    return opened(path, max_bytes=max_bytes, missing=missing)[2]
+    """What a file holds: its arrays, not decoded yet, and what else is there. See `load`.
+
+    Of a large ``.npy``, ``.npz`` or ``.safetensors`` only headers are read, and later those arrays
+    that are asked for.
+    """
+    contents = by_headers(path, max_bytes)
+    return contents or opened(path, max_bytes=max_bytes, missing=missing)[2]
+
+
+def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Contents | None:
+    """What a large file holds, by its headers alone; None if the whole file is needed."""
+    data = reading.Slices(path)
+    named = _format_of_suffix(Path(path).suffix.lower())
+    if len(data) < LARGE or named not in ("npy", "npz", "safetensors"):
+        return None
+    start = data[:9]
+    with naming(path):
+        if named == "npy" and start.startswith(npy.MAGIC):
+            return npy.by_header(data)
+        # Each member takes memory before any of it is read.
+        if named == "npz" and start.startswith(ZIP_MAGIC) and len(data) <= 2 * max_bytes:
+            kind = sniff(data[:4096], named)
+            return npz.contents(data, max_bytes=max_bytes) if kind and kind.format else None
+        if named == "safetensors" and start.endswith(b"{"):
+            return safetensors.contents(data)
+    return None
 
 
 def opened(
@@ -151,7 +178,10 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        raise FileError(f"{reading.name(path)}: {error}") from None
+        name = f"{reading.name(path)}: "
+        if str(error).startswith(name):
+            raise
+        raise FileError(f"{name}{error}") from None
 
 
 def _format(suffix: str, data: bytes) -> str:

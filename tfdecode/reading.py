@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import stat
@@ -56,6 +58,68 @@ def opened(path: StrPath) -> Iterator[tuple[BinaryIO, int]]:
 def part(file: BinaryIO, count: int) -> bytes:
     """At most ``count`` bytes, fewer at the end of the file; a file of /proc may have none yet."""
     return file.read(count) or b""
+
+
+class Slices:
+    """A regular file of which only the bytes that are asked for are read, each time anew.
+
+    It is opened for each slice, so it needs no closing; FileError if it is another file by then.
+    Not a memory map: the process would be killed if the file became shorter, and an array would
+    change with it.
+    """
+
+    def __init__(self, path: StrPath) -> None:
+        self.path = path
+        with opened(path) as (file, size):
+            self.size, self.identity = size, _identity(file)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, piece: slice) -> bytes:
+        start, stop, step = piece.indices(self.size)
+        assert step == 1
+        with opened(self.path) as (file, _), failures_of(self.path):
+            if _identity(file) != self.identity:
+                raise FileError(f"{name(self.path)}: has changed since it was listed")
+            file.seek(start)
+            return part(file, max(stop - start, 0))
+
+    def stream(self) -> io.BufferedReader:
+        """The bytes as a file in which one can seek."""
+        return io.BufferedReader(_Stream(self), 2**16)
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, data: Slices) -> None:
+        self.data = data
+        self.at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at}.get(whence, len(self.data))
+        if self.at < 0:
+            raise OSError(errno.EINVAL, "seeks to a negative offset")
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+    def readinto(self, buffer: Any) -> int:
+        found = self.data[self.at : self.at + len(buffer)]
+        buffer[: len(found)] = found
+        self.at += len(found)
+        return len(found)
+
+
+def _identity(file: BinaryIO) -> tuple[int, ...]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def is_regular(path: StrPath) -> bool:

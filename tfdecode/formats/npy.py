@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..errors import FileError
-from .contents import MAX_BYTES, Contents, Entry, checked_shape, unreadable, view
+from ..reading import Slices
+from .contents import MAX_BYTES, Array, Contents, Entry, checked_shape, unreadable, view
 from .pkl import Reader
 from .pkl.unpickler import Pickled
 
@@ -81,6 +82,25 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     if end != len(data) and found[-1][0].pickled:
         raise FileError(f"has {len(data) - end} more bytes after the array")
     return reader.listing.contents(" (one numpy.save after another)" if several else "")
+
+
+def by_header(data: Slices) -> Contents | None:
+    """The array of a file of which only the header is read; None if there may be more in it."""
+    header, start = read_header(data[: START + _MOST])
+    end = start + header.nbytes
+    if header.pickled or data[end : end + len(MAGIC)] == MAGIC:
+        return None
+    if header.refusal:
+        return Contents([], {"": header.refusal})
+
+    def read() -> Array:
+        return entry("", header, memoryview(data[start:end])).read()
+
+    found = Entry("", header.dtype, header.shape, read)
+    if end != len(data):
+        size = len(data) - start
+        raise FileError(f"has {size} bytes of data where {found} needs {header.nbytes}")
+    return Contents([found])
 
 
 def entry(key: str, header: Header, raw: memoryview) -> Entry:

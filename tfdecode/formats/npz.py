@@ -7,6 +7,7 @@ import posixpath
 import zipfile
 
 from ..errors import RAISE_LIMIT, FileError
+from ..reading import Slices
 from . import npy, pkl
 from .contents import MAX_BYTES, Array, Contents, Entry, failures, shown
 from .sparse_npz import with_dense
@@ -16,14 +17,15 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
 
 
-def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+def contents(data: bytes | Slices, *, max_bytes: int = MAX_BYTES) -> Contents:
     """The arrays of an ``.npz``, by member name without ``.npy``.
 
     Of arrays only headers are inflated. An object array is inflated to list what its pickle holds,
     under the member's name (``positions_3d/S1/Walking``); all of them have ``max_bytes`` at most.
     """
     with failures("is not a whole .npz (zip) archive"):
-        archive = zipfile.ZipFile(io.BytesIO(data))
+        file = data.stream() if isinstance(data, Slices) else io.BytesIO(data)
+        archive = zipfile.ZipFile(file)
     reader = pkl.Reader(len(data), max_bytes)
     for member in archive.infolist():
         key = member.filename.removesuffix(".npy")
@@ -42,8 +44,8 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
                 reader.listing.add(key, f"object array, {size}; {RAISE_LIMIT}")
                 continue
             with failures(f"member {shown(key)} is damaged"):
-                pickled = reader.read(_inflated(archive, member), start)
-                reader.listing.walk(pickled, (None, "[", key))
+                pickled = _inflated(archive, member)
+            reader.try_walk(pickled, start, key)
         elif header.refusal:
             reader.listing.add(key, header.refusal)
         else:
