@@ -73,7 +73,8 @@ def test_a_missing_key_lists_the_arrays(capsys) -> None:
     pack("maps.npz", status=1)
     assert failure(capsys) == (
         "tfdecode pack: maps.npz: holds 2 arrays, choose one by key: "
-        "pose: float32 [2,3,4]; labels: float64 [2]"
+        "pose: float32 [2,3,4]; labels: float64 [2] "
+        '(how: FILE#KEY or --key KEY, in Python load(path, "KEY"))'
     )
 
 

@@ -22,6 +22,7 @@ MAX_BYTES = 2**31
 """Decoded bytes that a read may yield when the caller names no other limit."""
 
 _LISTED = 20
+HOW = ' (how: FILE#KEY or --key KEY, in Python load(path, "KEY"))'
 # NumPy 1 stops at 32 dimensions; a file that needs more could not be read everywhere.
 _MAX_DIMENSIONS = 32
 _LARGEST = 2**63 - 1
@@ -99,7 +100,7 @@ class Contents:
             found = list(self.entries)
             if len(found) > 1:
                 raise FileError(
-                    f"holds {len(found)} arrays{self.note}, choose one by key: {_listing(found)}"
+                    f"holds {len(found)} arrays{self.note}, choose one by key: {_listing(found)}{HOW}"
                 )
         else:
             found = [entry for entry in self.entries if entry.key == key]
@@ -110,7 +111,7 @@ class Contents:
                 inside = [entry for entry in inside if entry.key[len(key)] in "./["]
                 raise FileError(
                     f"holds no array named {shown(key)}{note}, "
-                    f"but {len(inside)} inside of it, choose one by key: {_listing(inside)}"
+                    f"but {len(inside)} inside of it, choose one by key: {_listing(inside)}{HOW}"
                     if key and inside
                     else f"holds no array named {shown(key)}{note}; it has {_listing(self.entries)}"
                 )
