@@ -65,11 +65,10 @@ def stored(key: str, found: dict[str, Any], data: memoryview) -> Entry | str:
         table = np.frombuffer(base64.b64decode(found.get("chunks", "")), "<u8").reshape(-1, 4)
         if len(np.unique(table[:, 0])) != len(table):
             raise FileError("has a chunk twice")
-        for number, offset, length, mask in table.tolist():
-            start = np.unravel_index(number, grid)
-            place = tuple(slice(i * n, (i + 1) * n) for i, n in zip(start, chunk, strict=True))
-            part = array[place]
-            block = read_chunk(Chunk(offset, length, mask), pipeline, dtype, chunk, data)
+        starts = np.stack(np.unravel_index(table[:, 0].astype(np.intp), grid), 1) * chunk
+        for start, (_, *where) in zip(starts.tolist(), table.tolist(), strict=True):
+            part = array[tuple(slice(i, i + n) for i, n in zip(start, chunk, strict=True))]
+            block = read_chunk(Chunk(*where), pipeline, dtype, chunk, data)
             part[...] = block[tuple(map(slice, part.shape))]
         return array
 

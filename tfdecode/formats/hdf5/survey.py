@@ -15,7 +15,8 @@ import math
 import os
 import struct
 import sys
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, BinaryIO
 
@@ -49,59 +50,78 @@ def survey(file: Any, matlab: bool, chunks: int) -> dict[str, Any]:
         root = h5py.h5g.open(opened.id, b"/")
         first = h5py.h5o.get_info(root).addr
     except Exception as error:
-        raise Refused(f"is not a whole HDF5 file ({type(error).__name__})") from None
-    objects: dict[int, dict[str, Any]] = {}
-    left, pending = [chunks], [(first, root)]
-    seen = 0
-    while pending:
-        address, member = pending.pop()
-        if address in objects:  # hard links can make cycles
-            continue
-        found: dict[str, Any] = {}
-        objects[address] = found
+        raise Refused(f"is not a whole HDF5 file ({_why(error)})") from None
+    found = _Survey(matlab, chunks)
+    # Only the groups on the way to an object stay open: libhdf5 keeps some 5 kB for each.
+    stack = [found.record(first, root)]
+    while stack:
         try:
-            if isinstance(member, h5py.h5g.GroupID):
-                found["links"] = links = []
-                for name, child in _members(member, _OBJECTS - seen):
-                    seen += 1
-                    below = None if child is None else h5py.h5o.get_info(child).addr
-                    links.append((name.decode("utf-8", "surrogateescape"), below))
-                    if below is not None and below not in objects:
-                        pending.append((below, child))
+            address, member = next(stack[-1], (None, None))
         except Refused:
             raise
         except Exception as error:
-            raise Refused(f"is a damaged HDF5 file ({type(error).__name__})") from None
+            raise Refused(f"is a damaged HDF5 file ({_why(error)})") from None
+        if address is None:
+            stack.pop()
+        elif address not in found.objects:  # hard links can make cycles
+            stack.append(found.record(address, member))
+    return {"root": first, "objects": list(found.objects.items())}
+
+
+class _Survey:
+    """What was found so far, and how many links and chunks may still be looked at."""
+
+    def __init__(self, matlab: bool, chunks: int) -> None:
+        self.matlab, self.links, self.chunks = matlab, _OBJECTS, [chunks]
+        self.objects: dict[int, dict[str, Any]] = {}
+
+    def record(self, address: int, member: Any) -> Iterator[tuple[int, Any]]:
+        """Write down what an object is; its members, if it is a group, with their addresses."""
+        self.objects[address] = found = {}
         try:
             if isinstance(member, h5py.h5d.DatasetID):
-                found["dataset"] = _dataset(member, left)
-            if matlab:
+                found["dataset"] = _dataset(member, self.chunks)
+            if self.matlab:
                 found["attributes"] = _attributes(member)
             elif isinstance(member, (h5py.h5d.DatasetID, h5py.h5g.GroupID)):
                 found["attributes"] = h5py.h5a.get_num_attrs(member)
         except Refused as error:
             found["damaged"] = f": {error}"
         except Exception as error:  # h5py raises a dozen kinds
-            found["damaged"] = f" ({type(error).__name__})"
-    return {"root": first, "objects": list(objects.items())}
+            found["damaged"] = f" ({_why(error)})"
+        if not isinstance(member, h5py.h5g.GroupID):
+            return iter(())
+        found["links"] = []
+        return self.members(member, found["links"])
+
+    def members(self, group: Any, links: list[Any]) -> Iterator[tuple[int, Any]]:
+        """Address and object of each hard link; fills ``links`` with names and addresses."""
+        names: list[tuple[bytes, int]] = []
+
+        def add(name: bytes, info: Any) -> bool | None:
+            self.links -= 1
+            names.append((name, info.type))
+            return True if self.links < 0 else None  # True ends the iteration
+
+        # In native order: to sort many links, libhdf5 1.14 frees what it never allocated if the
+        # file lies about their number.
+        group.links.iterate(add, order=h5py.h5.ITER_NATIVE, info=True)
+        if self.links < 0:
+            raise Refused(f"holds more than {_OBJECTS} HDF5 objects; split it")
+        for raw, kind in sorted(names):
+            name = raw.decode("utf-8", "surrogateescape")
+            if kind != h5py.h5l.TYPE_HARD:
+                links.append((name, None))
+                continue
+            member = h5py.h5o.open(group, raw)
+            address = h5py.h5o.get_info(member).addr
+            links.append((name, address))
+            yield address, member
 
 
-def _members(group: Any, left: int) -> list[tuple[bytes, Any]]:
-    """Name and object of each hard link, sorted; None in place of what other links lead to."""
-    links: list[tuple[bytes, int]] = []
-
-    def add(name: bytes, info: Any) -> bool | None:
-        links.append((name, info.type))
-        return True if len(links) > left else None  # True ends the iteration
-
-    # In native order: to sort many links, libhdf5 1.14 frees what it never allocated if the file
-    # lies about their number.
-    group.links.iterate(add, order=h5py.h5.ITER_NATIVE, info=True)
-    if len(links) > left:
-        raise Refused(f"holds more than {_OBJECTS} HDF5 objects; split it")
-    links.sort()
-    hard = h5py.h5l.TYPE_HARD
-    return [(name, h5py.h5o.open(group, name) if kind == hard else None) for name, kind in links]
+def _why(error: Exception) -> str:
+    text = "".join(filter(str.isprintable, str(error)))[:100]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _attributes(member: Any) -> dict[str, Any]:
@@ -158,9 +178,9 @@ def _dataset(dataset: Any, left: list[int]) -> dict[str, Any]:
         size = dataset.get_storage_size()
         if size != math.prod(shape) * dtype.itemsize or reference:
             raise Refused(f"has {size} bytes, its shape needs {math.prod(shape) * dtype.itemsize}")
-        array = np.empty(shape, raw)
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-        found["compact"] = base64.b64encode(array.tobytes()).decode()
+        numbers = np.empty(shape, raw)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, numbers)
+        found["compact"] = base64.b64encode(numbers.tobytes()).decode()
     elif layout == h5py.h5d.CHUNKED:
         found["chunk"] = chunk = options.get_chunk()
         if not hasattr(dataset, "chunk_iter"):
@@ -177,7 +197,7 @@ def _dataset(dataset: Any, left: list[int]) -> dict[str, Any]:
 
 def _chunks(dataset: Any, shape: Any, chunk: Any, left: list[int]) -> str:
     """Of each chunk: its number in the grid, its place in the file, its size, skipped filters."""
-    table: list[int] = []
+    table = array("Q")
     grid = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
 
     def add(info: Any) -> None:
@@ -190,7 +210,7 @@ def _chunks(dataset: Any, shape: Any, chunk: Any, left: list[int]) -> str:
             if i // step >= count:  # outside of a dataset that became smaller
                 return
             number = number * count + i // step
-        if number >= 2**63 or info.byte_offset is None:
+        if number >= 2**63 or info.byte_offset is None or info.byte_offset >= 2**63:
             raise Refused("has chunks that are not in the file")
         table.extend((number, info.byte_offset, info.size, info.filter_mask))
 
@@ -262,16 +282,17 @@ def limit(seconds: int, nbytes: int) -> None:
     except ImportError:  # Windows
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    limits = [(resource.RLIMIT_CORE, 0)]
-    limits += [(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime) + seconds)]
+    cpu = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, cpu)]
     if os.path.exists("/proc/self/statm"):
         with open("/proc/self/statm", encoding="ascii") as file:
             pages = int(file.read().split()[0])
         limits += [(resource.RLIMIT_AS, pages * resource.getpagesize() + nbytes)]
     for kind, value in limits:
         hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        # The hard limit a second later: at that one it is no SIGXCPU, by which the parent knows it.
+        highest = value + 1 if hard == resource.RLIM_INFINITY else min(value + 1, hard)
+        resource.setrlimit(kind, (min(value, highest), highest))
 
 
 def main(arguments: list[str], source: BinaryIO, target: BinaryIO) -> None:
