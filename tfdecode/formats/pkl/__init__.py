@@ -36,6 +36,19 @@ class Reader:
         """The records of the pickle at byte ``start``."""
         return unpickle(data, self.opcodes, start)
 
+    def try_walk(self, data: bytes, start: int, key: str) -> None:
+        """List the pickle at byte ``start`` under ``key``; if it cannot be read, why."""
+        before = len(self.listing.found)
+        try:
+            pickled = self.read(data, start)
+            if pickled.end != len(data):
+                raise FileError(f"has {len(data) - pickled.end} more bytes after it")
+            self.listing.walk(pickled, (None, "[", key))
+        except FileError as error:
+            self.listing.stack.clear()
+            del self.listing.found[before:]
+            self.listing.add(key, f"object array whose pickle {error}")
+
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     """The arrays in dicts, lists, tuples, object arrays and objects; a key is the path to one.

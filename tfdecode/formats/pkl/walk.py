@@ -118,6 +118,7 @@ class Walk:
             # The exact form begins with [ or a dot: no short one does.
             if node is not None and (times[path] > 1 or not path or path[0] in "[."):
                 path = exact(node)
+                self._spend(sys.getsizeof(path))
             if isinstance(value, Found):
                 entries.append(Entry(path, value.dtype, value.shape, value.read))
             elif isinstance(value, Entry):
