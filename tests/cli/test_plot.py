@@ -86,6 +86,11 @@ def texts(drawn: Sheet) -> list[str]:
         ((4, 17, 3), ["points"] * 4),
         ((1, 17, 3), ["points", "lines"]),
         ((32, 32, 3), ["image"] * 3),
+        ((16, 32, 32), ["image"] * 16),
+        ((32, 32, 16), ["image"] * 16),
+        ((24, 32, 32), ["image"] * 24),
+        ((50, 8, 8), ["image"] * 50),
+        ((2, 3, 40, 30), ["image"] * 6),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -105,14 +110,14 @@ def test_panels_are_the_channels_in_order() -> None:
 
 
 def test_channels_that_are_left_out_are_told() -> None:
-    assert drawing(np.zeros((40, 30, 100))).notes == ["the first 64 of 100 channels"]
+    assert drawing(np.zeros((40, 30, 100))).notes[-1] == "the first 64 of 100 channels"
 
 
 @pytest.mark.parametrize("shape", [(5000, 4000), (3000, 2000, 20), (100, 60000)])
 def test_large_images_are_thinned(shape: tuple[int, ...]) -> None:
     drawn = drawing(np.broadcast_to(np.float32(1), shape))
     assert sum(panel.data.size for panel in drawn.panels) < 1.5 * PIXELS**2
-    assert "is drawn" in drawn.notes[0] and drawn.panels[0].size == shape[:2]
+    assert "is drawn" in drawn.notes[-1] and drawn.panels[0].size == shape[:2]
 
 
 def test_long_lines_keep_their_extremes() -> None:
@@ -125,6 +130,111 @@ def test_long_lines_keep_their_extremes() -> None:
 def test_many_points_are_thinned() -> None:
     drawn = drawing(np.random.default_rng(0).normal(size=(10**5, 3)))
     assert len(drawn.panels[0].data) == POINTS and drawn.notes == ["every point in 5 is drawn"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "note"),
+    [
+        ((16, 32, 32), "rows are axis 1, columns axis 2, a panel for each index of axis 0; --axis"),
+        ((32, 32, 16), "rows are axis 0, columns axis 1, a panel for each index of axis 2; --axis"),
+        ((1, 9, 40, 30), "rows are axis 2, columns axis 3, a panel for each index of axis 1; --ax"),
+        ((2, 40, 30, 5), "rows are axis 1, columns axis 2, a panel for each index of axis 0 and 3"),
+    ],
+)
+def test_the_axes_that_are_drawn_are_told(shape: tuple[int, ...], note: str) -> None:
+    assert drawing(np.random.default_rng(0).normal(size=shape)).notes[0].startswith(note)
+
+
+def test_the_axes_can_be_chosen(capsys) -> None:
+    array = np.random.default_rng(0).normal(size=(16, 32, 20))
+    for axes in ((1, 2), (0,)):
+        panels = drawing(array, axes).panels
+        assert len(panels) == 16 and np.array_equal(panels[3].data, array[3])
+    panels = drawing(array, (2, 0)).panels
+    assert len(panels) == 32 and np.array_equal(panels[5].data, array[:, 5].T)
+    np.save("x.npy", array)
+    plot("x.npy", "--plot", "x.png", "--axis", "1")
+    assert "32 panels; rows are axis 0, columns axis 2" in capsys.readouterr().out
+    for axis, status, reason in [
+        ("3", 1, "array has 3 axes, counted from 0, so there is no axis 3"),
+        ("1,1", 2, "'1,1' is not one axis or two, as 0 or 1,2"),
+        ("x", 2, "'x' is not one axis or two"),
+    ]:
+        plot("x.npy", "--plot", "x.png", "--axis", axis, status=status)
+        assert reason in capsys.readouterr().err
+    plot("map.npy", "--plot", "x.png", "--axis", "1", status=1)
+    assert "one axis of panels leaves two of an array of three only" in capsys.readouterr().err
+    plot("map.npy", "--axis", "1", status=2)
+    assert "argument --axis: needs --plot" in capsys.readouterr().err
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+TABLE = np.c_[np.arange(30) * 0.5, SMOOTH[:30, 0], SMOOTH[:30, 1] * 1e6, np.arange(30) % 2]
+
+
+def test_a_table_is_a_panel_for_each_column_over_a_first_one_that_increases() -> None:
+    drawn = drawing(TABLE, table=["t", "x"])
+    assert [panel.name for panel in drawn.panels] == ["x", "column 2", "column 3"]
+    assert {panel.kind for panel in drawn.panels} == {"lines"}
+    assert all(np.array_equal(panel.over, TABLE[:, 0]) for panel in drawn.panels)
+    drawn = drawing(TABLE[:, 1:], table=[])
+    assert [panel.name for panel in drawn.panels] == ["column 0", "column 1", "column 2"]
+    assert drawn.panels[0].over is None
+
+
+def test_a_large_table_is_an_image_and_a_long_one_is_thinned() -> None:
+    assert drawing(SMOOTH, table=[]).panels[0].kind == "image"
+    long = np.c_[np.arange(10**5), np.arange(10**5) % 7]
+    [panel] = drawing(long, table=[]).panels
+    assert len(panel.data) == len(panel.over) <= POINTS
+    pixels(sheet(long, "x", table=[]))
+
+
+def test_a_csv_is_drawn_with_the_names_of_its_columns(capsys) -> None:
+    lines = [",".join(map(repr, row)) for row in TABLE.tolist()]
+    Path("t.csv").write_text("\n".join(["t,price,volume,flag", *lines]))
+    plot("t.csv", "--plot", "t.png")
+    assert "3 panels; a panel for each column, over t" in capsys.readouterr().out
+
+
+# -- pictures in colour ---------------------------------------------------------------------------
+
+RGB = np.stack([X * 8, Y * 6, X + Y], -1).astype("uint8")
+
+
+@pytest.mark.parametrize(
+    ("array", "kinds"),
+    [
+        (RGB, ["colours"]),
+        (np.moveaxis(RGB, 2, 0), ["colours"]),
+        ((RGB / 255).astype("float32"), ["colours"]),
+        ((RGB / 255).astype("float16"), ["colours"]),
+        (np.concatenate([RGB, RGB[..., :1]], -1), ["colours"]),
+        (np.stack([RGB, 255 - RGB]), ["colours"] * 2),
+        (np.moveaxis(np.stack([RGB, 255 - RGB]), 3, 1), ["colours"] * 2),
+        (RGB.astype("int16"), ["image"] * 3),
+        (RGB // 128, ["image"] * 3),
+        (RGB / 255 * 2 - 1, ["image"] * 3),
+        (np.eye(3)[X // 10], ["image"] * 3),
+        (np.where(X[..., None] < 3, np.nan, RGB / 255), ["image"] * 3),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", ""))[:9],
+)
+def test_three_or_four_channels_of_pixels_are_one_picture(
+    array: np.ndarray, kinds: list[str]
+) -> None:
+    assert [panel.kind for panel in drawing(array).panels] == kinds
+
+
+def test_colours_are_drawn_as_they_are() -> None:
+    red = np.zeros((40, 40, 3), "uint8")
+    red[..., 0] = 200
+    picture = pixels(sheet(red, "x"))
+    assert area(picture, "#c80000") > picture.shape[0] * picture.shape[1] / 3
+    transparent = np.concatenate([red, np.zeros((40, 40, 1), "uint8")], -1)
+    assert area(pixels(sheet(transparent, "x")), "#c80000") > 10_000
+    assert len(drawing(red, (0, 1)).panels) == 3  # asked for axes, not for a picture
 
 
 # -- what colours mean ----------------------------------------------------------------------------
@@ -143,6 +253,7 @@ def test_the_most_frequent_label_is_the_ground() -> None:
     picture = pixels(sheet(labels, "x"))
     ground, other = area(picture, GROUND), area(picture, PALETTE[0])
     assert 9 < ground / other < 12  # 1100 to 100 pixels, and the colour bar
+    assert texts(sheet(labels, "x"))[-1] == "grey: the commonest value"
 
 
 def test_all_panels_share_one_scale_of_their_values() -> None:
@@ -252,7 +363,7 @@ def test_one_array_of_several_is_chosen_by_key(capsys) -> None:
     plot("maps.npz", "--plot", "x.png", status=1)
     assert "holds 2 arrays, choose one by key: a: float64 [40,30]; b" in capsys.readouterr().err
     plot("maps.npz#b", "--plot", "x.png")
-    assert "3 panels" in capsys.readouterr().out
+    assert "3 panels; rows are axis 0, columns axis 1, a panel for " in capsys.readouterr().out
 
 
 def test_a_spec_is_nothing_to_draw(capsys) -> None:

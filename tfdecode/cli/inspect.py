@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ EXAMPLES = """\
 examples:
   tfdecode inspect pose.pkl scene.mat                   the arrays in two files
   tfdecode inspect scene.mat --key S --plot scene.png   a picture of one array
+  tfdecode inspect scan.npy --plot scan.png --axis 0    a panel for each index of axis 0
   tfdecode inspect pose.pkl.tfd                         a payload; pose.pkl.tfd.json is its spec
   tfdecode inspect body.bin --spec model/1#pose_map
   tfdecode inspect model/                               signatures and byte inputs
@@ -56,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--key", help="which array of a file, or which input of a schema or model")
     add("--spec", metavar="SPEC", help="spec of the payload PATH: SPEC.json or MODEL_DIR#INPUT")
     add("--plot", type=picture, metavar="OUT.png", help="plot the array, one panel per channel")
+    axis = "draw axes R and C as rows and columns, or a panel for each index of axis N"
+    add("--axis", type=axis_numbers, metavar="R,C|N", help=axis)
     limit = "read at most N bytes of array values; 4K, 4M and 4G are allowed (default: 256M)"
     add("--max-bytes", type=byte_count, default=2**28, metavar="N", help=limit)
     add("--all", action="store_true", help="read, try and list each array of a file of many")
@@ -68,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Inspect each path."""
     keyed_paths = with_key(arguments.paths, arguments.key, "PATH")
     paths = [path for path, _ in keyed_paths]
+    if arguments.axis is not None and arguments.plot is None:
+        raise UsageError("argument --axis: needs --plot")
     spec, origin = given_spec(arguments.spec)
     if arguments.plot is not None:
         if len(paths) > 1:
@@ -102,7 +108,9 @@ def inspect(
             array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
         if array is None:
             raise FileError(f"{path}: no array to plot was read from this {report['kind']}")
-        return {**report, "plot": draw(array, path_key(path.name, key), arguments.plot)}
+        table = report.get("columns") if report.get("format") == "csv" else None
+        name = path_key(path.name, key)
+        return {**report, "plot": draw(array, name, arguments.plot, arguments.axis, table)}
     return report
 
 
@@ -142,11 +150,17 @@ def without_key(path: Path, spec: ArraySpec, key: str | None) -> ArraySpec:
     return spec
 
 
-def draw(array: np.ndarray, name: str, out: Path) -> dict[str, Any]:
+def draw(
+    array: np.ndarray,
+    name: str,
+    out: Path,
+    axes: tuple[int, ...] | None,
+    table: Sequence[str] | None,
+) -> dict[str, Any]:
     """Draw ``array`` into ``out``; returns the report on the picture."""
     from .plotting.sheet import sheet  # matplotlib: only if it is used
 
-    figure = sheet(array, name)
+    figure = sheet(array, name, axes, table)
     write_files({out: figure.save})
     return {"file": str(out), "panels": figure.panels, "note": figure.note}
 
@@ -160,7 +174,7 @@ def print_report(report: Report, every: bool) -> None:
     if "plot" in report:
         plot = report["plot"]
         panels = f"{plot['panels']} panel{'' if plot['panels'] == 1 else 's'}"
-        say(f"drawn in {plot['file']}: {panels}")
+        say(f"drawn in {plot['file']}: {panels}{'; ' if plot['note'] else ''}{plot['note']}")
 
 
 PRINT: dict[str, Callable[[Any], None]] = {
@@ -169,6 +183,15 @@ PRINT: dict[str, Callable[[Any], None]] = {
     "schema": specs.print_report,
     "model": models.print_report,
 }
+
+
+def axis_numbers(text: str) -> tuple[int, ...]:
+    """The argument of ``--axis``: one number, or two."""
+    found = re.fullmatch(r"([0-9]{1,2})(?:,([0-9]{1,2}))?", text)
+    axes = tuple(int(number) for number in found.groups() if number) if found else ()
+    if not axes or len(set(axes)) < len(axes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one axis or two, as 0 or 1,2")
+    return axes
 
 
 def picture(text: str) -> Path:

@@ -72,6 +72,7 @@ def report(
     result: dict[str, Any] = {
         "file": str(path),
         "kind": "arrays",
+        "format": found,
         "file_bytes": path.stat().st_size,
         "columns": list(getattr(contents, "names", ())),
         "arrays": rows,

@@ -35,6 +35,19 @@ def draw_image(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]
             number_cells(axes, panel.data, colours)
 
 
+def draw_colours(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]) -> None:
+    """Pixels of red, green and blue, and how opaque they are."""
+    height, width = panel.size
+    axes.imshow(
+        panel.data,
+        aspect="equal" if ratio_of(panel) == width / height else "auto",
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+    )
+    frame(axes)
+    if len(drawn.panels) > 1:
+        axes.set(xticks=[], yticks=[])
+
+
 def number_cells(axes: Any, data: np.ndarray, colours: tuple[Any, Any]) -> None:
     """The number in each cell of a small matrix."""
     for (row, column), value in np.ndenumerate(data):
@@ -74,6 +87,7 @@ def draw_lines(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]
     """Each column over its index."""
     count, columns = panel.size
     indices = np.linspace(0, count - 1, len(panel.data)) if count > 1 else np.zeros(1)
+    indices = indices if panel.over is None else panel.over
     marker = "o" if count <= 60 else None
     for column in range(columns):
         axes.plot(
@@ -88,7 +102,10 @@ def draw_lines(axes: Any, panel: Panel, drawn: Drawing, colours: tuple[Any, Any]
     frame(axes)
     axes.grid(color=RULE, linewidth=0.5, alpha=0.6)
     axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(whole_numbers())
+    if panel.over is None:
+        axes.xaxis.set_major_locator(whole_numbers())
+    if panel.over_name:
+        write_axes(axes, panel.over_name, "")
     if columns > 1:
         axes.legend(fontsize=8, frameon=False, ncols=columns, loc="lower right",
                     bbox_to_anchor=(1, 1), borderaxespad=0.1)  # fmt: skip
@@ -121,9 +138,9 @@ def write(on: Any, x: float, y: float, text: str, **style: Any) -> Any:
 
 def ratio_of(panel: Panel) -> float:
     """Width over height; of an image at most eight to one, so that its pixels are stretched."""
-    if panel.kind == "image":
+    if panel.kind in ("image", "colours"):
         return min(8.0, max(1 / 8, panel.size[1] / panel.size[0]))
     return 2.4 if panel.kind == "lines" else 1.25
 
 
-DRAW = {"image": draw_image, "points": draw_points, "lines": draw_lines}
+DRAW = {"image": draw_image, "colours": draw_colours, "points": draw_points, "lines": draw_lines}

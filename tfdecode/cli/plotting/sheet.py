@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -39,24 +39,29 @@ class Sheet:
             self.figure.savefig(file, format="png", metadata={"Software": None}, **options)
 
 
-def sheet(array: np.ndarray, name: str) -> Sheet:
+def sheet(
+    array: np.ndarray,
+    name: str,
+    axes: tuple[int, ...] | None = None,
+    table: Sequence[str] | None = None,
+) -> Sheet:
     """Draw ``array``; MissingExtraError without matplotlib, EncodeError without elements."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise missing_extra("matplotlib", "plot") from error
-    drawn = drawing(array)
+    drawn = drawing(array, axes, table)
     with plain():
         rows, columns, size = grid(drawn)
         figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="compressed")
         FigureCanvasAgg(figure)
         colours = colours_of(drawn)
         for index, panel in enumerate(drawn.panels, 1):
-            axes = figure.add_subplot(rows, columns, index)
-            DRAW[panel.kind](axes, panel, drawn, colours)
+            place = figure.add_subplot(rows, columns, index)
+            DRAW[panel.kind](place, panel, drawn, colours)
             title: dict[str, Any] = {"fontsize": 8.5, "color": GREY, "pad": 3, "parse_math": False}
-            axes.set_title(panel.name, loc="left", **title)
+            place.set_title(panel.name, loc="left", **title)
         if has_bar(drawn):
             colour_bar(figure, drawn, colours)
         head(figure, array, name, drawn)
@@ -84,7 +89,7 @@ def grid(drawn: Drawing) -> tuple[int, int, tuple[float, float]]:
     """Rows and columns that give the largest panels, and the inches that they take."""
     first, count = drawn.panels[0], len(drawn.panels)
     ratio = ratio_of(first)
-    widest = CELL * max(first.size[1], 2) if first.kind == "image" else WIDTH
+    widest = WIDTH if first.kind in ("points", "lines") else CELL * max(first.size[1], 2)
 
     def width(columns: int) -> float:
         return min(WIDTH / columns, HEIGHT / -(-count // columns) * ratio, widest)
@@ -105,6 +110,8 @@ def head(figure: Any, array: np.ndarray, name: str, drawn: Drawing) -> None:
     if len(name) > 2 * half:
         name = f"{name[:half]} ... {name[5 - half :]}"
     notes = list(drawn.notes)
+    if drawn.labels is not None and len(drawn.labels) > 1:
+        notes.append("grey: the commonest value")
     if drawn.odd:
         colour = "pink: " if drawn.panels[0].kind == "image" else ""
         notes.append(f"{colour}{drawn.odd:,} values that are not finite")
