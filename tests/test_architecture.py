@@ -83,6 +83,35 @@ def test_a_module_imports_from_lower_floors_only(name: str) -> None:
             assert FLOOR[own] < FLOOR[other], f"{name} imports {imported}"
 
 
+#: Who opens files besides `reading`: what they open is not of a user, or is written.
+OPENERS = {
+    "reading",
+    "bulk.output",  # writes
+    "bulk.shard",  # its own notes and shards
+    "cli",  # os.devnull
+    "cli.inputs",  # spools standard input
+    "cli.quiet_import",  # os.devnull
+    "cli.write",
+    "formats.hdf5.survey",  # /proc
+    "saved_models.export",  # a directory
+}
+OPENING = {"open", "fdopen", "read_bytes", "read_text", "fromfile", "memmap", "mmap"}
+
+
+def test_every_file_of_a_user_is_opened_by_one_module() -> None:
+    """It refuses what is not a regular file, which would block or never end."""
+    found = set()
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                base = ast.unparse(node.func).split(".")[0]
+                if called in OPENING and base not in ("archive", "h5py", "reading", "h5o", "h5g"):
+                    found.add(name)
+    assert found - OPENERS == set(), "open files by tfdecode.reading"
+    assert "reading" in found
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert not {name: length for name, length in lengths.items() if length > 400}

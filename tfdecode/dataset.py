@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import reading
 from .errors import FileError, SpecError
 from .extras import tensorflow as tf
 
 #: Files that are read at the same time, so that their examples mix.
 CYCLE = 16
+#: Bytes of a manifest: some million shards.
+MAX_BYTES = 2**28
 #: The feature that holds the name of the file that an example was made from.
 FILE = "file"
 
@@ -83,13 +86,15 @@ def _check(paths: list[str], whole: bool) -> dict[str, Any]:
     """The features that the manifest lists; FileError if the files are not those that it lists."""
     path = manifest_of(paths[0])
     try:
-        manifest = json.loads(path.read_bytes())
+        if not path.exists():
+            return {}
+        manifest = json.loads(reading.read(path, MAX_BYTES))
         sizes = {shard["shard"]: shard["bytes"] for shard in manifest["shards"]}
         features = {
             name: _parser(kind) for name, kind in manifest["features"].items() if name != FILE
         }
-    except FileNotFoundError:
-        return {}
+    except FileError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(f"{path}: is not the manifest of a data set ({error})") from None
     names = {Path(one).name: one for one in paths}

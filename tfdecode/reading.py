@@ -168,6 +168,15 @@ def reason(error: OSError | ValueError, path: StrPath) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def check_tree(directory: StrPath) -> None:
+    """FileError if a directory that a library will read holds a pipe or a device: it would block."""
+    for folder, _, files in os.walk(directory):
+        for file in files:
+            path = os.path.join(folder, file)
+            with failures_of(path):
+                check_regular(path, os.stat(path).st_mode)
+
+
 def check_url(text: str) -> None:
     """FileError if the name of a missing file is a URL, of which pathlib keeps one slash."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) and not os.path.exists(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -250,6 +251,14 @@ def test_files_that_do_not_fit_are_named(model: InProcess, tmp_path: Path) -> No
     for name in ("image_bytes", "pose", "scale"):
         with pytest.raises(tfd.FileError, match=r"none\.npy: cannot be read: No such file"):
             model.predict(inputs(**{name: tmp_path / "none.npy"}))
+
+
+def test_a_pipe_in_a_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    os.mkfifo(tmp_path / "variables" / "variables.index")
+    with pytest.raises(tfd.FileError, match=r"variables\.index: is not a regular file but a pipe"):
+        InProcess(tmp_path)
 
 
 def test_a_broken_deflate_stream_is_a_decode_error(tmp_path: Path) -> None:

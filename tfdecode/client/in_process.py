@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import reading
 from ..errors import DecodeError, FileError, SpecError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..saved_models.session import ServingSession, reason
@@ -49,6 +50,7 @@ class InProcess:
         self, saved_model: str | os.PathLike[str], signature: str = "serving_default"
     ) -> None:
         self.directory = version_directory(Path(saved_model))
+        reading.check_tree(self.directory)
         try:
             self._session = ServingSession(self.directory)
         except tf.errors.OpError as error:

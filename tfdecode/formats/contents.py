@@ -99,9 +99,8 @@ class Contents:
         if key is None:
             found = list(self.entries)
             if len(found) > 1:
-                raise FileError(
-                    f"holds {len(found)} arrays{self.note}, choose one by key: {_listing(found)}{HOW}"
-                )
+                many = f"holds {len(found)} arrays{self.note}, choose one by key"
+                raise FileError(f"{many}: {_listing(found)}{HOW}")
         else:
             found = [entry for entry in self.entries if entry.key == key]
             if not found:
