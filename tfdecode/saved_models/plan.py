@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from ..codecs.chain_text import brief
 from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import same_size
@@ -68,21 +69,22 @@ class Plan:
             unsealed = [chain.codecs for chain in spec.chains if not chain.sealed]
             if any(codec.throws for codecs in unsealed for codec in codecs):
                 raise ExportError(
-                    f"input {name} is compressed without a seal, so a bad row cannot be masked: "
-                    "seal=True adds one"
+                    f"input {name} has a codec that fails the whole batch on a bad row, and no "
+                    "seal before it, so a bad row cannot be masked: end the chain in seal"
                 )
 
     def warn_of_equal_specs(self) -> None:
-        """Warn of sealed inputs with equal specs, which accept each other's payloads."""
+        """Warn of sealed inputs with a chain in common: they accept each other's payloads of it."""
         known: dict[str, str] = {}
         for name, spec in self.specs.items():
-            twin = known.setdefault(spec.fingerprint, name)
-            if spec.seal and twin != name:
-                warnings.warn(
-                    f"inputs {twin} and {name} have equal specs, so swapped payloads would not be "
-                    "detected; give them different labels",
-                    stacklevel=4,
-                )
+            for one in spec.alternatives:
+                twin = known.setdefault(one.fingerprint, name)
+                if one.seal and twin != name:
+                    warnings.warn(
+                        f"inputs {twin} and {name} have equal specs of {brief(one.chain.text)!r}, "
+                        "so swapped payloads would not be detected; give them different labels",
+                        stacklevel=4,
+                    )
 
     def bytes_function(self) -> Any:
         """The function of the signature with byte inputs."""
