@@ -21,6 +21,7 @@ BENCHMARKS = {
     "png": "png in the graph beside map_fn(decode_png)",
     "memory": "the peak of memory while decoding",
     "worst": "the peak of memory for the worst payloads of what infer proposes",
+    "choices": "what infer chooses beside plain deflate",
     "costs": "what each codec costs to decode, beside what infer assumes",
     "start": "imports and a whole pack process",
 }

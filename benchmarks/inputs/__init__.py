@@ -1,4 +1,4 @@
-"""The arrays that are measured: fourteen kinds, larger flat maps, and real files.
+"""The arrays that are measured: fourteen kinds, larger flat maps, ten plain ones, real files.
 
 ``make(name, variant)`` gives the same array on every machine with the same numpy.
 """
@@ -22,6 +22,18 @@ from .people import (
     pose_gaussians,
     pose_gaussians_cut,
     segment_map,
+)
+from .plain import (
+    activations,
+    eeg,
+    image_signed,
+    image_times,
+    image_unit,
+    phantom,
+    sparse_floats,
+    table,
+    table_gaps,
+    volume,
 )
 from .sensors import ct, depth, flow, lidar, lidar_mm
 from .signals import embedding, log_mel, tokens
@@ -55,6 +67,19 @@ LARGE: dict[str, Maker] = {
     "mask_480x640": partial(large_mask, height=480, width=640),
     "mask_1024x1024": partial(large_mask, height=1024, width=1024),
 }
+#: More kinds that `infer` has to choose for, which nothing was tuned to.
+PLAIN: dict[str, Maker] = {
+    "image_unit": image_unit,
+    "image_times": image_times,
+    "image_signed": image_signed,
+    "phantom": phantom,
+    "table": table,
+    "table_gaps": table_gaps,
+    "eeg": eeg,
+    "volume": volume,
+    "activations": activations,
+    "sparse_floats": sparse_floats,
+}
 #: Files that other programs wrote, and the array in them; each has but one variant.
 FILES: dict[str, tuple[Path, str | None]] = {
     "mel_fortran.npy": (FIXTURES / "mel_fortran.npy", None),
@@ -65,11 +90,11 @@ FILES: dict[str, tuple[Path, str | None]] = {
 
 
 def make(name: str, variant: int = 0) -> np.ndarray:
-    """One array by its name in ``KINDS``, ``LARGE`` or ``FILES``; variants differ in their seed."""
+    """One array by its name in one of these dicts; variants differ in their seed."""
     if name in FILES:
         return tfd.load(*FILES[name])
     rng = np.random.default_rng([variant, *name.encode()])
-    return {**KINDS, **LARGE}[name](rng)
+    return {**KINDS, **LARGE, **PLAIN}[name](rng)
 
 
 def variants(name: str, count: int) -> list[np.ndarray]:

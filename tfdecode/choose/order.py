@@ -32,11 +32,14 @@ def in_order(
     if bandwidth is not None or prefer == "fastest":
         return sorted(candidates, key=lambda one: one.cost(speed))
     least = min(one.sent_bytes for one in candidates)
+    limit = LARGER * least + SLACK
+    # A chain that cannot carry every array gets one that can beside it: `one_of` takes the smaller.
+    total = min(one.sent_bytes for one in candidates if not one.domain)
 
-    def key(one: Candidate) -> tuple[bool, bool, float]:
-        large = one.sent_bytes > LARGER * least + SLACK
+    def key(one: Candidate) -> tuple[bool, int, float]:
+        large = one.sent_bytes > (min(total, limit) if one.domain else limit)
         worse = any(larger_and_slower(one, other) for other in baselines)
-        return large or worse, plain is None or not beats(one, plain), one.cost(speed)
+        return large or worse, 0 if plain is None else beaten_by(one, plain), one.cost(speed)
 
     return sorted(candidates, key=key)
 
@@ -47,7 +50,10 @@ def larger_and_slower(one: Candidate, other: Candidate) -> bool:
     return one.sent_bytes > other.sent_bytes and not faster
 
 
-def beats(one: Candidate, plain: Candidate) -> bool:
-    """Whether ``one`` is smaller than ``plain``, decoded by ``tf.map_fn``, and clearly faster."""
-    faster = one.decode_seconds <= FASTER * (plain.decode_seconds + MAP_FN)
-    return one.sent_bytes < plain.payload_bytes and faster
+def beaten_by(one: Candidate, plain: Candidate) -> int:
+    """0 if ``one`` is smaller than ``plain``, decoded by ``tf.map_fn``, and clearly faster.
+
+    1 if it is smaller and somewhat faster, else 2.
+    """
+    share = one.decode_seconds / (plain.decode_seconds + MAP_FN)
+    return 2 if one.sent_bytes >= plain.payload_bytes else 0 if share <= FASTER else 1 + (share > 1)
