@@ -35,6 +35,18 @@ def to_padded(rows: Rows, form: ArrayForm) -> Any:
     return tf.reshape(ragged.to_tensor(shape=tf.stack(sides)), dense_shape(rows, form, length))
 
 
+def padded(batch: Any, form: ArrayForm) -> Any:
+    """``[B, *shape]``, padded with zeros to ``[B, *max_shape]``."""
+    if form.unknown_axis is None:
+        return batch
+    axis = form.unknown_axis + 1
+    sides = tf.unstack(tf.shape(batch), num=len(form.shape) + 1)
+    sides[axis] = form.max_shape[form.unknown_axis] - sides[axis]
+    batch = tf.concat([batch, tf.zeros(tf.stack(sides), batch.dtype)], axis)
+    batch.set_shape([None, *form.max_shape])
+    return batch
+
+
 def to_ragged(rows: Rows, form: ArrayForm) -> Any:
     """A tf.RaggedTensor ``[B, *shape]``."""
     axis = form.unknown_axis or 0

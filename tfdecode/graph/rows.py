@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import SpecError
 from ..extras import tensorflow as tf
-from .switch import cond, seldom
+from .switch import cond, outlined
 
 
 class Status(enum.IntEnum):
@@ -90,7 +90,7 @@ class Rows:
             return tf.where(self.ok, self.data, good)
 
         good = tf.reduce_all(self.ok)
-        (data,) = cond(good, lambda: [self.data], seldom(lambda: [replaced()]))
+        (data,) = cond(good, lambda: [self.data], outlined(lambda: [replaced()]))
         return replace(self, data=data, unguarded=False)
 
     def check_elements(self, wrong: Any, status: Status, message: str) -> Rows:
@@ -151,7 +151,7 @@ class Rows:
 
         # By data dependency: v1 graphs drop an assert whose output is not used.
         good = tf.reduce_all(self.ok)
-        (data,) = cond(good, lambda: [self.data], seldom(lambda: [fail()]))
+        (data,) = cond(good, lambda: [self.data], outlined(lambda: [fail()]))
         if self.lengths is None:
             return replace(self, data=data)
         with tf.control_dependencies([data]):
@@ -171,7 +171,7 @@ class Rows:
                 return tf.reshape(matrix, tf.shape(self.data))
 
             good = tf.reduce_all(self.ok)
-            (data,) = cond(good, lambda: [self.data], seldom(lambda: [masked()]))
+            (data,) = cond(good, lambda: [self.data], outlined(lambda: [masked()]))
             return replace(self, data=data)
         keep = tf.repeat(self.ok, self.lengths)
         lengths = tf.where(self.ok, self.lengths, 0)
@@ -224,12 +224,12 @@ def checked_shape(tensor: Any, shape: list[int | None], name: str, needs: str) -
 
 
 def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
-    """``{name: [B]}``; fails unless all inputs have the same ``B``, else TensorFlow broadcasts."""
+    """Inputs by name; fails unless all have the same ``B``, else TensorFlow broadcasts."""
     names = list(payloads)
-    first = tf.size(payloads[names[0]])
+    first = rows_of(payloads[names[0]])
     checked = dict(payloads)
     for name in names[1:]:
-        size = tf.size(payloads[name])
+        size = rows_of(payloads[name])
 
         def fail(name: str = name, size: Any = size) -> Any:
             text = [f"{name}: batch has ", size, f" rows, {names[0]} has ", first]
@@ -238,6 +238,11 @@ def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
 
         checked[name] = tf.cond(tf.equal(size, first), lambda n=name: payloads[n], fail)
     return checked
+
+
+def rows_of(batch: Any) -> Any:
+    """The number of rows; 1 for a scalar, whose rank is refused elsewhere."""
+    return tf.concat([tf.shape(batch), [1]], 0)[0]
 
 
 def as_batch(payloads: Any, name: str) -> tuple[Any, bool]:

@@ -7,8 +7,9 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy.typing as npt
@@ -17,10 +18,22 @@ from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..schema import ASSET, SIGNATURE
 from ..spec import ArraySpec
+from ..spec_graph import MAX_ROWS
 from .model import holder
 from .plan import Plan
 from .session import quiet
 from .verify import verify
+from .warmup import ASSET as WARMUP
+from .warmup import write_warmup
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows, where leftovers of killed exports stay
+    fcntl = None
+
+#: Servers read the number of a version as int64.
+MAX_VERSION = 2**63 - 1
 
 
 def export(
@@ -33,7 +46,10 @@ def export(
     arrays_signature: str | None = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
     max_rows: int | None = None,
+    max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
+    warmup: bool | Sequence[Mapping[str, npt.ArrayLike | bytes]] = True,
+    independent_rows: bool = True,
     version: int | None = None,
 ) -> Path:
     """Write a model as a SavedModel with byte inputs.
@@ -58,14 +74,27 @@ def export(
     arrays_signature : str or None, default "arrays"
         The signature that takes arrays ``[B, *shape]``; None leaves it out.
     on_invalid : {"error", "mask"}
-        "error" fails a request that has a bad row. "mask" uses zeros for a bad row and adds the
-        output ``status``, int32 ``[B]``: 0, or the `Status` of the bad row.
+        "error" fails a batch that has a bad row. A server with batching merges requests into one
+        batch, so a bad row then fails the requests of other clients too: use "mask" there. "mask"
+        uses zeros for a bad row and adds the output ``status``, int32 ``[B]``: 0, or the `Status`
+        of the bad row.
     max_rows : int, optional
-        The largest batch; by default as many rows as decode to 1 GiB over all inputs.
+        Rows that are decoded at a time, a larger batch in several steps; by default as many as
+        decode within 1 GiB over all inputs.
+    max_batch_size : int, optional
+        The largest batch, of however many requests; more rows fail. At least that of the server.
+        By default as many rows as arrays of 4 GiB have, at least ``max_rows``.
     sample : mapping of str to array_like or bytes, optional
-        One example of each input, to run the export on; by default zeros.
+        One example of each input, to run the export on; by default zeros, or if a chain does not
+        carry them, an array that it does.
+    warmup : bool or sequence of mappings, default True
+        TensorFlow Serving runs a request with the sample, or with each of these examples, before
+        it serves the model, so that the first client does not wait. False writes none.
+    independent_rows : bool, default True
+        Try that each row is answered as it would be alone. Pass False if the model takes one row
+        at a time or answers a row by the others, and serve it without batching.
     version : int, optional
-        The number of the version directory; by default the newest plus one.
+        The number of the version directory, below 2^63; by default the newest plus one.
 
     Returns
     -------
@@ -90,15 +119,18 @@ def export(
     """
     if on_invalid not in ("error", "mask"):
         raise ExportError(f"on_invalid is {on_invalid!r}, needs 'error' or 'mask'")
-    for what, number in (("version", version), ("max_rows", max_rows)):
-        if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
-            raise ExportError(f"{what} is {number!r}, needs a whole number")
-        if number is not None and number < 1:
-            raise ExportError(f"{what} is {number}, needs 1 or more")
-    for what, mapping in (("inputs", inputs), ("outputs", outputs or {}), ("sample", sample or {})):
+    limits = {"max_rows": (max_rows, MAX_ROWS), "max_batch_size": (max_batch_size, MAX_ROWS)}
+    for what, (number, most) in {**limits, "version": (version, MAX_VERSION)}.items():
+        if number is not None and (type(number) is not int or not 1 <= number <= most):
+            raise ExportError(f"{what} is {number!r}, needs a whole number from 1 to {most}")
+    sample = {} if sample is None else sample
+    examples = [sample] if isinstance(warmup, bool) else list(warmup)
+    named = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
+    named |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
+    for what, mapping in named.items():
         if not isinstance(mapping, Mapping):
             raise ExportError(f"{what} is {type(mapping).__name__}, needs a dict")
-    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", max_rows)
+    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", max_rows, max_batch_size)
     functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
     if arrays_signature is not None:
         functions[arrays_signature] = plan.arrays_function()
@@ -112,8 +144,7 @@ def export(
     existed = base.exists()
     try:
         base.mkdir(parents=True, exist_ok=True)
-        # Servers look at directories with a number for a name only.
-        temporary = Path(tempfile.mkdtemp(prefix=".tfdecode-", dir=base))
+        temporary, lock = workspace(base)
     except OSError as error:
         raise ExportError(f"{base}: cannot be written: {error.strerror}") from None
     try:
@@ -122,12 +153,16 @@ def export(
             save(plan, functions, built)
         (built / ASSET).parent.mkdir(parents=True)
         plan.schema.save(built / ASSET)
-        verify(plan, built, signature, arrays_signature, sample or {})
+        others = [] if isinstance(warmup, bool) else examples
+        ran = verify(plan, built, signature, arrays_signature, sample, others, independent_rows)
+        if warmup and ran:
+            write_warmup(built / WARMUP, signature, ran)
         return publish(built, base, version)
     except OSError as error:
         raise ExportError(f"{base}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        release(lock)
         if not existed:
             with contextlib.suppress(OSError):  # not empty: a version is in it
                 base.rmdir()
@@ -145,11 +180,57 @@ def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
         ) from error
 
 
+def workspace(base: Path) -> tuple[Path, int | None]:
+    """A new directory to build in, locked while this process lives; those of dead ones go."""
+    with locked(base, wait=True):  # between making and locking it nobody may sweep it
+        for left in base.glob(".tfdecode-*"):
+            with locked(left) as free:
+                if free:
+                    shutil.rmtree(left, ignore_errors=True)
+        # Servers look at directories with a number for a name only.
+        temporary = Path(tempfile.mkdtemp(prefix=".tfdecode-", dir=base))
+        return temporary, acquire(temporary)
+
+
+@contextlib.contextmanager
+def locked(directory: Path, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock of a directory; whether it was free."""
+    lock = acquire(directory, wait)
+    try:
+        yield lock is not None
+    finally:
+        release(lock)
+
+
+def acquire(directory: Path, wait: bool = False) -> int | None:
+    """Lock a directory until it is released or this process ends; None if it cannot be locked."""
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:  # another process has it, or the file system has no locks
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def release(lock: int | None) -> None:
+    """Give back what ``acquire`` returned."""
+    if lock is not None:
+        os.close(lock)
+
+
 def publish(built: Path, base: Path, version: int | None) -> Path:
     """Rename to a version directory, atomically: both are on the same file system."""
     while True:
         numbers = [int(p.name) for p in base.iterdir() if p.name.isdecimal()]
         number = version if version is not None else max(numbers, default=0) + 1
+        if number > MAX_VERSION:
+            raise ExportError(f"{base} has version {number - 1}, the last that servers read")
         target = base / str(number)
         try:
             if target.exists():  # an empty directory would be replaced

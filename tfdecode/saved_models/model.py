@@ -52,6 +52,16 @@ def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]]
     return call
 
 
+def declared_dtypes(model: Any, names: list[str]) -> dict[str, str]:
+    """The dtypes of the inputs that a Keras model declares, by the names that export has."""
+    inputs = tf.nest.flatten(getattr(model, "inputs", None) or []) if is_keras(model) else []
+    if len(inputs) == len(names) == 1:
+        return {names[0]: inputs[0].dtype}
+    structure = model.input if len(inputs) > 1 else None
+    named = structure if isinstance(structure, Mapping) else {x.name: x for x in inputs}
+    return {name: named[name].dtype for name in names if name in named}
+
+
 def not_named(names: list[str], wanted: list[str]) -> ExportError:
     """The error for names that the model does not have."""
     takes = ", ".join(wanted) or "none"

@@ -10,14 +10,13 @@ from typing import Any
 from ..codecs.chain_text import brief
 from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
-from ..graph.rows import same_size
+from ..graph.ragged import padded
+from ..graph.rows import checked_shape, same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from ..spec_graph import STEP_BUDGET, batch_limit
-from .model import caller, output_tensors
-
-#: The key of the status output under ``on_invalid="mask"``.
-STATUS = "status"
+from .limits import STATUS
+from .model import caller, declared_dtypes, output_tensors
 
 
 class Plan:
@@ -57,6 +56,7 @@ class Plan:
         if mask:
             self.check_maskable()
         self.warn_of_equal_specs()
+        self.warn_of_casts()
         held = sum(spec.row_nbytes for spec in self.specs.values())
         arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
@@ -86,6 +86,16 @@ class Plan:
                         stacklevel=4,
                     )
 
+    def warn_of_casts(self) -> None:
+        """Warn of inputs that a Keras model silently casts to the dtype that it declares."""
+        for name, dtype in declared_dtypes(self.model, list(self.specs)).items():
+            if self.specs[name].dtype != dtype:
+                warnings.warn(
+                    f"input {name} has dtype {self.specs[name].dtype}, but the model's own has "
+                    f"{dtype}: Keras casts, and values may change; a spec of {dtype} refuses them",
+                    stacklevel=4,
+                )
+
     def bytes_function(self) -> Any:
         """The function of the signature with byte inputs."""
         packed = {key: tf.TensorSpec([None], tf.string, name=key) for key in self.keys.values()}
@@ -97,7 +107,7 @@ class Plan:
             name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
             for name, spec in self.specs.items()
         }
-        return concrete(lambda **given: self.results(given), arrays | self.passed())
+        return concrete(self.serve_arrays, arrays | self.passed())
 
     def schema_function(self) -> Any:
         """The schema as JSON, once for each row of a dummy: server batching needs a [B] input."""
@@ -115,9 +125,25 @@ class Plan:
             for name, spec in self.others.items()
         }
 
+    def serve_arrays(self, **arrays: Any) -> dict[str, Any]:
+        """Run the model on arrays."""
+        arrays = self.checked(arrays)
+        return self.results(arrays | same_size({name: arrays[name] for name in self.specs}))
+
+    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs that fail at run time unless they have their shape: servers do not compare it."""
+        checked = dict(given)
+        for name, tensor in given.items():
+            if tensor.shape.rank is not None and name not in self.keys.values():
+                sides = tensor.shape.as_list()
+                words = ["B" if axis == 0 else "any" for axis in range(len(sides))]
+                words = [w if s is None else str(s) for w, s in zip(words, sides, strict=True)]
+                checked[name] = checked_shape(tensor, sides, name, f"[{', '.join(words)}]")
+        return checked
+
     def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
         """Decode payloads, run the model and encode its outputs."""
-        arrays = {name: payloads[name] for name in self.others}
+        arrays = self.checked({name: payloads[name] for name in self.others})
         packed = same_size({key: payloads[key] for key in self.keys.values()})
         statuses = []
         for name, spec in self.specs.items():
@@ -128,7 +154,9 @@ class Plan:
                 "max_batch_size": self.max_batch_size,
             }
             if self.mask:
-                arrays[name], status = spec.decode_checked(packed[key], **options)
+                tensor, status = spec.decode_checked(packed[key], **options)
+                # Padded to the longest row, a row's answer could depend on its neighbours.
+                arrays[name] = padded(tensor, spec.chain.form)
                 statuses.append(status)
             else:
                 arrays[name] = spec.decode_tensor(packed[key], **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,21 @@ import numpy as np
 from ..dtypes import numpy_dtype
 from ..errors import EncodeError, ExportError
 from ..extras import tensorflow as tf
-from ..schema import SIGNATURE
+from ..schema import SIGNATURE, bytes_key
 from ..spec import ArraySpec
 from .check import check
 from .session import ServingSession, reason
 
 if TYPE_CHECKING:
     from .plan import Plan
+
+#: Parts of the largest number by which an output may differ: kernels sum in another order.
+TOLERANCE = 1e-2
+#: What to do with a model that does not take any batch.
+ADVICE = (
+    "a server that merges requests would mix clients; if you serve it without batching, pass "
+    "independent_rows=False"
+)
 
 
 def verify(
@@ -27,22 +35,24 @@ def verify(
     signature: str,
     arrays_signature: str | None,
     sample: Mapping[str, Any],
-) -> None:
-    """Load the export as a server would and run every signature on one example."""
+    examples: Iterable[Mapping[str, Any]] = (),
+    independent_rows: bool = True,
+) -> list[dict[str, Any]]:
+    """Load the export as a server would and run every signature; what ran of the byte inputs."""
     report = check(path)
     if not report.ok:
         raise ExportError("a stock server cannot run the export: " + "; ".join(report.problems))
-    unknown = set(sample) - set(plan.specs) - set(plan.others)
-    if unknown:
-        raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
-    arrays = {name: sample_of(name, spec, sample) for name, spec in plan.specs.items()}
-    others = {name: passed_sample(name, spec, sample) for name, spec in plan.others.items()}
-    payloads = {plan.keys[name]: [payload(name, plan.specs[name], x)] for name, x in arrays.items()}
+    for limit in report.limits:
+        # What the options chose is documented; what dtypes and shapes bring with them is not.
+        if "on_invalid" not in limit:
+            warnings.warn(limit, stacklevel=4)
+    row = example(plan, sample, "sample")
     # A model may not accept an empty string, for example if it decodes images.
     unsampled = [n for n, s in plan.others.items() if s.dtype == tf.string and n not in sample]
-    feeds = {SIGNATURE: {"batch": [b""]}, signature: {**payloads, **others}}
+    feeds = {SIGNATURE: {"batch": [b""]}, signature: packed(plan, [row])}
     if arrays_signature is not None:
-        feeds[arrays_signature] = {**{name: x[None] for name, x in arrays.items()}, **others}
+        feeds[arrays_signature] = {n: np.stack([row[n]]) for n in plan.specs} | passed(plan, [row])
+    given = "" if sample else " on zeros (sample= takes an example)"
     try:
         with ServingSession(path) as session:
             for name, feed in feeds.items():
@@ -56,8 +66,15 @@ def verify(
                         f"{', '.join(unsampled)} ({reason(error)}); pass sample= to prove it",
                         stacklevel=4,
                     )
+                    return []
+            given = " on an example of warmup="
+            ran = [packed(plan, [example(plan, one, "warmup")]) for one in examples]
+            for feed in ran:
+                session.run(signature, feed)
+            if independent_rows:
+                compare_rows(plan, session, signature, row, sample)
+            return ran or [feeds[signature]]
     except tf.errors.OpError as error:
-        given = "" if sample else " on zeros (sample= takes an example)"
         text = f"a stock server could not run the export{given}: {reason(error)}"
         raise ExportError(text) from error
     except (OSError, RuntimeError, ValueError) as error:
@@ -65,29 +82,142 @@ def verify(
         raise ExportError(f"a stock server could not load the export: {text}") from error
 
 
-def sample_of(name: str, spec: ArraySpec, sample: Mapping[str, Any]) -> np.ndarray:
-    """The given example of an input, or zeros."""
-    if name in sample:
-        return np.asarray(sample[name])
+def compare_rows(
+    plan: Plan,
+    session: ServingSession,
+    signature: str,
+    row: Mapping[str, Any],
+    sample: Mapping[str, Any],
+) -> None:
+    """ExportError unless two rows in one batch are answered as each of them alone."""
+    other = {n: unlike(s, row[n], n in sample) for n, s in plan.specs.items()}
+    rows = [row, {**row, **other}]
+    alone = [session.run(signature, packed(plan, rows[:1]))]
+    try:
+        alone.append(session.run(signature, packed(plan, rows[1:])))
+    except tf.errors.OpError:  # not an input that the model takes
+        rows[1], alone = row, alone * 2
+    try:
+        together = [session.run(signature, packed(plan, rows)) for _ in range(2)]
+    except tf.errors.OpError as error:
+        text = f"the model answers one row, but not two in one batch ({reason(error)})"
+        raise ExportError(f"{text}: {ADVICE}") from error
+    for name in together[0]:
+        batch, again, *ones = [values(plan, name, run[name]) for run in (*together, *alone)]
+        if not same(batch, again, 0):
+            continue  # a random output
+        if batch.shape == ones[0].shape == ones[1].shape and batch.shape[:1] != (1,):
+            continue  # no batch dimension, of which a limit tells
+        if len(batch) != 2 or any(one.shape[:1] != (1,) for one in ones):
+            rows_of = f"output {name} has shape {list(batch.shape)} for a batch of two rows"
+            raise ExportError(f"{rows_of}, {list(ones[0].shape)} for one row: {ADVICE}")
+        if not all(same(batch[i : i + 1], ones[i], TOLERANCE) for i in range(2)):
+            text = f"the model answers a row in a batch of two otherwise than alone (output {name})"
+            raise ExportError(f"{text}: {ADVICE}")
+
+
+def values(plan: Plan, name: str, output: Any) -> np.ndarray:
+    """An output as numbers, also if it comes as payloads, whose bytes change with any bit."""
+    for array, spec in plan.outputs.items():
+        if name == bytes_key(array) and len(output):
+            return np.stack([spec.decode(payload) for payload in output])
+    return np.asarray(output)
+
+
+def same(got: Any, expected: Any, tolerance: float) -> bool:
+    """Whether two outputs are equal; numbers may differ a little, other values at one in 100."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    if got.shape != expected.shape:
+        return False
+    if tolerance and got.dtype.kind not in "biuO":
+        kind = np.complex128 if got.dtype.kind == "c" else np.float64
+        got, expected = got.astype(kind), expected.astype(kind)
+        finite = np.abs(expected[np.isfinite(expected)])
+        largest = float(finite.max()) if finite.size else 0.0
+        return np.allclose(got, expected, tolerance, tolerance * largest, equal_nan=True)
+    wrong = (got != expected) & ((got == got) | (expected == expected))
+    return bool(np.count_nonzero(wrong) <= tolerance * got.size)
+
+
+def example(plan: Plan, given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """One row of every input, by name: an array, and what is passed as it is with its batch."""
+    unknown = set(given) - set(plan.specs) - set(plan.others)
+    if unknown:
+        raise ExportError(f"{what} has unknown inputs: {', '.join(sorted(unknown))}")
+    arrays = {n: np.asarray(given[n]) if n in given else filler(s) for n, s in plan.specs.items()}
+    for name, array in arrays.items():
+        try:
+            plan.specs[name].encode(array)
+        except EncodeError as error:
+            raise ExportError(f"{what} of {name}: {error}") from None
+    return arrays | {n: passed_row(n, s, given) for n, s in plan.others.items()}
+
+
+def filler(spec: ArraySpec) -> np.ndarray:
+    """Zeros if the spec carries them, else the array that its chain puts in place of bad rows."""
     form = spec.chain.form
     sides = zip(form.shape, form.max_shape, strict=True)
     shape = [min(most, 64) if side is None else side for side, most in sides]
-    return np.zeros(shape, numpy_dtype(spec.dtype))
-
-
-def payload(name: str, spec: ArraySpec, array: np.ndarray) -> bytes:
-    """The payload of a sample."""
+    zeros = np.zeros(shape, numpy_dtype(spec.dtype))
     try:
-        return spec.encode(array)
-    except EncodeError as error:
-        advice = "" if array.any() else "; pass sample= with an array that the spec carries"
-        raise ExportError(f"sample of {name}: {error}{advice}") from None
+        spec.encode(zeros)
+        return zeros
+    except EncodeError:
+        return spec.decode(spec.chain.payload.filler())
 
 
-def passed_sample(name: str, spec: Any, sample: Mapping[str, Any]) -> Any:
+def unlike(spec: ArraySpec, array: np.ndarray, sampled: bool) -> np.ndarray:
+    """Another array of the spec; ``array`` if none is found. Of a sample only values are moved."""
+    for other in variants(array, sampled):
+        try:
+            spec.encode(other)
+        except EncodeError:
+            continue
+        if other.tobytes() != array.tobytes():
+            return other
+    return array
+
+
+def variants(array: np.ndarray, sampled: bool) -> Iterator[np.ndarray]:
+    """Arrays of the same shape and dtype."""
+    if not sampled:
+        flat = np.arange(array.size) % 2
+        yield flat.reshape(array.shape).astype(array.dtype)
+    for axis in range(array.ndim):
+        yield np.roll(array, 1, axis)
+    if not sampled and array.size:
+        for value in (1, 0):
+            changed = array.copy()
+            changed.reshape(-1)[-1] = value
+            yield changed
+
+
+def packed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """What to feed to the signature with byte inputs."""
+    keys = plan.keys.items()
+    payloads = {key: [plan.specs[name].encode(row[name]) for row in rows] for name, key in keys}
+    return payloads | passed(plan, rows)
+
+
+def passed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """What to feed to inputs that are passed as they are."""
+    return {
+        name: np.concatenate([row[name] for row in rows]) if batched(spec) else rows[0][name]
+        for name, spec in plan.others.items()
+    }
+
+
+def batched(spec: Any) -> bool:
+    """Whether an input that is passed through has a batch dimension."""
+    return spec.shape.rank is None or (spec.shape.rank > 0 and spec.shape[0] is None)
+
+
+def passed_row(name: str, spec: Any, given: Mapping[str, Any]) -> Any:
     """A batch of one for an input that is passed through; unknown dimensions are 1."""
-    if name in sample:
-        return [sample[name]] if isinstance(sample[name], bytes) else np.asarray(sample[name])[None]
+    if name in given:
+        value = given[name]
+        array = np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+        return array[None] if batched(spec) else array
     shape = [side or 1 for side in (spec.shape.as_list() if spec.shape.rank is not None else [1])]
     if spec.dtype == tf.string:
         return np.full(shape, b"", object)

@@ -1,0 +1,62 @@
+"""What TensorFlow Serving cannot do with a signature, as sentences: JSON of dtypes, batching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import shown
+from ..extras import tensorflow as tf
+from ..schema import SIGNATURE, bytes_key
+
+#: The output that ``on_invalid="mask"`` adds.
+STATUS = "status"
+#: The dtypes that the server's JSON has no numbers for.
+NOT_IN_JSON = {"uint16", "float16", "bfloat16", "complex64", "complex128"}
+
+
+def limits(signatures: Any) -> Iterator[str]:
+    """A sentence for each limit of a map of signature name -> SignatureDef."""
+    for name, signature in sorted(signatures.items()):
+        if not name.startswith("__saved_model"):  # the loader's own
+            yield from limits_of_one(f"signature {shown(name)}", signature)
+    if SIGNATURE in signatures:
+        yield from shared_batches(signatures)
+
+
+def limits_of_one(signature: str, definition: Any) -> Iterator[str]:
+    """JSON cannot carry a dtype; batching needs a first dimension of any size."""
+    for kind, infos in (("input", definition.inputs), ("output", definition.outputs)):
+        for name, info in sorted(infos.items()):
+            dtype = dtype_name(info.dtype)
+            if dtype in NOT_IN_JSON:
+                yield (
+                    f"{signature}: REST cannot carry {kind} {shown(name)}, as JSON has no {dtype} "
+                    "in TensorFlow Serving; gRPC and payloads can"
+                )
+            shape = info.tensor_shape
+            if not shape.unknown_rank and (not shape.dim or shape.dim[0].size >= 0):
+                yield (
+                    f"{signature}: {kind} {shown(name)} has no batch dimension [None, ...], so a "
+                    "server with batching refuses the signature"
+                )
+
+
+def shared_batches(signatures: Any) -> Iterator[str]:
+    """That a bad row fails a whole batch, if no output tells which rows are bad."""
+    for name, signature in sorted(signatures.items()):
+        keys = [key for key, info in signature.inputs.items() if key == bytes_key(key)]
+        if keys and STATUS not in signature.outputs:
+            yield (
+                f"signature {shown(name)}: a bad row fails its whole batch, in which a server with "
+                "batching puts requests of several clients; on_invalid='mask' answers the others"
+            )
+
+
+def dtype_name(number: int) -> str:
+    """The name of a DataType of the protobuf; empty if it is unknown."""
+    try:
+        name: str = tf.dtypes.as_dtype(number).name
+    except TypeError:
+        return ""
+    return name

@@ -1,0 +1,43 @@
+"""Warm-up records: requests that TensorFlow Serving runs itself before it serves a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..extras import tensorflow as tf
+
+#: Where the server looks for them, in a version directory.
+ASSET = Path("assets.extra", "tf_serving_warmup_requests")
+
+
+def write_warmup(path: Path, signature: str, feeds: Iterable[Mapping[str, Any]]) -> None:
+    """Write a record for each dict of batches by signature key; the server runs them in order."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for feed in feeds:
+            writer.write(prediction_log(signature, feed))
+
+
+def prediction_log(signature: str, feed: Mapping[str, Any]) -> bytes:
+    """A serialized PredictionLog of one PredictRequest.
+
+    The messages are TensorFlow Serving's own (``prediction_log.proto``, ``predict.proto``,
+    ``model.proto``), which TensorFlow does not contain. All fields here are messages or strings.
+    """
+    request = [field(1, field(3, signature.encode()))]  # model_spec { signature_name }
+    for key, batch in sorted(feed.items()):
+        tensor = tf.make_tensor_proto(batch).SerializeToString()
+        request.append(field(2, field(1, key.encode()) + field(2, tensor)))  # inputs, a map
+    return field(6, field(1, b"".join(request)))  # predict_log { request }
+
+
+def field(number: int, data: bytes) -> bytes:
+    """A field of a protocol buffer that has a length: its tag, its length, its bytes."""
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def varint(number: int) -> bytes:
+    """A number in groups of 7 bits, the lowest first; the last one has no high bit."""
+    low, rest = number & 127, number >> 7
+    return bytes([low | 128]) + varint(rest) if rest else bytes([low])
