@@ -54,6 +54,10 @@ def checked_number(
     return value
 
 
+#: What people call dtypes that are no numbers.
+KINDS = {"str": "text", "bytes": "byte strings", "object": "objects", "void": "records"}
+
+
 def dtype_name(dtype: Any) -> str:
     """The name of ``dtype``, in either byte order; SpecError if TensorFlow does not have it."""
     if isinstance(dtype, str) and dtype in ITEM_SIZES:
@@ -64,8 +68,16 @@ def dtype_name(dtype: Any) -> str:
     except (TypeError, ValueError, SyntaxError):  # SyntaxError: for "f4,,"
         name = str(dtype)
     if name not in ITEM_SIZES:
-        raise SpecError(f"dtype {name!r} is not one of {', '.join(ITEM_SIZES)}")
+        words = KINDS.get(name.rstrip("0123456789"))
+        what = f"{name!r} ({words})" if words else repr(name)
+        raise SpecError(f"dtype {what} is not one of {', '.join(ITEM_SIZES)}")
     return name
+
+
+def in_words(dtype: np.dtype[Any]) -> str:
+    """A dtype as people call it: ``>f4`` is "float32, big-endian", ``<U8`` is "text"."""
+    words = KINDS.get(dtype.name.rstrip("0123456789"), dtype.name)
+    return f"{words}{', big-endian' if dtype.byteorder == '>' and words == dtype.name else ''}"
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

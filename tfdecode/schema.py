@@ -189,6 +189,11 @@ class Schema(Mapping[str, ArraySpec]):
             raise SpecError(f"schema has {len(text)} bytes, at most {MAX_BYTES} are read")
         schema = parse_json(text, "schema")
         if not isinstance(schema, dict) or not isinstance(schema.get("inputs"), dict):
+            if isinstance(schema, dict) and "shape" in schema:
+                raise SpecError(
+                    "schema is needed, and this is the spec of one array; "
+                    "make one of it: tfdecode.Schema({NAME: spec})"
+                )
             raise SpecError("schema needs a JSON object with 'inputs'")
         check_version(schema, "schema")
         unknown = set(schema) - {"version", "inputs"}

@@ -17,7 +17,7 @@ from .codecs.chain import Chain
 from .codecs.chain_text import Alternatives, Codecs, brief, parse_any
 from .codecs.compressors.seal import Seal
 from .codecs.one_of import OneOf
-from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
+from .dtypes import ITEM_SIZES, dtype_name, in_words, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
 from .extras import tensorflow as tf
 from .form import ArrayForm, Shape
@@ -175,7 +175,7 @@ class ArraySpec(GraphSide):
         if x.dtype.name != self.dtype:
             numbers = x.dtype.name in ITEM_SIZES
             advice = f"; convert it first: array.astype({self.dtype!r})" if numbers else ""
-            raise EncodeError(f"array is {x.dtype.name}, spec needs {self.dtype}{advice}")
+            raise EncodeError(f"array is {in_words(x.dtype)}, spec needs {self.dtype}{advice}")
         return self.chain.encode(x)
 
     def decode(self, payload: bytes) -> npt.NDArray[Any]:

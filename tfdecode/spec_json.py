@@ -10,7 +10,7 @@ from .codecs.base import AnyCodec
 from .codecs.chain_text import MAX_STEPS, parse
 from .codecs.one_of import MAX_CHAINS
 from .dtypes import ITEM_SIZES
-from .errors import SpecError
+from .errors import SpecError, shown
 from .form import Shape
 
 #: The version of the JSON form.
@@ -60,6 +60,12 @@ def from_dict(value: Any) -> StatedFields:
     """The fields of a JSON object; SpecError for anything unknown in it."""
     if not isinstance(value, dict):
         raise SpecError(f"spec is {type(value).__name__}, needs a JSON object")
+    if isinstance(value.get("inputs"), dict):
+        names = shown(", ".join(value["inputs"]))
+        raise SpecError(
+            f"spec of one array is needed, and this is a schema of {names}; "
+            "choose one of its specs: tfdecode.Schema.from_json(text)[NAME]"
+        )
     check_version(value, "spec")
     check_keys(value, KEYS, "spec")
     for key in ("shape", "dtype"):

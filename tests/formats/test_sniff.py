@@ -173,3 +173,34 @@ def test_what_is_given_for_a_spec_or_schema_is_named(
     for read in (tfd.Schema.load, lambda path: tfd.ArraySpec.from_json(path.read_bytes())):
         with pytest.raises(tfd.SpecError, match=f"no JSON but {what}"):
             read(path)
+
+
+def test_a_spec_and_a_schema_are_told_apart(tmp_path: Path) -> None:
+    spec = tfd.ArraySpec((2,), "float32")
+    (tmp_path / "spec.json").write_text(spec.to_json())
+    with pytest.raises(tfd.SpecError, match="this is the spec of one array; make one of it"):
+        tfd.Schema.load(tmp_path / "spec.json")
+    with pytest.raises(tfd.SpecError, match="this is a schema of pose, depth; choose one of its"):
+        tfd.ArraySpec.from_json(tfd.Schema({"pose": spec, "depth": spec}).to_json())
+
+
+def test_a_file_that_is_given_for_a_payload_is_named() -> None:
+    spec = tfd.ArraySpec((2,), "float32")
+    files = [
+        (npy(), "an .npy array"),
+        (LFS, "a Git LFS pointer"),
+        (b'{"b64": "AAAA"}', "JSON text"),
+    ]
+    for data, what in [*files, (zipped("secret.txt"), "a zip archive$")]:
+        with pytest.raises(tfd.DecodeError, match=f"needs 8; it looks like {what}"):
+            spec.decode(data)
+
+
+def test_dtypes_are_told_in_words(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", a=np.zeros(2, ">f4"), b=np.zeros(2, ">c16"))
+    with pytest.raises(tfd.FileError, match=r"a: float32, big-endian \[2\]; b: complex128, big-e"):
+        tfd.load(tmp_path / "x.npz")
+    with pytest.raises(tfd.EncodeError, match="array is text, spec needs float32"):
+        tfd.ArraySpec((2,), "float32").encode(np.array(["a", "b"]))
+    with pytest.raises(tfd.SpecError, match=r"dtype 'str32' \(text\) is not one of"):
+        tfd.infer(np.array(["a"]))

@@ -12,7 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 from .. import reading
+from ..codecs.chain import looks_like
 from ..errors import DecodeError, FileError
+from ..formats.sniff import sniff
 from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
 from .failure import UsageError
@@ -94,7 +96,10 @@ def load_spec(path: Path) -> ArraySpec:
         what = "is not a file" if path.exists() else "there is no such file"
         raise FileError(f"{path}: {what}")
     if not file.exists():
-        raise FileError(f"{path}: there is no {file.name} next to it; pass --spec")
+        with reading.opened(path) as (opened, _):
+            kind = sniff(reading.part(opened, 4096))
+        what = f"holds {kind.name}, so it may be no payload; " if kind and kind.format else ""
+        raise FileError(f"{path}: {what}there is no {file.name} next to it; pass --spec")
     return read_spec(str(file))[0]
 
 
@@ -103,5 +108,6 @@ def read_payload(path: Path, spec: ArraySpec) -> bytes:
     form = spec.chain.payload
     with reading.opened(path) as (file, size), reading.failures_of(path):
         if size > form.max_nbytes:
-            raise DecodeError(f"payload has {size} bytes, {form.needs()}")
+            looks = looks_like(reading.part(file, 4096))
+            raise DecodeError(f"payload has {size} bytes, {form.needs()}{looks}")
         return reading.part(file, size)

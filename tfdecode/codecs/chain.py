@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -183,8 +184,19 @@ def check_length(value: bytes, form: BytesForm, message: str) -> None:
     if not form.min_nbytes <= len(value) <= form.max_nbytes:
         # To tell what a file holds takes more than its length: only of what can be a mistake.
         mistake = len(value) <= EXPLAINED * form.max_nbytes + 2**12
-        found = form.explain(value) if mistake else ""
+        found = (form.explain(value) or looks_like(value)) if mistake else ""
         raise DecodeError(f"{message.format(len(value))}, {form.needs()}{found}")
+
+
+def looks_like(value: bytes) -> str:
+    """What file was taken for a payload, for the message; nothing of its text."""
+    from ..formats.sniff import sniff  # not at the top: clients start without it
+
+    kind = sniff(value)
+    # Compressed and png payloads begin as such files do.
+    if kind is None or kind.name.startswith(("zlib", "Zstandard", "a PNG")):
+        return ""
+    return f"; it looks like {re.split(';| that begins', kind.name)[0]}"
 
 
 def check_lengths(rows: Rows, form: BytesForm, message: str) -> Rows:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..dtypes import in_words
 from ..errors import RAISE_LIMIT, FileError, TfdecodeError
 from ..errors import shown as shown
 
@@ -43,7 +44,7 @@ class Entry:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
-        form = f"{self.dtype} [{','.join(map(str, self.shape))}]"
+        form = f"{in_words(self.dtype)} [{','.join(map(str, self.shape))}]"
         return f"{shown(self.key)}: {form}" if self.key else form
 
 
