@@ -30,6 +30,25 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     return Contents.of(_found(data, max_bytes + _SLACK))
 
 
+def named(data: bytes, name: str, most: int) -> Entry:
+    """The one matrix ``name`` among ``most`` elements; of the others only the names are read."""
+    found = []
+    for index, element in enumerate(elements(data)):
+        if index == most:
+            raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
+        with suppress(FileError):
+            head = head_of(element)
+            if head.name == name and head.is_array:
+                found.append((head, element))
+    if len(found) != 1:
+        times = f"{len(found)} variables" if found else "no variable"
+        raise FileError(f"holds {times} named {shown(name)}")
+    entry = _entry(*found[0])
+    if isinstance(entry, str):
+        raise FileError(f"holds {shown(name)} as {entry}")
+    return entry
+
+
 def _found(data: bytes, left: int) -> Iterator[tuple[str, Leaf]]:
     tree = Tree(_expand)
     for element in elements(data):
