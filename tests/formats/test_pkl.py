@@ -222,7 +222,7 @@ def test_objects_of_known_packages_say_how_to_convert_them(name: bytes, advice: 
 
 def test_several_arrays_without_a_key_are_listed_and_capped() -> None:
     with pytest.raises(
-        FileError, match=r"25 arrays, .*: 0: float64 \[1,1\]; .*; \.\.\. and 5 more$"
+        FileError, match=r"25 arrays, .*: 0: float64 \[1,1\]; .*; \.\.\. and 5 more \(how: "
     ):
         read([np.eye(1) for _ in range(25)])
 

@@ -22,13 +22,16 @@ _MOST = 10_000
 
 # NumPy evaluates a header as Python, and one of 10,000 characters takes it 12 ms. Those of numbers
 # need no more than these. Python 2 wrote an L after each dimension.
-_INTEGER = r"(?:0|[1-9]\d{0,19})L?"
-_DIMENSIONS = rf"\((?:\s*{_INTEGER}\s*,)*(?:\s*{_INTEGER})?\s*\)"
+_SPACE = r"[ \t\r\n\f]*"
+_INTEGER = r"(?:0|[1-9][0-9]{0,19})L?"
+_DIMENSIONS = rf"\((?:{_SPACE}{_INTEGER}{_SPACE},)*(?:{_SPACE}{_INTEGER})?{_SPACE}\)"
 _ITEM = re.compile(
-    rf"""\s*u?(['"])(descr|fortran_order|shape)\1\s*:\s*"""
-    rf"""(u?'[^'\\]*'|u?"[^"\\]*"|True|False|{_DIMENSIONS}|[\[(])\s*([,}}]?)"""
+    rf"""{_SPACE}u?(['"])(descr|fortran_order|shape)\1{_SPACE}:{_SPACE}"""
+    rf"""(u?'[^'\\]*'|u?"[^"\\]*"|True|False|{_DIMENSIONS}|[\[(]){_SPACE}([,}}]?)"""
 )
-_CODE = re.compile(r"[<>=|]?[A-Za-z]\w{0,12}(?:\[\w{1,8}\])?")
+_BEGIN = re.compile(r"[ \t]*\{")
+_END = re.compile(_SPACE)
+_CODE = re.compile(r"[<>=|]?[A-Za-z]\w{0,12}(?:\[\w{1,8}\])?", re.ASCII)
 
 
 class Header(NamedTuple):
@@ -140,7 +143,10 @@ def read_header(data: bytes, at: int = 0) -> tuple[Header, int]:
 
 def _header(text: str) -> Header:
     fields: dict[str, str] = {}
-    position, separator = re.match(r"\s*\{", text).end(), ","  # type: ignore[union-attr]
+    begin = _BEGIN.match(text)
+    if not begin:
+        raise ValueError
+    position, separator = begin.end(), ","
     while separator == "," and (item := _ITEM.match(text, position)):
         _, name, value, separator = item.groups()
         if value in ("[", "("):  # the fields of a record, or an array in each element
@@ -148,8 +154,8 @@ def _header(text: str) -> Header:
         if name in fields:
             raise ValueError
         fields[name], position = value, item.end()
-    rest = text[position:].strip()
-    if len(fields) != 3 or rest not in ({"}"} if separator == "," else {""}):
+    rest = re.sub(_END, "", text[position:])
+    if len(fields) != 3 or rest != ("}" if separator == "," else ""):
         raise ValueError
     dims = re.findall(r"\d+", fields["shape"])
     if fields["shape"][0] != "(" or (len(dims) == 1 and "," not in fields["shape"]):
