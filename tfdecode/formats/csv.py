@@ -21,9 +21,14 @@ from .notation import ERROR_VALUE, is_missing, is_name, is_number, number, probl
 # A cell takes some 60 bytes while its line is read: these bound what a line can take.
 _CELLS = 2**20
 _LINE = 2**25
+# Lines above the numbers: a text of words is no table.
+_ABOVE = 1000
 _EXACT = 2**53
 _SHOWN = 20
-_FILL = 'if the value is missing, read it as NaN by --missing nan, in Python missing="nan"'
+_FILL = (
+    "if the value is missing, read it as NaN by --missing nan, in Python "
+    'tfdecode.load(path, missing="nan")'
+)
 
 
 class Layout(NamedTuple):
@@ -85,7 +90,9 @@ def layout_of(data: bytes) -> Layout:
     mark: str | None = None
     header: tuple[int, str] | None = None
     skip = 0
-    for first, line in _lines(data, "#"):
+    for count, (first, line) in enumerate(_lines(data, "#")):
+        if count >= _ABOVE:
+            raise FileError(f"holds no row of numbers in its first {_ABOVE} lines")
         if line[0] == "%":
             skip = first
             continue

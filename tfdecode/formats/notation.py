@@ -45,6 +45,7 @@ _NOTATIONS = [
     (r"[\[(]\s*\[?\s*[+-]?[\d.].*", f"is an array in a cell; {_SAVE}"),
     (r"[\u2212\u2013]\s*[\d.]+.*", "has a dash for a minus; write - for it"),
 ]
+_WORDS = MISSING | {"true", "false", "nan", "inf", "infinity"}
 _ANY_NOTATION = "|".join(pattern for pattern, _ in _NOTATIONS)
 
 
@@ -82,6 +83,8 @@ def problem(cell: str) -> str:
 
 def is_name(cell: str) -> bool:
     """Whether a cell cannot be data: a word that begins with a letter and is in no notation."""
+    if cell.isascii() and cell.isalpha():  # most names; a table may have a million
+        return cell.casefold() not in _WORDS
     first = next((sign for sign in cell if sign.isalnum()), "")
     letters = any(sign.isalpha() and not sign.isnumeric() for sign in cell)
     if not first.isalpha() or not letters or is_number(cell) or is_missing(cell):
