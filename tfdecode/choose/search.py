@@ -49,7 +49,9 @@ class Search:
     def ranked(self, known: Sequence[np.ndarray], parts: Sequence[np.ndarray]) -> list[Candidate]:
         """Chains that the values of ``known`` suggest, tried on ``parts``, the best first."""
         small = parts_of(parts, ROUGH, min(ROUGH_SLABS, len(parts)))
-        rough, whole = self.trials(small), self.trials(parts)
+        rough = whole = self.trials(small)  # which remember what they tried
+        if mean_nbytes(small) < mean_nbytes(parts) or len(small) < len(parts):
+            whole = self.trials(parts)
         plain = ["raw", *transposes(known, self.codecs)]
         compared = rough.baselines(plain)
         bodies = proposals(known, small, self.codecs)

@@ -30,18 +30,18 @@ class Candidate:
     encode_seconds: float  #: by the cost model
     decode_seconds: float  #: by the cost model, for one row of a batch
 
-    @property
+    @cached_property
     def chain(self) -> str:
         """Its text."""
         return self.spec.chain.text
 
-    @property
+    @cached_property
     def body(self) -> str:
         """Its filters and its container."""
         codecs = self.spec.chains[0].codecs
         return chain_text([codec for codec in codecs if codec.kind != "compressor"])
 
-    @property
+    @cached_property
     def domain(self) -> str:
         """What it can carry, in words; "" for every array."""
         return self.spec.domain
