@@ -365,6 +365,7 @@ def test_other_mat_files_are_refused_with_advice(tmp_path: Path) -> None:
         (b"1,2\n% x\n3,4\n", "line 2 begins with %"),
         (b"1,Infinity\n", "line 1, column 2 is Infinity, which stock ops do not read"),
         (b"1,2,\n3,4,\n", "its lines end with ','"),
+        (b"1,NA\n3,4\n", "line 1, column 2 is NA, which stock ops do not read"),
         (b"#\n" * 65 + b"1\n", "it has 65 comments and empty lines, and 64 are skipped"),
         (b"x\n" * 65 + b"1\n", "its numbers begin after line 65, and 64 lines can be skipped"),
     ],

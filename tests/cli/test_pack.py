@@ -588,3 +588,15 @@ def test_max_bytes_takes_suffixes(capsys) -> None:
     assert said in failure(capsys)
     pack("large.npy", "--max-bytes", "1T", status=2)
     assert "'1T' is not a whole number of bytes, K, M or G" in capsys.readouterr().err
+
+
+def test_missing_cells_of_a_table_are_packed_as_nan(capsys) -> None:
+    Path("t.csv").write_text("x,y\n1,NA\n3,4\n")
+    assert main(["pack", "t.csv"]) == 1
+    assert "t.csv: line 2, column 2 is NA; " in (err := capsys.readouterr().err)
+    assert "--missing nan" in err
+    assert main(["pack", "t.csv", "--missing", "nan"]) == 0
+    spec = tfd.ArraySpec.from_json(Path("t.csv.tfd.json").read_text())
+    array = spec.decode(Path("t.csv.tfd").read_bytes())
+    assert np.array_equal(array, [[1, np.nan], [3, 4]], equal_nan=True)
+    assert main(["pack", "t.csv", "--missing", "nan", "--as-is"]) == 2

@@ -27,7 +27,8 @@ def spec_of_file(
     path: Path, key: str | None = None, *, label: str = "", max_bytes: int = MAX_BYTES
 ) -> tuple[ArraySpec, bytes]:
     """The spec that decodes a file's bytes to what `load` reads, and these bytes; or FileError."""
-    found, data, contents = opened(path, max_bytes=max_bytes)
+    # No graph reads missing cells, and to pack the array is the better advice.
+    found, data, contents = opened(path, max_bytes=max_bytes, missing="nan")
     with naming(path):
         array = contents.read(key, max_bytes=max_bytes)
         name = contents.entries[0].key if key is None else key

@@ -24,7 +24,7 @@ from .explain import print_chains
 from .packing import FILE, add_choice, add_key, preferences
 from .quiet_import import import_quietly
 from .show import dimensions, progress, say
-from .source import add_limit, array_file, with_key
+from .source import add_limit, add_missing, array_file, with_key
 
 EXAMPLES = """\
 examples:
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_key(parser)
     add_choice(parser)
     add_limit(parser)
+    add_missing(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -59,7 +60,7 @@ def report(path: Path, key: str | None, arguments: argparse.Namespace) -> Report
     """What the chains make of one file."""
     from ..choose import rank
 
-    array = load(path, key, max_bytes=arguments.max_bytes)
+    array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
     tried = rank(array, **preferences(arguments))
     chains = [one.chain for one in tried]
     decoders = [measure.Decoder(chain, array) for chain in progress(chains, "tfdecode bench")]

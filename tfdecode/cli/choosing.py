@@ -79,7 +79,8 @@ def groups_of(inputs: Sequence[Input], arguments: argparse.Namespace) -> list[Gr
 def form_in(one: Input, arguments: argparse.Namespace) -> Form | None:
     """The dtype and shape of the array of a file, after ``--dtype``; None if it is not known."""
     try:
-        entries = listing(one.path, max_bytes=arguments.max_bytes).entries
+        limit, missing = arguments.max_bytes, arguments.missing
+        entries = listing(one.path, max_bytes=limit, missing=missing).entries
         found = [entry for entry in entries if one.key in (None, entry.key)]
         if len(found) != 1:
             return None

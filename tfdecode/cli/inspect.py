@@ -27,6 +27,7 @@ from .failure import UsageError, complain
 from .inspecting import arrays, models, payloads, specs
 from .show import say
 from .source import (
+    add_missing,
     byte_count,
     given_spec,
     parse_path_key,
@@ -63,8 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limit = "read at most N bytes of array values; 4K, 4M and 4G are allowed (default: 256M)"
     add("--max-bytes", type=byte_count, default=2**28, metavar="N", help=limit)
     add("--all", action="store_true", help="read, try and list each array of a file of many")
-    missing = "read missing cells of a table (empty, NA, n/a, NULL) as NaN"
-    add("--missing", choices=["nan"], help=missing)
+    add_missing(parser)
     add("--json", action="store_true", help="print a JSON array, one object per path")
 
 

@@ -39,7 +39,7 @@ from .failure import UsageError, note
 from .inputs import DASH, SPOOLED, Input, add_inputs, inputs_of, refuse_dash, to_stdout
 from .packing import FILE, add_choice, add_key, argument, read, sizes
 from .show import doing
-from .source import add_limit, given_spec, spec_path
+from .source import add_limit, add_missing, given_spec, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ examples:
 #: Options of the choice of a chain, and all that ``--as-is`` excludes.
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
 SHARED = ("one_spec", "max_shape")
-NOT_AS_IS = ("codec", "dtype", "seal", "tfrecord", *CHOICE, *SHARED)
+NOT_AS_IS = ("codec", "dtype", "missing", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
     "{file}: {dtype} {shape} by {chain}, {array bytes} -> {payload bytes} bytes ({ratio}) -> "
@@ -110,6 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
     add("--name", help=name)
     add_limit(parser)
+    add_missing(parser)
     add_output(parser, "file")
 
 

@@ -67,7 +67,7 @@ def read(
 ) -> np.ndarray:
     """The array of a file, cast to ``--dtype``."""
     doing("reading")
-    array = load(path, key, max_bytes=arguments.max_bytes)
+    array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
     if arguments.dtype is not None:
         return exact_astype(array, arguments.dtype)
     if spec is not None and array.dtype.name != spec.dtype and spec.chain.form.takes(array.shape):

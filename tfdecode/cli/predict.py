@@ -29,7 +29,7 @@ from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
 from .show import dimensions, fields, number, plain, say, table
-from .source import add_limit, path_key, split_fragment
+from .source import add_limit, add_missing, path_key, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--signature", default="serving_default", metavar="S", help=run)
     add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
     add_limit(parser)
+    add_missing(parser)
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the model once."""
     inputs: dict[str, list[ArrayFile]] = {}
     for name, file in arguments.inputs:
-        limited = replace(file, max_bytes=arguments.max_bytes)
+        limited = replace(file, max_bytes=arguments.max_bytes, missing=arguments.missing)
         inputs.setdefault(name, []).append(limited)
     out: Path | None = arguments.o
     if out is not None:

@@ -61,6 +61,12 @@ def add_limit(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_missing(parser: argparse.ArgumentParser) -> None:
+    """``--missing``."""
+    missing = "read missing cells of a table (empty, NA, n/a, NULL) as NaN"
+    parser.add_argument("--missing", choices=["nan"], help=missing)
+
+
 def byte_count(text: str) -> int:
     """The argument of ``--max-bytes``: a whole number of bytes, K (1024 bytes), M or G."""
     found = re.fullmatch(r"([0-9]{1,18})([KMG]?)", text)

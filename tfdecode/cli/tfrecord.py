@@ -216,7 +216,9 @@ def name_in(path: Path, key: str | None, arguments: argparse.Namespace) -> str:
     """The key of the array, given or the only one, or NAME if no input can have that name."""
     found = key
     if found is None:
-        found = listing(path, max_bytes=arguments.max_bytes).entries[0].key
+        found = (
+            listing(path, max_bytes=arguments.max_bytes, missing=arguments.missing).entries[0].key
+        )
     try:
         check_name(found)
     except SpecError:

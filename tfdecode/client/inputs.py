@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,18 +39,26 @@ class ArrayFile:
         Which array, needed if there are several.
     max_bytes : int, default 2 GiB
         Most bytes that the array may have.
+    missing : {"nan"}, optional
+        Read missing cells of a table as NaN.
     """
 
     path: Path
     key: str | None
     max_bytes: int
+    missing: Literal["nan"] | None
 
     def __init__(
-        self, path: str | os.PathLike[str], key: str | None = None, max_bytes: int = MAX_BYTES
+        self,
+        path: str | os.PathLike[str],
+        key: str | None = None,
+        max_bytes: int = MAX_BYTES,
+        missing: Literal["nan"] | None = None,
     ) -> None:
         object.__setattr__(self, "path", Path(path))  # frozen
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "max_bytes", max_bytes)
+        object.__setattr__(self, "missing", missing)
 
 
 class Provenance(NamedTuple):
@@ -146,7 +154,7 @@ def prepare_row(given: Input, value: Any) -> tuple[Any, Provenance]:
         return np.asarray(value, object), Provenance()
     if isinstance(file, ArrayFile):
         try:
-            array = load(file.path, file.key, max_bytes=file.max_bytes)
+            array = load(file.path, file.key, max_bytes=file.max_bytes, missing=file.missing)
             return exact_astype(array, given.dtype.name), Provenance("array")
         except EncodeError as error:
             raise EncodeError(f"{file.path}: {error}") from None
@@ -160,7 +168,7 @@ def prepare_row(given: Input, value: Any) -> tuple[Any, Provenance]:
 
 def encode_file(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Provenance]:
     """All bytes of a file if the spec reads it; else its array, encoded."""
-    found, data, contents = opened(file.path, max_bytes=file.max_bytes)
+    found, data, contents = opened(file.path, max_bytes=file.max_bytes, missing=file.missing)
     read, how = None, Provenance()
     with naming(file.path):
         if reads_as_is(spec, found):
