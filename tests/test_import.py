@@ -13,10 +13,10 @@ import tfdecode as tfd
 
 PACK = "from tfdecode.cli import main; main(['pack', 'x.npy', '--codec', 'png'])"
 #: What needs time to import, and which of it a program must not import.
-HEAVY = ("tensorflow", "scipy", "keras", "rich", "h5py", "ml_dtypes", "matplotlib")
+HEAVY = ("tensorflow", "scipy", "keras", "rich", "h5py", "ml_dtypes", "matplotlib", "numpy.ma")
 FOR_FILES = ("tfdecode.files", "tfdecode.formats.contents", "tfdecode.formats.sniff")
 TO_CHOOSE = ("tfdecode.choose", "tfdecode.statistics", "tfdecode.saved_models")
-TO_EXPLAIN = ("tfdecode.cli.explain", "tfdecode.cli.tfrecord", "concurrent.futures", "asyncio")
+TO_EXPLAIN = ("tfdecode.cli.explain", "tfdecode.cli.tfrecord", "subprocess", "asyncio")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Literal
 from . import reading
 from .codecs.registry import CODECS
 from .errors import RAISE_LIMIT, FileError, SkippedWarning
-from .formats import hdf5, npy, npz, safetensors
+from .formats import npy, npz, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents
 from .formats.sniff import ZIP_MAGIC, Kind, sniff
 
@@ -162,7 +162,11 @@ def opened(
     data = reading.read(path, 2 * max(max_bytes, MAX_BYTES), RAISE_LIMIT)
     with naming(path):
         found = _format(Path(path).suffix.lower(), data)
-        reader = hdf5.contents if found == "hdf5" else CODECS.container(found).contents
+        if found == "hdf5":
+            from .formats import hdf5  # it imports subprocess, for a child with limits
+
+            return found, data, hdf5.contents(data, max_bytes=max_bytes)
+        reader = CODECS.container(found).contents
         options = {"missing": missing} if found == "csv" and missing else {}
         return found, data, reader(data, max_bytes=max_bytes, **options)
 

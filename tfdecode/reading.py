@@ -169,7 +169,7 @@ def reason(error: OSError | ValueError, path: StrPath) -> str:
 
 
 def check_tree(directory: StrPath) -> None:
-    """FileError if a directory that a library will read holds a pipe or a device: it would block."""
+    """FileError if a directory for a library holds a pipe or a device, which would block."""
     for folder, _, files in os.walk(directory):
         for file in files:
             path = os.path.join(folder, file)

@@ -277,7 +277,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "text"),
-    [(10, 5, "2.00x smaller"), (100, 101, "1.01x larger"), (7, 7, "the same size")],
+    [(10, 5, "2.00x smaller"), (100, 101, "1.01x larger"), (7, 7, "no smaller")],
 )
 def test_sizes_are_compared_in_words(before: int, after: int, text: str) -> None:
     assert show.smaller(before, after) == text

@@ -37,9 +37,9 @@ def ratio(before: int, after: int) -> str:
 
 
 def smaller(before: int, after: int) -> str:
-    """How the sizes compare, in words: ``12.3x smaller``, ``1.02x larger``, ``the same size``."""
+    """How the sizes compare, before "than": ``12.3x smaller``, ``1.02x larger``, ``no smaller``."""
     if before == after or not before or not after:
-        return "the same size" if before == after else f"{after:,} bytes"
+        return "no smaller"
     larger = after > before
     return f"{ratio(max(before, after), min(before, after))} {'larger' if larger else 'smaller'}"
 

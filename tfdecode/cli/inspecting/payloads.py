@@ -20,7 +20,7 @@ from ...spec import ArraySpec
 from ...spec_json import parse_json
 from ..batch import Report
 from ..failure import one_line
-from ..show import fields, ratio, table
+from ..show import fields, smaller, table
 from ..source import spec_path
 from ..unpack import load_spec, read_payload
 from . import specs
@@ -124,7 +124,7 @@ def print_report(found: Report) -> None:
     what = "a payload" if size is None else f"a payload of {size:,} bytes"
     fields([(found["file"], f"{what}: {specs.array(found)}")])
     before = found["array_length"]
-    packed = f"{ratio(before, size)} smaller than the array" if before and size else ""
+    packed = f"{smaller(before, size)} than the array" if before and size else ""
     keep = ("  chain", "  label", "  sealed", "  fingerprint")
     fields(
         [
