@@ -123,6 +123,17 @@ def test_many_arrays_are_a_row_for_each_form(capsys) -> None:
     assert len(facts(capsys, "many.pkl")[0]["arrays"]) == 31
 
 
+def test_arrays_that_one_kind_of_chain_reads_are_told_together(capsys) -> None:
+    np.savez("maps.npz", a=POSE, npz=LABELS, KEY=POSE)
+    assert lines(capsys, "maps.npz")[-1] == (
+        "as it is, a, npz, KEY  a graph reads this file with npz:KEY: pack FILE#KEY --as-is"
+    )
+    for key in ("a", "npz", "KEY"):
+        assert lines(capsys, f"maps.npz#{key}")[-1].endswith(
+            f"with npz:{key}: pack FILE#{key} --as-is"
+        )
+
+
 def test_arrays_of_many_shapes_are_a_row_for_each_rank(capsys) -> None:
     np.savez("many.npz", **{f"a{i}": np.zeros((i + 1, 3)) for i in range(25)})
     _, _, row, *_ = lines(capsys, "many.npz")

@@ -238,7 +238,9 @@ def _refuse(layout: Layout, line: int, column: int, cell: str) -> NoReturn:
         raise FileError(f"{where} {shown(cell, _SHOWN)}; {_FILL}")
     advice = problem(cell)
     if advice:
-        raise FileError(f"{where} no number: {shown(cell, _SHOWN)} {advice}")
+        named = line == layout.first and not layout.names and any(map(str.isalpha, cell))
+        header = "; if the line is a header, begin each name with a letter" if named else ""
+        raise FileError(f"{where} no number: {shown(cell, _SHOWN)} {advice}{header}")
     header = ", or the line if it is a header" if line == layout.first else ""
     raise FileError(f"{where} no number: {shown(cell, _SHOWN)}; leave the column out{header}")
 

@@ -158,28 +158,30 @@ def forms(arrays: Sequence[Report]) -> list[list[Report]]:
 
 def print_as_is(arrays: Sequence[Report], every: bool) -> None:
     """Whether a graph can read the file directly, and with which chain."""
-    said: dict[str, list[str]] = {}
+    said: dict[str, list[Report]] = {}
     for row in arrays:
-        if line := as_is_line(row):
-            said.setdefault(line, []).append(row["key"])
+        if row["as_is"] or row["as_is_refused"]:
+            said.setdefault(as_is_line(row, "KEY"), []).append(row)
     lines = []
-    for line, keys in said.items():
+    for line, rows in said.items():
+        keys = [row["key"] for row in rows]
         name = f"as it is, {names_of(keys)}" if any(keys) else "as it is"
-        lines.append((name, line if len(keys) > 1 else line.replace("KEY", keys[0])))
+        lines.append((name, line if len(rows) > 1 else as_is_line(rows[0], keys[0])))
     fields(lines)
     tried = sum(map(len, said.values()))
     if said and tried < len(arrays) and not every:
         say(f"tried as it is for {tried} of {len(arrays):,} arrays; --all tries each")
 
 
-def as_is_line(row: Report) -> str:
-    """Whether a graph can read the file directly, and with which chain."""
-    if row["as_is"]:
-        chain, file = brief(row["as_is"]), "FILE"
-        if row["key"]:
-            chain, file = chain.replace(row["key"], "KEY"), "FILE#KEY"
-        return f"a graph reads this file with {chain}: pack {file} --as-is"
-    return f"no: it {row['as_is_refused']}" if row["as_is_refused"] else ""
+def as_is_line(row: Report, key: str) -> str:
+    """Whether a graph can read the file directly, and with which chain; ``key`` is told for its."""
+    if not row["as_is"]:
+        return f"no: it {row['as_is_refused']}"
+    if not row["key"]:
+        return f"a graph reads this file with {brief(row['as_is'])}: pack FILE --as-is"
+    codec, colon, options = brief(row["as_is"]).partition(":")
+    chain = codec + colon + options.replace(row["key"], key, 1)
+    return f"a graph reads this file with {chain}: pack FILE#{key} --as-is"
 
 
 def print_others(others: Sequence[Report], every: bool) -> None:
