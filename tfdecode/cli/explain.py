@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..choose import BANDWIDTHS, Candidate
-from .batch import Report
+from .batch import MANY, Report
 from .show import ratio, say, table
 
 
@@ -24,14 +24,17 @@ def report(candidates: Sequence[Candidate], nbytes: int) -> list[Report]:
     ]
 
 
-def print_report(source: str, candidates: Sequence[Report], prefer: str) -> None:
+def print_report(source: str, candidates: Sequence[Report], prefer: str, every: bool) -> None:
     """A table of the candidates."""
     first = "; chains smaller and faster to decode than zlib come first"
     say(
         f"{source}: chains tried, best first: by the time to encode, send at "
         f"{BANDWIDTHS[prefer] / 1e6:g} MB/s and decode{first if prefer == 'balanced' else ''}"
     )
-    print_chains(candidates, candidates[0]["array_bytes"])
+    shown = len(candidates) if every else MANY
+    print_chains(candidates[:shown], candidates[0]["array_bytes"])
+    if len(candidates) > shown:
+        say(f"  and {len(candidates) - shown} more; --all lists them")
     say("  (times by the cost model; tfdecode bench measures them)")
 
 

@@ -21,6 +21,8 @@ from .write import named_path
 
 #: An argument that is standard input or output.
 DASH = "-"
+#: Payloads and their specs, which no one takes for left out.
+OWN = (".tfd", ".tfd.json")
 #: The files that stand for standard input.
 SPOOLED: set[Path] = set()
 #: Bytes of ``--files-from``: some 100,000 names.
@@ -93,12 +95,15 @@ def inputs_in(
     good = [file for file in files if wanted(file) and reading.is_regular(file)]
     if not good:
         raise FileError(f"{reading.name(path)}: is a directory without {what}")
-    left = Counter(file.suffix or file.name for file in files if file not in set(good))
+    taken = set(good)
+    others = [file for file in files if file not in taken and not file.name.endswith(OWN)]
+    left = Counter(file.suffix or file.name for file in others)
     if left:
         order = sorted(left, key=lambda suffix: (-left[suffix], suffix))
         kinds = ", ".join(f"{left[suffix]} {suffix}" for suffix in order[:8])
         more = f" and {len(left) - 8} other kinds" if len(left) > 8 else ""
-        note(f"{path}: {len(good)} of {len(files)} files are taken; left out: {kinds}{more}")
+        total = len(good) + len(others)
+        note(f"{path}: {len(good)} of {total} files are taken; left out: {kinds}{more}")
     for file in good:
         below = file.relative_to(path)
         ending = "" if key is None else f".{quote(key, safe=',=()[] +')}"

@@ -215,7 +215,8 @@ def explained(
         from . import explain
 
         many = f" and {len(samples) - 1} more" if len(samples) > 1 else ""
-        explain.print_report(f"{one.path}{many}", chains, arguments.prefer or "balanced")
+        prefer = arguments.prefer or "balanced"
+        explain.print_report(f"{one.path}{many}", chains, prefer, arguments.all)
     return chains
 
 
