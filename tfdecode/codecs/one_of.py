@@ -27,7 +27,7 @@ from ..extras import tensorflow as tf
 from ..form import ArrayForm, BytesForm
 from ..graph import ragged
 from ..graph.rows import Check, Rows, Status
-from ..graph.switch import switch
+from ..graph.switch import cond, outlined, shared, switch
 from .chain import Chain
 from .chain_text import brief
 from .compressors.seal import Seal
@@ -153,7 +153,7 @@ class OneOf:
     def decode_rows(self, payloads: Any, size: Any) -> Rows:
         """Strings ``[B]`` to decoded rows: by one branch of a `switch`, or in groups if mixed."""
         rows = Rows(payloads, size)
-        chosen, tagged = self.route(payloads)
+        chosen, tagged = outlined(partial(self.route, payloads))()
         known = chosen >= 0
         message = f"has {{}} bytes that match none of the chains {brief(self.text)}"
         length = tf.strings.length(payloads)
@@ -162,14 +162,9 @@ class OneOf:
         decode = [self.decoder(chain) for chain in self.chains]
         same = tf.reduce_all(tf.equal(chosen, chosen[:1]))
         first = tf.cast(tf.reduce_max(tf.concat([chosen[:1], [0]], 0)), tf.int32)
-
-        def uniform(one: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
-            return lambda payloads, tagged, chosen: one(payloads, tagged)
-
-        mixed: Callable[..., Any] = partial(self.decode_groups, decode)
-        branches = [*map(uniform, decode), mixed]
-        branch = tf.where(same, first, len(decode))
-        outputs = switch(branch, branches, [rows.data, tagged, chosen], self.signature)
+        uniform = [partial(one, rows.data, tagged) for one in decode]
+        mixed = partial(self.decode_groups, decode, rows.data, tagged, chosen)
+        outputs = switch(tf.where(same, first, len(decode)), *uniform, mixed)
         data, lengths, status, _, text = outputs
         lengths = None if self.form.unknown_axis is None else lengths
         check = Check(tf.equal(status, int(Status.GOOD)), status, lambda row: text)
@@ -207,49 +202,40 @@ class OneOf:
             if isinstance(seal, Seal):
                 unsure = fits & tf.equal(by_magic, index)
 
-                def matches(seal: Seal = seal, bound: int = bound) -> Any:
-                    return seal.open_rows(payloads, bound)[1]
+                def matches(seal: Seal = seal, bound: int = bound) -> list[Any]:
+                    return [seal.open_rows(payloads, bound)[1]]
 
-                found |= unsure & tf.cond(tf.reduce_any(unsure), matches, lambda u=unsure: u)
+                (matching,) = cond(
+                    tf.reduce_any(unsure), outlined(matches), partial(list, [unsure])
+                )
+                found |= unsure & matching
         return found
 
-    @property
-    def signature(self) -> list[Any]:
-        """The results of a group: data, lengths, status, the first bad row and its message."""
-        varies = self.form.unknown_axis is not None
-        return [
-            tf.TensorSpec([None] if varies else [None, *self.form.shape], self.form.dtype),
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([], tf.int64),
-            tf.TensorSpec([], tf.string),
-        ]
+    def decoder(self, chain: Chain) -> Callable[..., Any]:
+        """A function of payloads ``[B]`` of one chain and whether they have a tag.
 
-    def decoder(self, chain: Chain) -> Callable[[Any, Any], Any]:
-        """A function of payloads ``[B]`` of one chain and whether they have a tag."""
+        It returns data, lengths, status, the first bad row and its message.
+        """
 
-        def decode(payloads: Any, tagged: Any) -> Any:
+        def decode(payloads: Any, tagged: Any) -> list[Any]:
             size = tf.shape(payloads)[0]
 
-            def stripped() -> Any:
+            def stripped() -> list[Any]:
                 start = tf.cast(tagged, tf.int32)
-                return tf.strings.substr(payloads, start, tf.strings.length(payloads) - start)
+                return [tf.strings.substr(payloads, start, tf.strings.length(payloads) - start)]
 
-            plain = tf.cond(tf.reduce_any(tagged), stripped, lambda: payloads)
+            (plain,) = cond(tf.reduce_any(tagged), stripped, lambda: [payloads])
             rows = chain.decode_rows(plain, size)
-            none = tf.cast(size, tf.int64), tf.constant("")
+            none = [tf.cast(size, tf.int64), tf.constant("")]
             bad, text = none
             if rows.ok is not None:
-                bad, text = tf.cond(tf.reduce_all(rows.ok), lambda: none, rows.first_bad)
+                bad, text = cond(tf.reduce_all(rows.ok), lambda: none, rows.first_bad)
             lengths = tf.zeros([0], tf.int64) if rows.lengths is None else rows.lengths
             text = tf.strings.join([text, f" (packed by {brief(chain.text)})"])
             return [rows.data, lengths, rows.status(), bad, text]
 
-        if tf.executing_eagerly():  # which would trace it again at each call
-            return decode
-        # Two branches call it: one function halves the nodes, saves 1 s of 6 (five native formats).
-        traced: Callable[[Any, Any], Any] = tf.function(decode, autograph=False)
-        return traced
+        # One function for the branches that call it: the same for all rows, or mixed.
+        return shared(decode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.bool)])
 
     def decode_groups(
         self, decode: list[Callable[[Any, Any], Any]], payloads: Any, tagged: Any, chosen: Any

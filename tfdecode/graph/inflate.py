@@ -16,6 +16,8 @@ PEAK = 2 * EXPANSION
 #: Bytes to which the streams of a group can inflate at worst. The peak is twice that: 70 MB for a
 #: row of 32 KiB, the largest for which `zlib` is bounded.
 GROUP = 2**25
+#: What a gzip file begins with: deflate, no name, no date (RFC 1952); bytes of a full stored block.
+GZIP, STORED = bytes.fromhex("1f8b08000000000000ff"), 2**16 - 1
 #: Bytes that streams may take which are inflated at the same time.
 AT_ONCE = 2**30
 
@@ -33,20 +35,38 @@ def inflate(packed: Any, kind: str, max_nbytes: int) -> Any:
     return map_rows(lambda row: tf.io.decode_compressed(row, kind), packed)
 
 
-def inflate_untrusted(packed: Any, kind: str, max_nbytes: int) -> tuple[Any, Any]:
+def inflate_untrusted(packed: Any, kind: str, max_nbytes: int, *trailers: Any) -> tuple[Any, Any]:
     """Any streams ``[B]`` to strings, and whether each could be inflated: bool ``[B]``.
 
     Strings are cut after ``max_nbytes + 1`` bytes, which the chain refuses; those that could not be
-    inflated are empty. Each is inflated after the other if several could take more than `AT_ONCE`.
+    inflated are empty, and those that do not match their `checked` ``trailers``, if given. Each is
+    inflated after the other if several could take more than `AT_ONCE`.
     """
 
-    def one(row: Any) -> Any:
-        return tf.strings.substr(tf.io.decode_compressed(row, kind), 0, max_nbytes + 1)
+    def one(row: Any, *trailer: Any) -> Any:
+        data = tf.strings.substr(tf.io.decode_compressed(row, kind), 0, max_nbytes + 1)
+        return checked(data, *trailer) if trailer else data
 
     if max_nbytes < LARGE:
-        return try_rows(one, packed)
+        return try_rows(one, packed, *trailers)
     longest = tf.reduce_max(tf.concat([tf.strings.length(packed), [0]], 0))
-    return try_rows(one, packed, parallel=longest <= AT_ONCE // (PARALLEL * PEAK))
+    return try_rows(one, packed, *trailers, parallel=longest <= AT_ONCE // (PARALLEL * PEAK))
+
+
+def checked(data: Any, trailer: Any) -> Any:
+    """``data``, one string; an error unless ``trailer`` is its CRC-32 and its length modulo 2**32.
+
+    The op compares both if it reads a gzip file (RFC 1952). The file is made of stored blocks (RFC
+    1951, 3.2.4), as a stream of others could take the trailer after it for data.
+    """
+    length = tf.strings.length(data)
+    full, rest = length // STORED, length % STORED
+    pieces = tf.strings.substr(data, tf.range(full) * STORED, tf.fill([full], STORED))
+    begin, size = b"\0\xff\xff\0\0", tf.stack([rest % 256, rest // 256])
+    last = tf.gather([bytes([byte]) for byte in range(256)], tf.concat([[1], size, 255 - size], 0))
+    file = [GZIP, tf.where(full > 0, begin, b""), tf.strings.reduce_join(pieces, separator=begin)]
+    file += [tf.strings.reduce_join(last), tf.strings.substr(data, full * STORED, rest), trailer]
+    return tf.io.decode_compressed(tf.strings.join(file), "GZIP")
 
 
 def inflate_bounded(packed: Any, kind: str, max_nbytes: int) -> Any:

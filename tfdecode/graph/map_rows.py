@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..extras import tensorflow as tf
+from .switch import unoptimized
 
 #: MapDefun pays off for rows of at least 32 KiB: it starts a row in 2 to 3 us (map_fn in 6 to 8),
 #: all cores work, and intermediate tensors stay in the cache.
@@ -19,12 +20,11 @@ def map_rows(function: Callable[..., Any], *data: Any, row: Any = None) -> Any:
     if tf.executing_eagerly():  # which would trace MapDefun again at each call
         return tf.map_fn(lambda rows: function(*rows), data, fn_output_signature=row)
     signature = [tf.TensorSpec(column.shape[1:], column.dtype) for column in data]
-    traced = tf.function(function, input_signature=signature, autograph=False)
     mapped = tf.raw_ops.MapDefun(
         arguments=list(data),
         captured_inputs=[],
         output_types=[row.dtype],
         output_shapes=[row.shape],
-        f=traced.get_concrete_function(),
+        f=unoptimized(function, signature),
     )
     return mapped[0]

@@ -226,7 +226,7 @@ def checked_shape(tensor: Any, shape: list[int | None], name: str, needs: str) -
 def same_size(payloads: dict[str, Any]) -> dict[str, Any]:
     """Inputs by name; fails unless all have the same ``B``, else TensorFlow broadcasts."""
     names = list(payloads)
-    first = rows_of(payloads[names[0]])
+    first = rows_of(payloads[names[0]]) if names else 0
     checked = dict(payloads)
     for name in names[1:]:
         size = rows_of(payloads[name])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..extras import tensorflow as tf
+from .switch import cond, outlined, unoptimized
 
 #: Large rows that are decoded at the same time.
 PARALLEL = 4
@@ -28,11 +29,10 @@ def try_rows(
         return one_by_one(function, data, row)
     ops, size = tf.raw_ops, tf.shape(data[0], out_type=tf.int64)[0]
     columns = [tf.range(size), *data]
-    traced = tf.function(
+    traced = unoptimized(
         lambda index, *inputs: (index, tf.ensure_shape(function(*inputs), row.shape)),
-        input_signature=[tf.TensorSpec(column.shape[1:], column.dtype) for column in columns],
-        autograph=False,
-    ).get_concrete_function()
+        [tf.TensorSpec(column.shape[1:], column.dtype) for column in columns],
+    )
     types = [tf.int64, row.dtype]
     each: Any = {"output_types": types, "output_shapes": [[], row.shape]}
     batch: Any = {"output_types": types, "output_shapes": [[None], [None, *row.shape]]}
@@ -59,7 +59,7 @@ def try_rows(
     if parallel is False:
         index, values = run(False)
     else:
-        index, values = tf.cond(parallel & (size > 1), lambda: run(True), lambda: run(False))
+        index, values = cond(parallel & (size > 1), lambda: run(True), lambda: run(False))
     done = tf.size(index, tf.int64) > size
 
     def some() -> tuple[Any, Any]:
@@ -68,8 +68,10 @@ def try_rows(
         at = tf.scatter_nd(index[:-1, tf.newaxis], tf.range(count) - count, size[tf.newaxis])
         return tf.gather(values, at + count), at < 0
 
-    results = tf.cond(done, lambda: (values[:-1], tf.fill(size[tf.newaxis], True)), some)
-    return results[0], results[1]
+    results, good = cond(
+        done, lambda: [values[:-1], tf.fill(size[tf.newaxis], True)], outlined(some)
+    )
+    return results, good
 
 
 def one_by_one(function: Callable[..., Any], data: tuple[Any, ...], row: Any) -> tuple[Any, Any]:

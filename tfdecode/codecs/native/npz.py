@@ -18,9 +18,10 @@ from ...formats.contents import shown
 from ...formats.sniff import ZIP_MAGIC as MAGIC
 from ...formats.zlib_stream import compress_bound
 from ...graph.casts import READ_AS, as_dtype
-from ...graph.inflate import EXPANSION, inflate_bounded
+from ...graph.inflate import EXPANSION, inflate_untrusted
 from ...graph.rows import Rows, Status
 from ...graph.substr import cut
+from ...graph.switch import cond, outlined
 from ..base import Container
 from .file import templates_of
 from .npy import Npy
@@ -30,9 +31,8 @@ from .zip_member import MAX_MEMBERS, STORED, UTF_8, Member, find, find_rows
 NPY = Npy()
 #: Limit of a file: other members may have any size.
 MAX_FILE_BYTES = 2**28
-#: What a gzip file begins with: deflate, no name, no date (RFC 1952); and such a file of nothing.
-GZIP = bytes.fromhex("1f8b08000000000000ff")
-NOTHING = GZIP + b"\x03\x00" + bytes(8)
+#: What a zlib stream begins with (RFC 1950): its checksum may be missing at the end of the data.
+ZLIB = b"\x78\x9c"
 #: Bytes of the shortest deflate stream.
 MIN_DEFLATED = 2
 #: Version 4.5, the first with zip64; by Unix; readable by its owner; 1980-01-01, the first date.
@@ -43,7 +43,7 @@ VERSION, UNIX, MODE, DATE = 45, 3, 0o600 << 16, 33 << 16
 class Npz(Container):
     """One array of an archive by `numpy.savez` or `numpy.savez_compressed`.
 
-    At most 64 members: that of the array is an ``.npy`` that `Npy` accepts, the others anything.
+    At most 1024 members: that of the array is an ``.npy`` that `Npy` accepts, the others anything.
 
     Parameters
     ----------
@@ -56,9 +56,8 @@ class Npz(Container):
     `numpy.lib.format`.
 
     TensorFlow's op has no output limit: a hostile member can inflate to 1032 times the array. A
-    batch that could exceed 1 GiB is inflated one row at a time. A damaged deflated member fails the
-    whole batch with a DataLossError. The graph does not compare the CRC of a stored member, which
-    takes as long as inflating, and accepts several deflate streams that together hold the array.
+    batch that could exceed 1 GiB is inflated one row at a time. The graph compares the CRC of a
+    deflated member, not of a stored one, which would take as long as inflating.
 
     Examples
     --------
@@ -129,13 +128,11 @@ class Npz(Container):
             )
         data = y[member.start : member.start + member.packed]
         if member.deflated:
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            # As the op, which does not tell where a stream ends; the CRC shows whether it is whole.
             try:
-                data = inflater.decompress(data, member.size + 1)
+                data = zlib.decompressobj().decompress(ZLIB + data, member.size + 1)
             except zlib.error as error:
                 raise DecodeError(f"payload has a damaged member: {error}") from None
-            if not inflater.eof or inflater.unused_data:
-                raise DecodeError("payload has a member that is not one deflate stream")
         if struct.pack("<II", zlib.crc32(data), len(data)) != member.trailer:
             raise DecodeError("payload has a member whose CRC or size is wrong")
         return NPY.decode(data, form)
@@ -147,7 +144,7 @@ class Npz(Container):
     def found(self, y: bytes, form: ArrayForm) -> str:
         """What a file holds instead, for the message: nothing of its text."""
         try:
-            entries = npz.contents(y).entries
+            entries = npz.contents(y, max_bytes=0).entries  # no pickle is inflated
         except (FileError, SpecError):
             return ""
         mine = [entry for entry in entries if entry.key == self.key]
@@ -159,45 +156,48 @@ class Npz(Container):
             return ""
         if (name, shape) != (form.dtype, list(form.max_shape)):
             return f": it holds {name} {shape}"
-        return f"; an archive has {MAX_MEMBERS} members at most, no comment and no password"
+        count = int.from_bytes(y[-12:-10], "little")  # of the directory, if there is no comment
+        if MAX_MEMBERS < count:
+            return f"; it has {count} members, the graph looks through {MAX_MEMBERS} at most"
+        return "; the graph reads archives without a comment and without a password"
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        templates, head = self.templates(form), self.templates(form).known[0].head
-        read_as = READ_AS.get(form.dtype, form.dtype)
-        good, member = find_rows(rows.data, self.member)
-        sizes = tf.constant(templates.lengths, tf.int64)
-        good &= tf.reduce_any(tf.equal(member.size[:, tf.newaxis], sizes), 1)
-        sane = (member.packed >= MIN_DEFLATED) & (member.packed <= compress_bound(member.size))
-        good &= tf.logical_not(member.deflated) | sane
-        length = tf.strings.length(rows.data)
-        message = f"has {{}} bytes, not {self.file(form)}"
+        templates, payloads = self.templates(form), rows.data
+        head, read_as = templates.known[0].head, READ_AS.get(form.dtype, form.dtype)
+        length = tf.strings.length(payloads)
+
+        def located() -> list[Any]:
+            good, member = find_rows(payloads, self.member)
+            sizes = tf.constant(templates.lengths, tf.int64)
+            good &= tf.reduce_any(tf.equal(member.size[:, tf.newaxis], sizes), 1)
+            sane = (member.packed >= MIN_DEFLATED) & (member.packed <= compress_bound(member.size))
+            good &= tf.logical_not(member.deflated) | sane
+            # Stored members of one layout are cut from the rows as a tensor, unless the rest of the
+            # file is large: 1.9 times a bare decode_raw of 32 pose maps, as for an .npy.
+            start = tf.reduce_max(tf.concat([member.start, [0]], 0))
+            fits = good & tf.logical_not(member.deflated) & tf.equal(member.start, start)
+            fits &= tf.equal(length, length[:1]) & (length <= 2 * templates.lengths[-1] + 512)
+            fits &= tf.equal(member.size, len(head) + templates.nbytes)
+            fits &= tf.equal(cut(payloads, member.start, len(head)), head)
+            return [good, tf.reduce_all(fits), tf.cast(start, tf.int32), *member]
+
+        good, uniform, start, *fields = outlined(located)()
         filler = self.filler(form)
+        message = f"has {{}} bytes, not {self.file(form)}"
         rows = rows.check(good, length, Status.HEADER, message).guard(filler)
-        member = in_place_of_bad(member, rows.ok, find(filler, self.member))
-        start = tf.reduce_max(tf.concat([member.start, [0]], 0))
-        size = tf.strings.length(rows.data)
-        # Stored members of one layout are cut from the rows as a tensor, unless the rest of the
-        # file is large: 1.9 times a bare decode_raw of 32 pose maps, as for an .npy. Deflated
-        # members take 1.04 to 1.09 times as long as inflating them and decode_raw.
-        uniform = tf.reduce_all(tf.logical_not(member.deflated) & tf.equal(member.start, start))
-        uniform &= tf.reduce_all(
-            tf.equal(size, size[:1]) & (size <= 2 * templates.lengths[-1] + 512)
-        )
-        uniform &= tf.reduce_all(tf.equal(member.size, len(head) + templates.nbytes))
-        uniform &= tf.reduce_all(tf.equal(cut(rows.data, member.start, len(head)), head))
 
-        def at_once() -> Any:
-            begin = tf.cast(start, tf.int32) + len(head)
-            data = templates.shaped(decode_uniform(rows.data, begin, templates.nbytes, read_as))
-            return [data, tf.ones_like(good)]
+        def at_once() -> list[Any]:
+            data = decode_uniform(rows.data, start + len(head), templates.nbytes, read_as)
+            return [data, tf.ones_like(good), False]
 
-        def one_by_one() -> Any:
-            members = Rows(members_of(rows.data, member, templates.lengths[-1]), rows.size)
-            members = templates.decode_rows(members, read_as, NPY.filler(form), message)
-            return [members.data, members.ok]
+        def one_by_one() -> list[Any]:
+            member = in_place_of_bad(Member(*fields), rows.ok, find(filler, self.member))
+            members = members_of(rows.data, member, templates.lengths[-1])
+            return templates.numbers_of(members, read_as, NPY.filler(form))
 
-        data, known = tf.cond(uniform, at_once, one_by_one)
-        data.set_shape([None, *form.max_shape])
+        uniform &= tf.reduce_all(rows.ok)
+        data, known, column_order = cond(uniform, at_once, outlined(one_by_one))
+        data = templates.in_row_order(data, column_order)
         rows = rows.check(known, length, Status.HEADER, message)
         return as_dtype(replace(rows, data=data, unguarded=False), form.dtype)
 
@@ -210,24 +210,15 @@ def in_place_of_bad(member: Member, ok: Any, filler: Any) -> Member:
 
 
 def members_of(payloads: Any, member: Member, most: int) -> Any:
-    """The members themselves, strings ``[B]`` of up to ``most`` bytes, inflated."""
+    """The members themselves, strings ``[B]`` of up to ``most`` bytes; empty if damaged."""
     data = cut(payloads, member.start, member.packed)
 
-    def inflated(data: Any) -> Any:
-        # The op compares CRC and size, as it would not those of a zlib stream.
-        files = tf.strings.join([tf.fill(tf.shape(data), GZIP), data, member.trailer])
-        files = tf.where(member.deflated, files, NOTHING)
-        return inflate_bounded(files, "GZIP", most)
+    def inflated() -> list[Any]:
+        streams = tf.strings.join([ZLIB, tf.where(member.deflated, data, "")])
+        files, _ = inflate_untrusted(streams, "ZLIB", most, member.trailer)
+        return [tf.where(member.deflated, files, data)]
 
-    def mixed() -> Any:
-        short = tf.where(member.deflated, data, "")
-        return tf.where(member.deflated, inflated(short), data)
-
-    return tf.cond(
-        tf.reduce_all(member.deflated),
-        lambda: inflated(data),
-        lambda: tf.cond(tf.reduce_any(member.deflated), mixed, lambda: data),
-    )
+    return cond(tf.reduce_any(member.deflated), inflated, lambda: [data])[0]
 
 
 def archive(name: bytes, data: bytes, packed: bytes, method: int, crc: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from ...dtypes import ITEM_SIZES
 from ...extras import tensorflow as tf
 from ...graph.rows import Rows, Status
-from ...graph.switch import switch
+from ...graph.switch import cond, outlined
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,21 @@ class Templates:
 
     def decode_rows(self, rows: Rows, dtype: str, filler: bytes, message: str) -> Rows:
         """Strings ``[B]`` to ``[B, *shape]`` of ``dtype``, which ``decode_raw`` must know."""
-        # If all rows match the first template, the general branch is a single node that is not run.
-        payloads = rows.data
-        flat = tf.TensorSpec([None, self.nbytes // self.item], dtype)
-        signature = [flat, tf.TensorSpec([None], tf.bool), tf.TensorSpec([], tf.bool)]
+        data, good, column_order = self.numbers_of(rows.data, dtype, filler)
+        length = tf.strings.length(rows.data)
+        data = self.in_row_order(data, column_order)
+        rows = rows.check(good, length, Status.HEADER, message)
+        return replace(rows, data=data, unguarded=False)
 
-        def first_template() -> Any:
+    def numbers_of(self, payloads: Any, dtype: str, filler: bytes) -> list[Any]:
+        """Numbers ``[B, n]``, which rows match a template, and whether the order is Fortran's."""
+
+        def first_template() -> list[Any]:
             first = self.known[0]
             data = decode_uniform(payloads, len(first.head), self.nbytes, dtype)
             return [data, tf.ones(tf.shape(payloads), tf.bool), first.fortran]
 
-        def any_template(payloads: Any) -> Any:
+        def any_template() -> list[Any]:
             index = self.match(payloads)
             good = index >= 0
             checked = Rows(payloads, tf.shape(payloads)[0], ok=good, unguarded=True)
@@ -76,21 +81,23 @@ class Templates:
             data, column_order = self.numbers(checked.guard(filler).data, index, dtype)
             return [data, good, column_order]
 
-        data, good, column_order = tf.cond(
-            self.all_match_first(payloads),
-            first_template,
-            lambda: switch(tf.size(payloads), [any_template], [payloads], signature),
+        found: list[Any] = cond(
+            self.all_match_first(payloads), first_template, outlined(any_template)
         )
-        data.set_shape(flat.shape)
-        # Here and not in the function: a transpose in a Case took 2.3 times as long.
-        if any(template.fortran for template in self.known):
-            data = tf.cond(
-                column_order, lambda: from_column_order(data, self.shape), lambda: self.shaped(data)
-            )
-        else:
-            data = self.shaped(data)
-        rows = rows.check(good, tf.strings.length(payloads), Status.HEADER, message)
-        return replace(rows, data=data, unguarded=False)
+        found[0].set_shape([None, self.nbytes // self.item])
+        return found
+
+    def in_row_order(self, data: Any, column_order: Any) -> Any:
+        """Numbers ``[B, n]`` as ``[B, *shape]``."""
+        # Not in a function: a transpose in a Case took 2.3 times as long.
+        if not any(template.fortran for template in self.known):
+            return self.shaped(data)
+        (data,) = cond(
+            column_order,
+            lambda: [from_column_order(data, self.shape)],
+            lambda: [self.shaped(data)],
+        )
+        return data
 
     # -- which template -----------------------------------------------------------------------
 
@@ -152,46 +159,32 @@ class Templates:
 
     def numbers(self, payloads: Any, index: Any, dtype: str) -> tuple[Any, Any]:
         """Numbers ``[B, n]`` by any templates, and whether all are in Fortran order (else C)."""
-        start = tf.gather([len(template.head) for template in self.order], index)
-        kinds = sorted({(template.fortran, template.big_endian) for template in self.order})
-        kind_of = [kinds.index((template.fortran, template.big_endian)) for template in self.order]
-        kind = tf.gather(kind_of, index)
-        column_order = tf.reduce_all(
-            tf.gather([template.fortran for template in self.order], index)
-        )
-        first = tf.reduce_max(tf.concat([index[:1], [0]], 0))  # of no rows too
-        same = tf.reduce_all(tf.equal(index, first))
-        swapped = tf.gather([template.big_endian for template in self.order], first)
-        same &= tf.logical_not(swapped)
+        about = [[len(t.head), t.fortran, t.big_endian] for t in self.order]
+        start, fortran, swapped = tf.unstack(tf.gather(about, index), axis=1)
+        fortran, swapped = tf.cast(fortran, tf.bool), tf.cast(swapped, tf.bool)
+        column_order = tf.reduce_all(fortran)
+        begin = tf.reduce_max(tf.concat([start, [0]], 0))  # of no rows too
+        same = tf.reduce_all(tf.equal(index, index[:1])) & ~tf.reduce_any(swapped)
 
-        def differing() -> Any:
+        def differing() -> list[Any]:
             text = tf.strings.substr(payloads, start, tf.fill(tf.shape(start), self.nbytes))
-            rows, data = [], []
-            for k, (fortran, big_endian) in enumerate(kinds):
-                which = tf.cast(tf.reshape(tf.where(tf.equal(kind, k)), [-1]), tf.int32)
-                group = tf.io.decode_raw(
-                    tf.gather(text, which), dtype, little_endian=not big_endian
-                )
-                group = tf.reshape(group, tf.stack([tf.size(which), self.nbytes // self.item]))
-                if fortran:
-                    in_c_order = partial(self.in_c_order, group)
-                    group = tf.cond(column_order, lambda g=group: g, in_c_order)
-                rows.append(which)
-                data.append(group)
-            return tf.dynamic_stitch(rows, data)
+            shape = tf.stack([tf.size(text), self.nbytes // self.item])
+            data = tf.reshape(tf.io.decode_raw(text, dtype), shape)
+            if any(template.big_endian for template in self.known):
+                as_big_endian = partial(tf.io.decode_raw, text, dtype, little_endian=False)
+                data = with_rows(data, swapped, as_big_endian)
+            if any(template.fortran for template in self.known):
+                in_c_order = partial(from_column_order, data, self.shape)
+                data = with_rows(data, fortran & ~column_order, in_c_order)
+            return [data]
 
-        begin = tf.gather([len(template.head) for template in self.order], first)
-        return tf.cond(
-            same, lambda: decode_uniform(payloads, begin, self.nbytes, dtype), differing
-        ), column_order
+        uniform = partial(decode_uniform, payloads, begin, self.nbytes, dtype)
+        (data,) = cond(same, lambda: [uniform()], differing)
+        return data, column_order
 
     def shaped(self, data: Any) -> Any:
         """Numbers ``[B, n]`` in C order as ``[B, *shape]``."""
         return tf.reshape(data, tf.stack([tf.shape(data)[0], *self.shape]))
-
-    def in_c_order(self, data: Any) -> Any:
-        """Numbers ``[B, n]`` in Fortran order as those in C order."""
-        return tf.reshape(from_column_order(data, self.shape), tf.shape(data))
 
 
 def from_column_order(data: Any, shape: tuple[int, ...]) -> Any:
@@ -206,16 +199,26 @@ def decode_uniform(payloads: Any, offset: Any, nbytes: int, dtype: str) -> Any:
     # For a single row a slice at a multiple of 64 bytes, as in an .npy, is not copied at all.
     data = tf.io.decode_raw(payloads, tf.uint8)
     end = offset + nbytes
-    data = tf.cond(
+    (data,) = cond(
         tf.equal(tf.size(payloads), 1),
-        lambda: tf.reshape(data, [-1])[offset:end][tf.newaxis],
-        lambda: data[:, offset:end],
+        lambda: [tf.reshape(data, [-1])[offset:end][tf.newaxis]],
+        lambda: [data[:, offset:end]],
     )
     itemsize = ITEM_SIZES[dtype]
     data = tf.reshape(data, tf.stack([tf.size(payloads), nbytes // itemsize, itemsize]))
     if itemsize == 1:
         data = tf.squeeze(data, 2)
     return data if dtype == "uint8" else tf.bitcast(data, dtype)
+
+
+def with_rows(data: Any, rows: Any, other: Callable[[], Any]) -> Any:
+    """``data`` ``[B, n]`` with those ``rows``, bool ``[B]``, taken from what ``other`` returns."""
+
+    def some() -> list[Any]:
+        return [tf.where(rows[:, tf.newaxis], tf.reshape(other(), tf.shape(data)), data)]
+
+    (data,) = cond(tf.reduce_any(rows), some, lambda: [data])
+    return data
 
 
 def first_true(flags: Any) -> Any:

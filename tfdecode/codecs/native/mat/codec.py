@@ -19,7 +19,7 @@ from ....formats.mat import types, v5
 from ....formats.sniff import HDF5_MAGIC
 from ....graph.raw_bytes import raw_bytes
 from ....graph.rows import Check, Rows, Status
-from ....graph.switch import switch
+from ....graph.switch import cond, outlined
 from ...base import Container
 from ..template import from_column_order
 from .rows import SAVE, AnyLayout, FastPath, part_nbytes, part_of, transposes_each_row
@@ -169,21 +169,18 @@ class Mat(Container):
         row = tf.TensorSpec([*form.max_shape] if inside else [variable.count], form.dtype)
         fast, any_layout = FastPath(self.around(form), form, row), AnyLayout(variable, form, row)
 
-        def any_file(payloads: Any) -> Any:
+        def any_file() -> list[Any]:
             # The prefix of up to 4 numbers differs in length, and complex numbers have two tags.
             if variable.parts == 1 and variable.count > 4 and variable.matlab_class is not None:
                 prefixes = [self.around(form, storage)[0][128:] for storage in variable.storage]
                 return any_layout.decode_single_variable(payloads, prefixes)
             return any_layout.decode(payloads)
 
-        def all_match() -> Any:
+        def all_match() -> list[Any]:
             good = tf.zeros(tf.shape(payloads), tf.int32)
             return [fast.decode(payloads), good, tf.cast(good, tf.int64)]
 
-        def others() -> Any:
-            return switch(0, [any_file], [payloads], any_layout.signature)
-
-        data, code, got = tf.cond(fast.matches(payloads), all_match, others)
+        data, code, got = cond(fast.matches(payloads), all_match, outlined(any_file))
         data.set_shape([None, *row.shape])
         if not inside:
             data = from_column_order(data, form.max_shape)

@@ -18,7 +18,7 @@ from ....graph.casts import READ_AS, cast_tensor
 from ....graph.inflate import inflate_bounded
 from ....graph.map_rows import LARGE, map_rows
 from ....graph.substr import cut, string_length
-from ....graph.switch import switch
+from ....graph.switch import cond, switch
 from ..template import decode_uniform
 from .walk import MAX_ELEMENTS, MatVariable, element, int64, is_stream
 
@@ -114,7 +114,8 @@ class FastPath:
         if self.form.max_nbytes < LARGE:
             return at_once()
         # 32 pose maps: 1.1 to 1.4 transposes by row, 1.3 to 1.5 at once; a single one 1.6, 1.3.
-        return tf.cond(tf.equal(tf.size(payloads), 1), at_once, by_row)
+        single = tf.equal(tf.size(payloads), 1)
+        return cond(single, lambda: [at_once()], lambda: [by_row()])[0]
 
 
 @dataclass(frozen=True)
@@ -202,13 +203,12 @@ class AnyLayout:
         packed &= tf.reduce_all(is_stream(payloads, tf.fill(tf.shape(length), *int64(136))))
         packed &= tf.reduce_all(length <= 136 + compress_bound(variable.max_nbytes))
 
-        def inflated() -> Any:
+        def inflated() -> list[Any]:
             at = tf.fill(tf.shape(length), 136)
-            return inflate_bounded(
-                tf.strings.substr(payloads, at, length - at), "ZLIB", variable.max_nbytes
-            )
+            streams = tf.strings.substr(payloads, at, length - at)
+            return [inflate_bounded(streams, "ZLIB", variable.max_nbytes)]
 
-        elements = tf.cond(packed, inflated, lambda: payloads)
+        (elements,) = cond(packed, inflated, lambda: [payloads])
         base = tf.fill(tf.shape(length), tf.where(packed, 0, 128))
         head = tf.strings.substr(elements, base, tf.fill(tf.shape(length), len(prefixes[0])))
         equal = tf.equal(head[:, tf.newaxis], prefixes)
@@ -235,37 +235,23 @@ class AnyLayout:
                 data = map_rows(self.one, elements, *columns, row=self.row)
             return [data, good, tf.cast(good, tf.int64)]
 
-        def others() -> Any:
-            return switch(0, [self.decode], [payloads], self.signature)
-
-        found: list[Any] = tf.cond(fast, read, others)
+        found: list[Any] = cond(fast, read, lambda: self.decode(payloads))
         return found
-
-    @property
-    def signature(self) -> list[Any]:
-        """What ``decode`` gives."""
-        return [
-            tf.TensorSpec([None, *self.row.shape], self.form.dtype),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None], tf.int64),
-        ]
 
     def elements(self, payloads: Any, at: Any, size: Any, packed: Any) -> tuple[Any, Any]:
         """Strings with the elements at ``at``, inflated, and the offset of the element in each."""
 
-        def inflated() -> Any:
+        def inflated() -> list[Any]:
             streams = cut(payloads, at + 8, tf.where(packed, size, 0))
-            most = self.variable.max_nbytes
-            some = tf.cond(
+            data = inflate_bounded(streams, "ZLIB", self.variable.max_nbytes)
+            (strings,) = cond(
                 tf.reduce_all(packed),
-                lambda: inflate_bounded(streams, "ZLIB", most),
-                lambda: tf.where(
-                    packed, inflate_bounded(tf.where(packed, streams, ""), "ZLIB", most), payloads
-                ),
+                lambda: [data],
+                lambda: [tf.where(packed, data, payloads)],
             )
-            return some, tf.where(packed, tf.zeros_like(at), at)
+            return [strings, tf.where(packed, tf.zeros_like(at), at)]
 
-        strings, start = tf.cond(tf.reduce_any(packed), inflated, lambda: (payloads, at))
+        strings, start = cond(tf.reduce_any(packed), inflated, lambda: [payloads, at])
         return strings, start
 
     def one(self, text: Any, kinds: Any, starts: Any, sizes: Any) -> Any:
@@ -283,14 +269,13 @@ class AnyLayout:
         data = tf.reshape(tf.io.decode_raw(texts, tf.uint8), [-1])
         some = tf.size(data) > 0
 
-        def stored_as(storage: str) -> Callable[[Any], list[Any]]:
-            return lambda data: [as_class(data, storage, part)]
+        def stored_as(storage: str) -> Callable[[], list[Any]]:
+            return lambda: [as_class(data, storage, part)]
 
         functions = [stored_as(STORAGE[storage]) for storage in self.variable.storage]
-        functions.append(lambda data: [tf.zeros([count], part)])
+        functions.append(lambda: [tf.zeros([count], part)])
         branch = tf.where(some, kind, len(functions) - 1)
-        (numbers,) = switch(branch, functions, [data], [tf.TensorSpec([None], part)])
-        return numbers
+        return switch(branch, *functions)[0]
 
 
 def as_class(data: Any, storage: str, dtype: str) -> Any:

@@ -10,6 +10,7 @@ from ....extras import tensorflow as tf
 from ....formats.mat import types
 from ....graph.inflate import inflate_bounded
 from ....graph.substr import cut, string_length
+from ....graph.switch import cond
 
 #: Elements in a file: files with more are refused.
 MAX_ELEMENTS = 32
@@ -139,15 +140,14 @@ class MatVariable:
             plain = live & sound & tf.equal(kind, types.MATRIX)
             prefix = cut(payloads, at, tf.where(plain, tf.minimum(size + 8, PREFIX), 0))
 
-            def inflated() -> Any:
+            def inflated() -> list[Any]:
                 some = tf.where(packed, tf.minimum(size, PREFIX_PACKED), 0)
                 # A cut stream is not an error: the op gives what it has inflated.
                 streams = tf.where(packed, cut(payloads, at + 8, some), "")
-                return tf.where(packed, inflate_bounded(streams, "ZLIB", PREFIX), prefix)
+                return [tf.where(packed, inflate_bounded(streams, "ZLIB", PREFIX), prefix)]
 
-            hit = self.head(
-                tf.cond(tf.reduce_any(packed), inflated, lambda: prefix), tf.zeros_like(at)
-            ).named
+            (prefix,) = cond(tf.reduce_any(packed), inflated, lambda: [prefix])
+            hit = self.head(prefix, tf.zeros_like(at)).named
             hits += tf.cast(hit, tf.int32)
             valid &= tf.logical_not(live) | sound
             at, hit_at = tf.where(live & sound, end, at), tf.where(hit, at, hit_at)
@@ -156,12 +156,12 @@ class MatVariable:
         def more(turn: Any, at: Any, hit_at: Any, hits: Any, valid: Any) -> Any:
             return (turn < MAX_ELEMENTS) & tf.reduce_any(valid & (at < length))
 
-        def walk() -> Any:
+        def walk() -> list[Any]:
             state = [0, first, first, tf.zeros_like(first, tf.int32), good]
             _, at, hit_at, hits, valid = tf.while_loop(more, step, state)
-            return hit_at, valid & tf.equal(at, length) & tf.equal(hits, 1)
+            return [hit_at, valid & tf.equal(at, length) & tf.equal(hits, 1)]
 
-        offset, found = tf.cond(single, lambda: (first, good), walk)
+        offset, found = cond(single, lambda: [first, good], walk)
         return offset, found
 
 
