@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 import tfdecode
 from tfdecode import files, reading
-from tfdecode.errors import FileError, MissingExtraError
+from tfdecode.errors import FileError, MissingExtraError, SkippedWarning
 from tfdecode.files import load, load_all
 
 FIXTURES = Path(__file__).parent / "fixtures" / "files"
@@ -76,7 +77,8 @@ def test_real_npy_files_equal_numpy(name: str) -> None:
 
 def test_real_pickles_equal_the_standard_library() -> None:
     cameras = pickle.loads((FIXTURES / "h36m_cameras.pkl").read_bytes(), encoding="latin1")
-    arrays = load_all(FIXTURES / "h36m_cameras.pkl")
+    with pytest.warns(SkippedWarning):
+        arrays = load_all(FIXTURES / "h36m_cameras.pkl")
     expected = {
         f"{subject},{camera}/{name}": value
         for (subject, camera), values in cameras.items()
@@ -88,8 +90,74 @@ def test_real_pickles_equal_the_standard_library() -> None:
         np.testing.assert_array_equal(array, expected[key])
 
 
-def test_load_all_leaves_out_what_is_no_array() -> None:
-    assert list(load_all(FIXTURES / "h36m_body3d.npz")) == ["center", "scale", "part", "S"]
+def test_load_all_says_what_it_leaves_out() -> None:
+    with pytest.warns(SkippedWarning, match=r"body3d.npz: load_all left out imgname: ") as caught:
+        arrays = load_all(FIXTURES / "h36m_body3d.npz")
+    assert list(arrays) == ["center", "scale", "part", "S"]
+    assert caught[0].filename == __file__
+    reason = "array of strings; save the numbers they stand for"
+    assert caught[0].message.skipped == {"imgname": reason}
+
+
+def test_what_is_left_out_for_one_reason_is_said_once() -> None:
+    with pytest.warns(SkippedWarning) as caught:
+        load_all(FIXTURES / "h36m_cameras.pkl")
+    (text,) = [str(one.message) for one in caught]
+    assert text.count("text, not an array") == 1
+    assert "S1,54138969/name, S1,54138969/id" in text
+    assert " more: text, not an array" in text
+    assert len(caught[0].message.skipped) > 100
+
+
+# Each file holds the array x of two numbers, and something else.
+LEFT_OUT = {
+    "a.npz": ("y", "array of strings"),
+    "b.npz": ("note.txt", "a file that is not an .npy"),
+    "a.mat": ("y", "text; save its numbers"),
+    "b.mat": ("S.y", "text; save its numbers"),
+    "a.h5": ("y", "text; save the numbers"),
+    "b.h5": ("", "1 attributes, which are not read"),
+    "a.pkl": ("y", "text, not an array"),
+    "b.pkl": ("y", "a dict of 1 "),
+}
+
+
+def with_more(path: Path) -> None:
+    x = np.arange(2.0)
+    if path.suffix == ".npz":
+        np.savez(path, x=x, **({"y": np.array(["text"])} if path.stem == "a" else {}))
+        if path.stem == "b":
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr("note.txt", b"text")
+    elif path.suffix == ".mat":
+        more = {"y": "text"} if path.stem == "a" else {"S": {"y": "text"}}
+        pytest.importorskip("scipy.io").savemat(path, {"x": x[None], **more})
+    elif path.suffix == ".h5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["x"] = x
+            if path.stem == "a":
+                file["y"] = "text"
+            else:
+                file["x"].attrs["unit"] = 3
+    else:
+        path.write_bytes(pickle.dumps({"x": x, "y": "text" if path.stem == "a" else {"z": "text"}}))
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_no_format_leaves_anything_out_silently(name: str, tmp_path: Path) -> None:
+    with_more(tmp_path / name)
+    with pytest.warns(SkippedWarning) as caught:
+        assert list(load_all(tmp_path / name)) == ["x"]
+    (key, reason), skipped = LEFT_OUT[name], caught[0].message.skipped
+    assert list(skipped) == [key]
+    assert skipped[key].startswith(reason)
+
+
+def test_a_file_of_arrays_alone_gives_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(npz(x=np.eye(1), y=np.eye(2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(load_all(tmp_path / "a.npz")) == ["x", "y"]
 
 
 @pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".p", ".PKL", ".unknown", ""])

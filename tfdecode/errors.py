@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MAX_MESSAGE_LENGTH = 4000
 
 # Advice that several errors give, for the command line and for Python.
@@ -16,6 +18,15 @@ def shown(name: str, limit: int = 80) -> str:
     """A name of a file or out of one, as one short printable piece of a message."""
     text = name if name.isprintable() else ascii(name[:limit])
     return text if len(text) <= limit else text[:limit] + "..."
+
+
+def meant(word: object, known: Iterable[str]) -> str:
+    """For messages: " (did you mean 'zlib'?)" if ``word`` is close to one that is ``known``."""
+    import difflib  # only for messages
+
+    names = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(str(word).lower()[:64], names, 1, 0.7)
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""
 
 
 class TfdecodeError(Exception):
@@ -44,7 +55,7 @@ class FileError(TfdecodeError, ValueError):
 
 
 class SkippedWarning(UserWarning):
-    """`load_all` left out parts of a file; ``skipped`` maps the name of each to the reason."""
+    """Parts of a file were left out by `load_all`; ``skipped`` maps each of them to the reason."""
 
     def __init__(self, message: str, skipped: dict[str, str]) -> None:
         super().__init__(message)

@@ -23,6 +23,7 @@ MAX_BYTES = 2**31
 """Decoded bytes that a read may yield when the caller names no other limit."""
 
 _LISTED = 20
+_TOGETHER = 4
 HOW = ' (how: FILE#KEY or --key KEY, in Python load(path, "KEY"))'
 # NumPy 1 stops at 32 dimensions; a file that needs more could not be read everywhere.
 _MAX_DIMENSIONS = 32
@@ -130,8 +131,11 @@ class Contents:
 
     @property
     def left_out(self) -> str:
-        """What is no array, and why, in one line."""
-        return _capped([f"{shown(k)}: {what}" if k else what for k, what in self.others.items()])
+        """What is no array, and why, in one line: each reason once, with some of the names."""
+        reasons: dict[str, list[str]] = {}
+        for key, what in self.others.items():
+            reasons.setdefault(what, []).append(key)
+        return _capped([_together(keys, what) for what, keys in reasons.items()])
 
     def _require_some(self) -> None:
         if not self.entries:
@@ -181,6 +185,12 @@ def beyond(what: str, nbytes: int, limit: int) -> FileError:
 
 def _listing(entries: Iterable[Entry]) -> str:
     return _capped([str(entry) for entry in entries])
+
+
+def _together(keys: Sequence[str], what: str) -> str:
+    more = f" and {len(keys) - _TOGETHER} more" if len(keys) > _TOGETHER else ""
+    named = ", ".join(shown(key) for key in keys[:_TOGETHER] if key)
+    return f"{named}{more}: {what}" if named else what
 
 
 def _capped(items: Sequence[str]) -> str:
