@@ -87,6 +87,7 @@ TWO = safetensors.numpy.save({"x": POSE, "y": POSE + 1}, metadata={"a": "b"})
 MIXED = {"id": [7, "left"], "pose": POSE, "mask": np.zeros(3, bool)}
 UNKNOWN = [
     Sample("odd.npy", ODD, None, POSE, "npy:head=..."),
+    Sample("dict.npy", npy({"pose": POSE, "id": 3}), None, POSE, f"npy:{SAMPLED}"),
     Sample("id.pkl", pickle.dumps({"id": 3, "pose": POSE}), None, POSE, f"pkl:pose,{SAMPLED}"),
     Sample("mixed.pkl", pickle.dumps(MIXED, 3), "pose", POSE, f"pkl:pose,{SAMPLED}"),
     Sample(

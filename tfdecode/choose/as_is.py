@@ -83,7 +83,8 @@ def sampled(
             f"{MAX_AROUND_NBYTES} can be part of a spec; save the array in a file of its own"
         )
     codec = {"name": container.name, "head": encoded(head), "tail": encoded(tail)}
-    codec |= {"key": name} if name else {}
+    keyed = any(option.name == "key" for option in container.options())
+    codec |= {"key": name} if name and keyed else {}
     try:
         spec = ArraySpec(array.shape, dtype_name(array.dtype), [codec], label=label)
         if same(spec.decode(data), array):
