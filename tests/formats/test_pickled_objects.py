@@ -171,6 +171,16 @@ TABLE: dict[str, tuple[object, dict[str, np.ndarray], dict[str, str]]] = {
         {"x": X},
         {"n": r"object array \[2\] of 2 items; save numpy\.asarray", "t": "object array .* 1 text"},
     ),
+    "masked array": (
+        {"m": np.ma.array(Y, mask=Y > 2)},
+        {"m.data": Y, "m.mask": Y > 2},
+        {},
+    ),
+    "masked array of objects": (
+        np.ma.array(objects(X, Y), mask=[True, False]),
+        {"data/0": X, "data/1": Y, "mask": Z},
+        {},
+    ),
     # Values without arrays
     "beside arrays": (
         {"x": X, "id": 3, "t": "a", "l": [1.0] * 500, "n": {"deep": [1, "b"]}},

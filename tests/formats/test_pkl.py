@@ -178,7 +178,6 @@ class Config:
         (np.array([b"a"]), "array of byte strings"),
         (np.zeros(1, "M8[s]"), "datetime64 array"),
         (np.zeros(1, "g"), "long double array"),
-        (np.ma.zeros(2), "masked array"),
         (np.rec.array([(1, 2)]), "recarray array"),
         (Config(), "Config object; save its arrays on their own"),
         (Fraction(1, 2), "fractions.Fraction object"),

@@ -68,7 +68,14 @@ class Objects(NamedTuple):
     items: list[object]
 
 
-def array_of(call: Call) -> Found | Objects | str | None:
+class Masked(NamedTuple):
+    """A masked array: the records of its data and of its mask."""
+
+    data: Call
+    mask: Call
+
+
+def array_of(call: Call) -> Found | Objects | Masked | str | None:
     """The array that a record stands for, why it is refused, or None if it is no array."""
     name = name_of(call.function)
     if name in _RECONSTRUCT:
@@ -102,8 +109,26 @@ def array_of(call: Call) -> Found | Objects | str | None:
             raise _damaged("array.array")
         return Found(dtype, (length // dtype.itemsize,), "C", (0,), read)
     if name in _MASKED:
-        return "masked array; save its .data and .mask as two arrays"
+        state = call.state
+        if type(state) is not tuple or len(state) != 7:  # the seventh is the fill value
+            raise _damaged("masked array")
+        version, shape, dtype, fortran, data, mask, _ = state
+        return Masked(
+            _record((version, shape, dtype, fortran, data)),
+            _record((version, shape, _BOOL, fortran, mask)),
+        )
     return None
+
+
+def _record(state: tuple[object, ...]) -> Call:
+    """What the file would hold of an array with this state."""
+    call = Call(Global("numpy.core.multiarray", "_reconstruct"), (Global("numpy", "ndarray"), 0, 0))
+    call.state = state
+    return call
+
+
+_BOOL = Call(Global("numpy", "dtype"), ("b1", 0, 1))
+_BOOL.state = (3, "|", None, None, None, -1, -1, 0)
 
 
 def _is_object(record: object) -> bool:

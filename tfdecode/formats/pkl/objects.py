@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .arrays import Found, Objects, array_of, name_of
+from .arrays import Found, Masked, Objects, array_of, name_of
 from .keys import key_of
 from .unpickler import Call, Dict, Global, Set
 
@@ -36,7 +36,7 @@ class Part(NamedTuple):
     children: Iterator[Child]
 
 
-def parts(value: object, made: Found | Objects | str | None) -> list[Part] | None:
+def parts(value: object, made: Found | Objects | Masked | str | None) -> list[Part] | None:
     """What to enter in a record, None if it is no container; nothing in it is read yet."""
     if isinstance(value, (list, tuple)):
         return [_items(value)]
@@ -44,6 +44,8 @@ def parts(value: object, made: Found | Objects | str | None) -> list[Part] | Non
         return [_keys(value, value.pairs)]
     if isinstance(made, Objects):
         return [_elements(made)]
+    if isinstance(made, Masked):
+        return [Part(value, iter([(".", "data", made.data), (".", "mask", made.mask)]))]
     if not isinstance(value, Call) or made is not None or _conversion(value):
         return None
     found = _standard(value)
@@ -142,7 +144,7 @@ def _attributes(state: Dict, own: Pairs) -> Iterator[Child]:
 
 def unread_arguments(call: Call) -> bool:
     """Whether a function of the file would be given arguments that are not entered."""
-    known = is_container(call) or isinstance(array_of(call), Objects)
+    known = is_container(call) or isinstance(array_of(call), (Objects, Masked))
     entered = call.new or known or name_of(call.function) in _MAKERS
     return not entered and any(isinstance(one, (Call, Dict, list, tuple)) for one in call.args)
 
@@ -164,7 +166,7 @@ def is_container(call: Call) -> bool:
     return name_of(call.function) in _DICTS | _LISTS
 
 
-def advice(call: Call, made: Found | Objects | str | None = None) -> str:
+def advice(call: Call, made: Found | Objects | Masked | str | None = None) -> str:
     """What an object is, and how to save its numbers."""
     if isinstance(made, Objects):
         dims = ",".join(map(str, made.shape))

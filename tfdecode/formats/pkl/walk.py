@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ...errors import FileError
 from ..contents import Contents, Entry, shown
-from .arrays import Found, Objects, array_of
+from .arrays import Found, Masked, Objects, array_of
 from .keys import Node, Unwritten, exact, joined, short
 from .objects import Child, advice, described, is_container, parts, set_of, unread_arguments
 from .unpickler import Call, Dict, Pickled
@@ -171,7 +171,7 @@ class Walk:
         children = chain.from_iterable(part.children for part in found)
         self.stack.append(_Frame(value, path, node, frame.depth + 1, children))
 
-    def _made(self, path: str, value: object) -> Found | Objects | str | None:
+    def _made(self, path: str, value: object) -> Found | Objects | Masked | str | None:
         try:
             return array_of(value) if isinstance(value, Call) else None
         except FileError as error:
