@@ -181,6 +181,24 @@ def test_mutants_give_an_array_or_a_file_error(options: dict) -> None:
             mat.contents(bytes(mutant)).read_all(max_bytes=10**6)
 
 
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}], ids=str)
+def test_a_cut_or_damaged_file_says_where(options: dict) -> None:
+    first = saved({"x": np.arange(100.0)}, **options)
+    data = first + saved({"y": np.arange(100.0)}, **options)[128:]
+    with pytest.raises(FileError) as caught:
+        mat.contents(data[:-9])
+    start, end = len(first), len(data)
+    reason = f"the variable at byte {start} ends at byte {end}, the file at byte {end - 9}"
+    assert str(caught.value) == f"is a truncated .mat: {reason}"
+    with pytest.raises(FileError, match=rf"\(in the variable at byte {start}\)$"):
+        mat.contents(data[: start + 8] + bytes(8) + data[start + 16 :])
+
+
+def test_numbers_of_old_machines_are_named() -> None:
+    with pytest.raises(FileError, match="holds numbers of VAX D-float machines at byte 0"):
+        mat.contents(struct.pack("<5i", 2000, 1, 1, 0, 2) + b"a\0" + bytes(8))
+
+
 def test_every_truncation_is_refused_or_ends_between_variables() -> None:
     data = saved({"x": np.arange(6.0), "y": np.arange(3)})
     whole = 0

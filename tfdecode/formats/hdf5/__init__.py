@@ -45,7 +45,7 @@ def _found(file: HDF5) -> Any:
             elif "links" in member:
                 groups.append((key, child))
             elif "dataset" in member:
-                attributes += 0 if child in entered else member["attributes"]
+                attributes += 0 if child in entered else member.get("attributes", 0)
                 entered.add(child)
                 yield key, _REFERENCES if file.is_reference(member) else file.stored(key, member)
             else:

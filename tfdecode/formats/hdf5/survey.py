@@ -77,7 +77,8 @@ class _Survey:
 
     def record(self, address: int, member: Any) -> Iterator[tuple[int, Any]]:
         """Write down what an object is; its members, if it is a group, with their addresses."""
-        self.objects[address] = found = {}
+        found: dict[str, Any] = {}
+        self.objects[address] = found
         try:
             if isinstance(member, h5py.h5d.DatasetID):
                 found["dataset"] = _dataset(member, self.chunks)

@@ -50,9 +50,13 @@ def named(data: bytes, name: str, most: int) -> Entry:
 
 
 def _found(data: bytes, left: int) -> Iterator[tuple[str, Leaf]]:
-    tree = Tree(_expand)
+    tree, start = Tree(_expand), 128
     for element in elements(data):
-        head = head_of(element)
+        try:
+            head = head_of(element)
+        except FileError as error:
+            raise FileError(f"{error} (in the variable at byte {start})") from None
+        start += len(element.raw) + (8 if element.deflated else 0)
         if not head.name:
             yield "", "MATLAB's own data of functions and objects, which is no variable"
             continue

@@ -102,7 +102,7 @@ class _Reader:
     def is_list(self, address: int | None) -> bool:
         """Whether an object is a field of a structure array."""
         member = self.file.objects.get(address, {}) if address is not None else {}
-        return self.file.is_reference(member) and "MATLAB_class" not in member["attributes"]
+        return self.file.is_reference(member) and "MATLAB_class" not in member.get("attributes", {})
 
     def addresses(self, path: str, address: int) -> list[int]:
         """What a cell array refers to, in column order."""
