@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DecodeError, SpecError
+from .errors import DecodeError, SpecError, meant
 
 #: Name -> bytes of one element.
 ITEM_SIZES = {
@@ -70,7 +70,8 @@ def dtype_name(dtype: Any) -> str:
     if name not in ITEM_SIZES:
         words = KINDS.get(name.rstrip("0123456789"))
         what = f"{name!r} ({words})" if words else repr(name)
-        raise SpecError(f"dtype {what} is not one of {', '.join(ITEM_SIZES)}")
+        close = meant(name, ITEM_SIZES)
+        raise SpecError(f"dtype {what} is not one of {', '.join(ITEM_SIZES)}{close}")
     return name
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from . import reading
 from .dataset import Files, dataset
-from .errors import FileError, SpecError
+from .errors import FileError, SpecError, meant
 from .extras import tensorflow as tf
 from .spec import ArraySpec
-from .spec_json import VERSION, check_version, parse_json
+from .spec_json import MAX_CHAINS_IN_ALL as MAX_CHAINS
+from .spec_json import VERSION, check_version, check_work, parse_json
 
 #: The copy of the schema inside a version directory of a SavedModel.
 ASSET = Path("assets.extra", "tfdecode.json")
@@ -67,10 +68,18 @@ class Schema(Mapping[str, ArraySpec]):
             key = bytes_key(name)
             if key != name and key in inputs:
                 raise SpecError(f"inputs {name!r} and {key!r} have the same signature key {key!r}")
+        chains = sum(len(spec.alternatives) for spec in inputs.values())
+        if chains > MAX_CHAINS:
+            raise SpecError(f"schema has {chains} chains in all, at most {MAX_CHAINS} can be")
         self._inputs = dict(inputs)
 
     def __getitem__(self, name: str) -> ArraySpec:
-        return self._inputs[name]
+        try:
+            return self._inputs[name]
+        except KeyError:
+            known = ", ".join(self._inputs) or "none"
+            close = meant(name, self._inputs)
+            raise KeyError(f"no input {name!r}{close}; the inputs are {known}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._inputs)
@@ -199,6 +208,7 @@ class Schema(Mapping[str, ArraySpec]):
         unknown = set(schema) - {"version", "inputs"}
         if unknown:
             raise SpecError(f"schema has unknown keys {sorted(unknown)}; known: version, inputs")
+        check_work(schema["inputs"].values())
         inputs = {}
         for name, spec in schema["inputs"].items():
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -169,7 +170,7 @@ class ArraySpec(GraphSide):
         masked = sys.modules.get("numpy.ma")  # which NumPy 2 imports when used: 8 ms
         if masked and isinstance(array, masked.MaskedArray):
             raise EncodeError("array is masked; payloads have no mask. Call array.filled() first")
-        x = np.asarray(array)
+        x = numbers_of(array)
         form = self.chain.form
         if not form.takes(x.shape):
             limit = f" (at most {list(form.max_shape)})" if self.max_shape else ""
@@ -199,7 +200,9 @@ class ArraySpec(GraphSide):
             If the payload is damaged or belongs to another spec.
         """
         if not isinstance(payload, bytes | bytearray | memoryview):
-            raise DecodeError(f"payload is {type(payload).__name__}, needs bytes")
+            text = isinstance(payload, str)
+            advice = "; decode base64 text first: base64.b64decode(text)" if text else ""
+            raise DecodeError(f"payload is {type(payload).__name__}, needs bytes{advice}")
         x = self.chain.decode(bytes(payload))
         assert x.dtype == numpy_dtype(self.dtype) and x.ndim == len(self.shape)
         return np.ascontiguousarray(x).reshape(x.shape)
@@ -277,6 +280,20 @@ class ArraySpec(GraphSide):
         True
         """
         return cls.from_dict(spec_json.parse_json(text, "spec"))
+
+
+def numbers_of(array: npt.ArrayLike) -> np.ndarray:
+    """``array`` as NumPy reads it; EncodeError if it is nothing of numbers."""
+    try:
+        x = np.asarray(array)
+    except ValueError:
+        raise EncodeError("array is a list of rows of different shapes, needs an array") from None
+    if x.dtype.kind in "OSU" and not isinstance(array, np.ndarray):
+        kind = type(array).__name__
+        path = isinstance(array, str | os.PathLike)
+        advice = "; read a file first: tfdecode.load(path)" if path else ""
+        raise EncodeError(f"array is {kind}, needs an array of numbers{advice}")
+    return x
 
 
 def checked_sides(shape: Any, what: str) -> Shape:

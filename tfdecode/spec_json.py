@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from .codecs.base import AnyCodec
@@ -16,6 +17,11 @@ from .form import Shape
 #: The version of the JSON form.
 VERSION = 1
 KEYS = ("version", "shape", "dtype", "codecs", "one_of", "max_shape", "label", "fingerprint")
+
+
+#: Chains of all inputs of a schema, as each takes up to a millisecond, and bytes of the files that
+#: are read to prove samples (`head`), as 64 MiB take 50 ms: a schema can come from a stranger.
+MAX_CHAINS_IN_ALL, MAX_SAMPLED_NBYTES = 1024, 2**29
 
 
 class Fields(NamedTuple):
@@ -88,6 +94,27 @@ def from_dict(value: Any) -> StatedFields:
         stated_fingerprint(value),
         [stated_fingerprint(chain) for chain in chains],
     )
+
+
+def check_work(values: Iterable[Any]) -> None:
+    """SpecError if the specs of these JSON objects would take much longer than a second to make."""
+    chains, sampled = 0, 0
+    for value in values:
+        try:
+            every = value.get("one_of", [value])
+            heads = sum(bool(step.get("head")) for chain in every for step in chain["codecs"])
+            sides = value["shape"] if value.get("max_shape") is None else value["max_shape"]
+            nbytes = prod(max(1, side) for side in sides) * ITEM_SIZES[value["dtype"]]
+        except (AttributeError, KeyError, TypeError):  # no spec, as it will be said
+            continue
+        chains, sampled = chains + len(every), sampled + heads * nbytes
+    if chains > MAX_CHAINS_IN_ALL:
+        raise SpecError(f"schema has {chains} chains in all, at most {MAX_CHAINS_IN_ALL} can be")
+    if sampled > MAX_SAMPLED_NBYTES:
+        raise SpecError(
+            f"schema has samples (head) of arrays of {sampled} bytes in all, at most "
+            f"{MAX_SAMPLED_NBYTES} are read"
+        )
 
 
 def steps_of(chain: dict[str, Any]) -> tuple[AnyCodec, ...]:

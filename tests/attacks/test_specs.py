@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import suppress
 from typing import Any
@@ -149,6 +150,56 @@ DOCUMENTS = [
 def test_a_document_that_cannot_be(document: Any, read: Any) -> None:
     with pytest.raises(tfd.SpecError):
         read(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("astyp:uint8", "did you mean 'astype'"), ("zlip", "did you mean 'zlib'"),
+        ("gzip", "did you mean 'zlib'"), ("Zlib", "did you mean 'zlib'"),
+        ("pickle", "did you mean 'pkl'"), ("zlib(9)", "follow a colon.*'zlib:9'"),
+        ("raw;zlib", "join steps by '|'"), ("one_of(raw, zlib)", "join chains by ' or '"),
+        ("raw OR zlib", "join chains by ' or '"), ("raw|", "with no step on one side"),
+        ("raw or", "with no chain on one side"), ("zlib:levl=9", "did you mean 'level'"),
+        ("astype:unit8", "did you mean 'uint8'"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_chain_text_is_told_with_what_was_meant(text: str, advice: str) -> None:
+    with pytest.raises(tfd.SpecError, match=advice):
+        tfd.ArraySpec((2, 3), "float32", text)
+
+
+MANY = {f"a{i}": {**GOOD, "shape": [i]} for i in range(1025)}
+HEAD = base64.b64encode(
+    b"\x93NUMPY\1\0v\0"
+    + b"{'descr': '|u1', 'fortran_order': False, 'shape': (67108864,), }".ljust(117)
+    + b"\n"
+).decode()
+SAMPLED = {
+    "version": 1,
+    "shape": [2**26],
+    "dtype": "uint8",
+    "codecs": [{"name": "npy", "head": HEAD}],
+}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (MANY, "1025 chains in all, at most 1024"),
+        (
+            {f"a{i}": {**SAMPLED, "label": str(i)} for i in range(9)},
+            r"samples .* 603979776 bytes in all, at most 536870912",
+        ),
+    ],
+)
+def test_a_schema_that_takes_long_to_read_is_refused(
+    inputs: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a single spec is made."""
+    monkeypatch.setattr(tfd.ArraySpec, "from_dict", lambda spec: pytest.fail("a spec was made"))
+    with pytest.raises(tfd.SpecError, match=message):
+        tfd.Schema.from_json(json.dumps({"version": 1, "inputs": inputs}))
 
 
 HOSTILE_NUMBERS = [

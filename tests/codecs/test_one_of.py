@@ -216,7 +216,7 @@ def test_a_model_that_learns_a_chain_takes_old_and_new_clients_in_one_batch(old:
         (tfd.one_of(), "no chains, needs 2 to 32"),
         (tfd.one_of(*(["raw"] * 33)), "33 chains, needs 2 to 32"),
         ("raw or raw", "the chain 'raw' twice"),
-        ("raw or ", "unknown codec"),
+        ("raw or ", "an 'or' with no chain"),
         ("raw or transpose:1,0,2", "needs a permutation"),
         (
             "pkl or raw or pkl:x",

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..codecs.base import Codec
 from ..codecs.registry import CODECS
 from ..errors import SpecError
 from ..spec import ArraySpec
@@ -142,4 +143,8 @@ def version(text: str) -> tuple[int, int]:
     parts = text.split(".") if isinstance(text, str) else []
     if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):
         raise SpecError(f"min_tensorflow is {text!r}, needs a version as '2.12'")
-    return int(parts[0]), int(parts[1])
+    release = int(parts[0][:9]), int(parts[1][:9])
+    if release < Codec.min_tensorflow:
+        oldest = ".".join(map(str, Codec.min_tensorflow))
+        raise SpecError(f"min_tensorflow is {text!r}, the oldest release that decodes is {oldest}")
+    return release

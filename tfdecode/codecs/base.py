@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 
 from ..dtypes import LARGEST
-from ..errors import SpecError
+from ..errors import SpecError, meant
 from ..form import ArrayForm, BytesForm
 from ..graph.rows import Rows
 
@@ -160,7 +160,8 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         for key in options:
             if key not in names:
                 known = ", ".join(names) or "none"
-                raise SpecError(f"codec {cls.name}: unknown option {key!r}; known: {known}")
+                close = meant(key, names)
+                raise SpecError(f"codec {cls.name}: unknown option {key!r}{close}; known: {known}")
         for option in cls.options():
             if option.default is MISSING and option.name not in options:
                 raise SpecError(f"codec {cls.name}: needs the option {option.name!r}")

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import SpecError
+from ..errors import SpecError, meant
 from .base import AnyCodec, Codec
 from .compressors.seal import Seal
 from .containers.raw import Raw
@@ -27,6 +27,19 @@ KINDS = ("filter", "container", "compressor")
 
 # The separator of chains, not within double quotes.
 OR = re.compile(r'\s+or\s+(?=(?:[^"]*"[^"]*")*[^"]*$)')
+#: What codecs are called elsewhere.
+OTHER_NAMES = {
+    "gzip": "zlib",
+    "gz": "zlib",
+    "deflate": "zlib",
+    "zstandard": "zstd",
+    "pickle": "pkl",
+    "numpy": "npy",
+    "bitshuffle": "shuffle",
+    "cast": "astype",
+    "dtype": "astype",
+    "matlab": "mat",
+}
 # Options with the bytes of a sample file, in base64.
 SAMPLE_BYTES = re.compile(r'\b(head|tail)=(?:"[^"]*"|[\w./-]+)')
 # Text up to a separator, which may occur inside double quotes and lists.
@@ -36,6 +49,8 @@ PIECE = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 def parse(codecs: Codecs) -> tuple[AnyCodec, ...]:
     """Codecs from chain text, names, dicts or codec objects; ``raw`` if there is no container."""
     steps = split(codecs, "|") if isinstance(codecs, str) else codecs
+    if isinstance(codecs, str) and len(steps) > 1 and "" in [str(step).strip() for step in steps]:
+        raise SpecError(f"chain text {brief(codecs)[:200]!r} has a | with no step on one side")
     if isinstance(steps, Mapping | bytes) or not isinstance(steps, Sequence):
         raise SpecError(f"codecs is {type(codecs).__name__}, needs chain text or a list of steps")
     if len(steps) > MAX_STEPS:
@@ -97,8 +112,11 @@ def parse_any(codecs: Codecs | Alternatives) -> tuple[AnyCodec, ...] | Alternati
     """The codecs of one chain, as ``parse``, or of several: by ``one_of`` or text with `` or ``."""
     if isinstance(codecs, Alternatives):
         return codecs
-    if isinstance(codecs, str) and len(chains := OR.split(codecs)) > 1:
-        return one_of(*chains)
+    if isinstance(codecs, str) and len(chains := OR.split(f" {codecs} ")) > 1:
+        if not all(chain.strip() for chain in chains):
+            text = brief(codecs)[:200]
+            raise SpecError(f"chain text {text!r} has an 'or' with no chain on one side")
+        return one_of(*(chain.strip() for chain in chains))
     return parse(codecs)
 
 
@@ -110,8 +128,22 @@ def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
     name = config.get("name")
     if not isinstance(name, str) or name not in CODECS:
         known = f"{', '.join(CODECS)}; a codec of your own is known after tfdecode.register_codec"
-        raise SpecError(f"unknown codec {name!r}; known: {known}")
+        raise SpecError(f"unknown codec {name!r:.100}{correction(name)}; known: {known}")
     return CODECS[name].from_dict(config)
+
+
+def correction(name: object) -> str:
+    """What a text that is no name of a codec can have meant, for the message."""
+    word, _, rest = re.sub(r"\W+", " ", str(name)).strip().lower().partition(" ")
+    if word in OTHER_NAMES:
+        return f" (did you mean {OTHER_NAMES[word]!r}?)"
+    if word in ("one_of", "or") or rest.startswith("or "):
+        return " (join chains by ' or ', as in 'zlib or raw')"
+    if word in CODECS and rest.split(" ")[0] in CODECS:
+        return " (join steps by '|', as in 'shuffle|zlib')"
+    if word in CODECS and rest:
+        return f" (options follow a colon and are joined by commas: '{word}:{rest}')"
+    return meant(word, CODECS)
 
 
 def from_text(step: str) -> dict[str, Any]:
