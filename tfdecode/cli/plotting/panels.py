@@ -17,8 +17,8 @@ from ..inspecting.values import real_numbers
 PANELS, PIXELS = 64, 2400
 #: Distinct whole numbers of a label map, which get a colour each.
 LABELS = 40
-#: Points that are drawn of a scatter or a line.
-POINTS = 20_000
+#: Points that are drawn of a scatter, and of a line: a line has twice as many as pixels.
+POINTS, LINE_POINTS = 20_000, 4000
 #: Columns of an array that is drawn as lines, coordinates of points.
 COLUMNS, COORDINATES = 8, 4
 #: Columns of a table from a text, which get a panel each, and rows from which on they do.
@@ -217,7 +217,7 @@ def thinning(count: int) -> int:
 def lines(x: np.ndarray, name: str = "", over: np.ndarray | None = None) -> Panel:
     """Columns as lines; long ones as the minimum and the maximum of each block of steps."""
     count, columns = x.shape
-    step = -(-2 * count // POINTS) if count > POINTS else 1
+    step = -(-2 * count // LINE_POINTS) if count > LINE_POINTS else 1
     if step > 1:
         blocks = x[: count - count % step].astype(np.float64).reshape(-1, step, columns)
         with np.errstate(invalid="ignore"):
