@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -372,6 +373,31 @@ def test_one_array_of_a_large_archive_is_read_alone(
     monkeypatch.setattr(reading, "part", lambda file, n: asked.append(n) or part(file, n))
     assert load(tmp_path / "x.npz", "small").tolist() == [0, 1, 2]
     assert sum(asked) < 2**20
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "deflated.npz", "x.safetensors", "x.pkl"])
+def test_an_array_is_read_without_a_second_copy(name: str, tmp_path: Path) -> None:
+    array = np.arange(2**22, dtype="u1")
+    match name:
+        case "x.npy":
+            np.save(tmp_path / name, array)
+        case "x.npz":
+            np.savez(tmp_path / name, x=array)
+        case "deflated.npz":
+            np.savez_compressed(tmp_path / name, x=array)
+        case "x.pkl":
+            (tmp_path / name).write_bytes(pickle.dumps(array, 4))
+        case _:
+            pytest.importorskip("safetensors.numpy").save_file({"x": array}, tmp_path / name)
+    load(tmp_path / name)  # imports
+    tracemalloc.start()
+    try:
+        found = load(tmp_path / name)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found == array).all()
+    assert peak < 1.6 * array.nbytes
 
 
 def test_a_file_that_changes_after_it_was_listed_is_refused(tmp_path: Path) -> None:

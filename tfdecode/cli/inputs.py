@@ -16,11 +16,9 @@ from urllib.parse import quote
 from .. import reading
 from ..errors import FileError
 from .failure import UsageError, note
-from .source import parse_path_key
+from .source import DASH, parse_path_key
 from .write import named_path
 
-#: An argument that is standard input or output.
-DASH = "-"
 #: Payloads and their specs, which no one takes for left out.
 OWN = (".tfd", ".tfd.json")
 #: The files that stand for standard input.
@@ -159,7 +157,7 @@ def to_stdout(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def refuse_dash(arguments: argparse.Namespace, inputs: Sequence[Input], needs: str) -> None:
+def needs_one_output(arguments: argparse.Namespace, inputs: Sequence[Input], needs: str) -> None:
     """UsageError unless ``-o -`` stands for the output of one file; ``needs`` is an option."""
     if len(inputs) != 1:
         raise UsageError("argument -o: standard output (-) takes one file")

@@ -36,10 +36,10 @@ from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
 from .choosing import Group, groups_of, spec_of, tried
 from .failure import UsageError, note
-from .inputs import DASH, SPOOLED, Input, add_inputs, inputs_of, refuse_dash, to_stdout
+from .inputs import SPOOLED, Input, add_inputs, inputs_of, needs_one_output, to_stdout
 from .packing import FILE, add_choice, add_key, argument, read, sizes
 from .show import doing
-from .source import add_limit, add_missing, given_spec, spec_path
+from .source import DASH, add_limit, add_missing, given_spec, refuse_dash, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name is not None:
         raise UsageError("argument --name: needs argument --tfrecord")
     if arguments.o == DASH:
-        refuse_dash(arguments, files, "spec")
+        needs_one_output(arguments, files, "spec")
         assert spec is not None
         to_stdout(spec.encode(read(files[0].path, files[0].key, spec, arguments)))
         return 0
@@ -299,6 +299,7 @@ def shape(text: str) -> tuple[int, ...]:
 
 def records_path(text: str) -> Path:
     """The argument of ``--tfrecord``; the name of an array file is taken for a mistake."""
+    refuse_dash(text)
     path = named_path(text)
     if has_suffix(path):
         raise argparse.ArgumentTypeError(f"{text!r} has the suffix of an array file")

@@ -29,7 +29,7 @@ from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
 from .show import dimensions, fields, number, plain, say, table
-from .source import add_limit, add_missing, path_key, split_fragment
+from .source import add_limit, add_missing, path_key, refuse_dash, split_fragment
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -48,10 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
     run = "signature to run (default: %(default)s)"
     add("--signature", default="serving_default", metavar="S", help=run)
-    add("-o", type=named_path, metavar="OUT.npz", help="save all outputs")
+    add("-o", type=output, metavar="OUT.npz", help="save all outputs")
     add_limit(parser)
     add_missing(parser)
     add("--json", action="store_true", help="print a JSON object")
+
+
+def output(text: str) -> Path:
+    """The argument of ``-o``."""
+    refuse_dash(text)
+    return named_path(text)
 
 
 def assignment(text: str) -> tuple[str, ArrayFile]:
@@ -59,6 +65,7 @@ def assignment(text: str) -> tuple[str, ArrayFile]:
     name, mark, file = text.partition("=")
     if not (name and mark and file):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    refuse_dash(file)
     return name, ArrayFile(*split_fragment(file))
 
 

@@ -20,6 +20,18 @@ from .write import named_path
 SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
+#: An argument that is standard input or output.
+DASH = "-"
+
+
+def refuse_dash(text: str) -> None:
+    """ArgumentTypeError for ``-``, of an argument that takes only files."""
+    if text == DASH:
+        raise argparse.ArgumentTypeError(
+            "standard input or output (-) is not taken here; name a file (./- if it is called so)"
+        )
+
+
 def split_fragment(text: str) -> tuple[Path, str | None]:
     """The longest path that exists, perhaps with ``#``, and the text after its own, or None."""
     pieces = text.split("#")
@@ -33,6 +45,7 @@ def split_fragment(text: str) -> tuple[Path, str | None]:
 
 def parse_path_key(text: str) -> tuple[Path, str | None]:
     """The argument ``PATH[#KEY]``."""
+    refuse_dash(text)
     if not text or (text.startswith("#") and not os.path.exists(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a file name")
     return split_fragment(text)
@@ -86,6 +99,8 @@ def given_spec(text: str | None) -> tuple[ArraySpec | None, list[Path]]:
 def read_spec(text: str) -> tuple[ArraySpec, Path]:
     """The spec that ``text`` names, and its file; FileError if unreadable, SpecError if no spec."""
     path, name = split_fragment(text)
+    if text == DASH:
+        raise FileError("standard input (-) is not taken for a spec; save it to a file first")
     if not text or text.startswith("#"):
         raise FileError(f"{text!r} is not a spec; pass SPEC.json or MODEL_DIR#INPUT")
     try:

@@ -18,9 +18,9 @@ from ..formats.sniff import sniff
 from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
 from .failure import UsageError
-from .inputs import DASH, add_inputs, inputs_of, refuse_dash, shown_path, to_stdout
+from .inputs import add_inputs, inputs_of, needs_one_output, shown_path, to_stdout
 from .npy import savable, save_npy
-from .source import given_spec, read_spec, spec_path
+from .source import DASH, given_spec, read_spec, spec_path
 from .write import outputs, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if spec is None and DASH in arguments.files:
         raise UsageError("standard input (-) needs --spec: there is no spec next to it")
     if arguments.o == DASH:
-        refuse_dash(arguments, found, "")
+        needs_one_output(arguments, found, "")
         array = BytesIO()
         used = spec or load_spec(inputs[0])
         save_npy(array, savable(used.decode(read_payload(inputs[0], used))))

@@ -82,9 +82,14 @@ def _entry(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, header: npy.Header, start: int
 ) -> Entry:
     def read() -> Array:
-        with failures(f"member {shown(key)} is damaged"):
-            raw = memoryview(_inflated(archive, member))
-            return npy.entry(key, header, raw[start:]).read()
+        # In pieces: ZipExtFile.read of all makes up to three copies. To the end, where it compares
+        # the CRC.
+        raw = bytearray()
+        with failures(f"member {shown(key)} is damaged"), archive.open(member) as stream:
+            stream.read(start)
+            while piece := stream.read(2**20):
+                raw += piece
+            return npy.entry(key, header, memoryview(raw)).read()
 
     entry = Entry(key, header.dtype, header.shape, read)
     if start + header.nbytes != member.file_size:
