@@ -26,7 +26,7 @@ from tfdecode.dtypes import ITEM_SIZES, from_little_endian
 from tfdecode.form import MAX_NBYTES, MAX_RANK
 from tfdecode.formats.zlib_stream import compress_bound
 from tfdecode.schema import MAX_BYTES
-from tfdecode.spec_graph import STEP_BUDGET
+from tfdecode.spec_graph import BATCH_BUDGET
 
 TEXT = (Path(__file__).parents[1] / "docs" / "wire-format.md").read_text()
 #: Codecs that leave their encoder a choice of bytes.
@@ -228,12 +228,11 @@ def test_limits() -> None:
         "a side of a `png`; its pixels": "10^6; 2^29",
         "bytes before `zlib_bounded`": "2^29",
         "an input's name; the JSON of a schema": "128 characters; 2^20 bytes",
-        "rows of a request": "as the model was exported; "
-        "by default what decodes to 2^30 bytes, or 1",
+        "rows of a batch": "as the model was exported; by default arrays of 2^32 bytes, or 1 row",
     }
     assert MAX_NBYTES == 2**31 - 1024
     assert (png.MAX_SIDE, png.MAX_PIXELS) == (10**6, 2**29)
-    assert (zlib_bounded.MAX_PIXELS, MAX_BYTES, STEP_BUDGET) == (2**29, 2**20, 2**30)
+    assert (zlib_bounded.MAX_PIXELS, MAX_BYTES, BATCH_BUDGET) == (2**29, 2**20, 2**32)
     assert tfd.Schema({"a" * 128: SPECS["59f3d6db"]})
     with pytest.raises(tfd.SpecError):
         tfd.Schema({"a" * 129: SPECS["59f3d6db"]})

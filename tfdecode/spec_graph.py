@@ -27,7 +27,7 @@ BATCH_BUDGET = 2**32
 MAX_ROWS = 2**31 - 1
 #: From as many rows on, more than servers merge, a batch that cannot be decoded at once is refused:
 #: small rows need no loop.
-MANY_ROWS = 2**16
+MANY_ROWS = 2**14
 
 
 def batch_limit(max_rows: int, nbytes: int) -> int:
@@ -245,12 +245,19 @@ class GraphSide:
     @cached_property
     def max_rows(self) -> int:
         """How many rows are decoded at a time by default: those that take 1 GiB, at least 1."""
-        return max(1, STEP_BUDGET // max(1, self.row_nbytes))
+        return max(1, STEP_BUDGET // self.held_nbytes)
 
     @cached_property
     def max_batch_size(self) -> int:
         """The largest batch by default: the rows whose arrays have 4 GiB, at least ``max_rows``."""
         return batch_limit(self.max_rows, self.chain.form.max_nbytes)
+
+    @property
+    def held_nbytes(self) -> int:
+        """Bytes that a step holds for one row: its payload, what it decodes to, and its checks."""
+        packed = min(self.row_nbytes, max(chain.payload.max_nbytes for chain in self.chains))
+        codecs = [codec for chain in self.chains for codec in chain.codecs]
+        return self.row_nbytes + packed + max(codec.row_overhead for codec in codecs)
 
     @property
     def row_nbytes(self) -> int:

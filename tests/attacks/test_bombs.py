@@ -144,19 +144,19 @@ measure(attack)
 
 @pytest.mark.parametrize("method", ["decode_tensor", "decode_checked"])
 def test_a_batch_of_too_many_rows_is_refused_before_it_is_decoded(method: str) -> None:
-    """Four thousand sealed rows of a megabyte, each under two kilobytes on the wire."""
+    """Five thousand sealed rows of a megabyte, each under two kilobytes on the wire."""
     outcome, peak = run(
         f"""
 spec = tfd.ArraySpec((2**20,), "uint8", "zlib:9")
-assert spec.max_rows == 1024
+assert spec.max_batch_size == 4096
 good = spec.encode(np.zeros(2**20, "u1"))
 decode = graph(spec.{method})
 def attack(name):
-    rows = tf.fill([4000 if name == "attack" else 4], good)
+    rows = tf.fill([5000 if name == "attack" else 4], good)
     try:
         decode(rows)
     except tf.errors.InvalidArgumentError as error:
-        assert "payload: batch has 4000 rows, at most 1024 fit the memory" in error.message
+        assert "payload: batch has 5000 rows, the model takes at most 4096" in error.message
         return "refused"
 measure(attack)
 """,

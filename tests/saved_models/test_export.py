@@ -145,8 +145,9 @@ def test_masked_bad_rows_leave_their_neighbours_right(tmp_path: Path) -> None:
 def test_the_default_budget_counts_all_inputs() -> None:
     from tfdecode.saved_models.plan import Plan
 
-    big = tfd.ArraySpec((2**26,), "float32")
-    assert Plan(lambda **x: x, {"a": big, "b": big}, {}, False, None).max_rows == 2
+    big = tfd.ArraySpec((2**24,), "float32")
+    plan = Plan(lambda **x: x, {"a": big, "b": big}, {}, False, None)
+    assert (plan.max_rows, plan.max_batch_size) == (3, 32)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,8 @@ def test_without_a_sample_an_export_that_could_not_be_tried_warns(tmp_path: Path
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({}, "no ArraySpec"),
+        ({}, "inputs is empty"),
+        ({"a-b": SPEC}, "export a function of other names"),
         ({"pose": "raw"}, "input pose is str"),
         ({"a b": SPEC}, "needs letters"),
         ({"pose": SPEC, "pose_bytes": tf.TensorSpec([None], tf.string)}, "key pose_bytes"),

@@ -222,6 +222,23 @@ def test_an_example_that_the_model_refuses_is_no_warmup_record(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+def test_a_signature_of_serialized_examples_is_exported_too(tmp_path: Path) -> None:
+    schema = tfd.Schema({"pose": SPEC})
+
+    def model(examples: Any) -> Any:
+        features = tf.io.parse_example(examples, schema.feature_spec())
+        return schema.decode_tensors(features)["pose"] * 2
+
+    value = tf.train.BytesList(value=PAYLOADS[1:2])
+    features = tf.train.Features(feature={"pose_bytes": tf.train.Feature(bytes_list=value)})
+    example = tf.train.Example(features=features).SerializeToString()
+    inputs = {"examples": tf.TensorSpec([None], tf.string)}
+    version = tfd.export(model, tmp_path, inputs=inputs, sample={"examples": example})
+    with ServingSession(version) as session:
+        answer = session.run("serving_default", {"examples": [example] * 2})["output_0"]
+    assert answer.tobytes() == np.stack([ARRAYS[1] * 2] * 2).tobytes()
+
+
 def test_what_the_json_of_the_server_lacks_is_told(tmp_path: Path) -> None:
     depth = tfd.ArraySpec((4,), "uint16")
     model = lambda depth: {"half": tf.cast(depth, tf.float16)}  # noqa: E731

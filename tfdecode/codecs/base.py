@@ -118,6 +118,12 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         assert isinstance(form, ArrayForm | BytesForm)
         return form.max_nbytes
 
+    @property
+    def row_overhead(self) -> int:
+        """The most bytes that the graph holds for a row beside its data: strings, checks."""
+        # 30,000 of the worst rows of a 16 byte array take 20 (raw) to 730 (png) each.
+        return 1024
+
     def bounded(self, form: SourceForm) -> bool:
         """Whether ``form`` bounds the memory that decoding any bytes takes, the worst included."""
         return True
@@ -218,6 +224,11 @@ class Container(Codec[np.ndarray, bytes, ArrayForm, BytesForm]):
     def as_is_refusal(cls, data: bytes) -> str:
         """Why no graph can read the array of such a file, and what to do; "" if it is not known."""
         return cls.as_is_advice
+
+    @property
+    def row_overhead(self) -> int:
+        # 780 (npz) to 2,210 (pkl) in the same measurement: headers are compared with many.
+        return 4096 if self.suffixes else super().row_overhead
 
     @classmethod
     def file_configurations(cls, key: str, data: bytes) -> Iterable[dict[str, Any]]:

@@ -46,18 +46,23 @@ class Plan:
         try:
             self.schema = Schema(self.specs)
         except SpecError as error:
-            raise ExportError(str(error)) from None
+            advice = ""
+            if not all(str(name).isidentifier() for name in self.specs):
+                advice = "; export a function of other names, lambda pose: model({'a name': pose})"
+            raise ExportError(f"{error}{advice}") from None
         self.keys = self.schema.feature_keys()
         clash = set(self.keys.values()) & set(self.others)
         if clash:
             raise ExportError(f"two inputs would have the signature key {', '.join(sorted(clash))}")
-        if not self.specs:
-            raise ExportError("inputs has no ArraySpec: there is nothing to decode")
+        if not inputs:
+            raise ExportError("inputs is empty: a signature needs one")
+        if mask and not self.specs:
+            raise ExportError("inputs has no ArraySpec, so on_invalid='mask' masks nothing")
         if mask:
             self.check_maskable()
         self.warn_of_equal_specs()
         self.warn_of_casts()
-        held = sum(spec.row_nbytes for spec in self.specs.values())
+        held = sum(spec.held_nbytes for spec in self.specs.values())
         arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
         self.max_batch_size = max_batch_size or batch_limit(self.max_rows, arrays)

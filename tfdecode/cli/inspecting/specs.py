@@ -132,8 +132,8 @@ def summary(spec: Report) -> list[tuple[str, str]]:
         ("  payload", f"{span(spec['payload_bytes'])} bytes"),
         ("  a row inflates to", memory),
         (
-            "  rows per request",
-            f"at most {spec['max_rows']:,}, unless the model sets another limit",
+            "  rows at a time",
+            f"{spec['max_rows']:,} are decoded, unless the model sets another limit",
         ),
         ("  sealed", sealed),
         ("  fingerprint", spec["fingerprint"]),
