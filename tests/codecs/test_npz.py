@@ -426,6 +426,18 @@ def test_the_message_says_what_came_and_what_was_needed() -> None:
         spec.decode(rows[2])
     with pytest.raises(tfd.DecodeError, match="as pose: it holds 2 arrays, 0 of that name"):
         spec.decode(saved(False, {"a": array, "b": array}))
+    many = {f"a{n}": array for n in range(MAX_MEMBERS)} | {"pose": array}
+    with pytest.raises(tfd.DecodeError, match=f"it has {MAX_MEMBERS + 1} members, the graph looks"):
+        spec.decode(saved(False, many))
+    with pytest.raises(tfd.DecodeError, match="is in the pickle of an object array, which no"):
+        spec.decode(saved(False, {"pose": np.array({"x": array}, object)}))
+
+
+def test_an_array_among_hundreds_is_found() -> None:
+    spec, array = spec_of("float32", (2, 3)), array_of("float32", (2, 3))
+    payload = saved(False, {f"a{n}": np.zeros(1) for n in range(300)} | {"pose": array})
+    assert_same(spec.decode(payload), array)
+    assert_same(spec.decode_tensor([payload]).numpy()[0], array)
 
 
 @pytest.mark.parametrize(

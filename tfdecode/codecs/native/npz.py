@@ -144,9 +144,13 @@ class Npz(Container):
     def found(self, y: bytes, form: ArrayForm) -> str:
         """What a file holds instead, for the message: nothing of its text."""
         try:
-            entries = npz.contents(y, max_bytes=0).entries  # no pickle is inflated
+            listing = npz.contents(y, max_bytes=0)  # no pickle is inflated
         except (FileError, SpecError):
             return ""
+        entries = listing.entries
+        pickles = (name for name, what in listing.others.items() if what.startswith("object array"))
+        if any(self.key.startswith(name) for name in pickles):
+            return ": the array is in the pickle of an object array, which no graph reads"
         mine = [entry for entry in entries if entry.key == self.key]
         if len(mine) != 1:
             return f": it holds {len(entries)} arrays, {len(mine)} of that name"
@@ -157,7 +161,7 @@ class Npz(Container):
         if (name, shape) != (form.dtype, list(form.max_shape)):
             return f": it holds {name} {shape}"
         count = int.from_bytes(y[-12:-10], "little")  # of the directory, if there is no comment
-        if MAX_MEMBERS < count:
+        if count > MAX_MEMBERS:
             return f"; it has {count} members, the graph looks through {MAX_MEMBERS} at most"
         return "; the graph reads archives without a comment and without a password"
 
