@@ -519,6 +519,7 @@ def test_outputs_are_files_too(dtype: str) -> None:
         ("mat:S", "float16", (2,), r"use astype:float32\|mat:S"),
         ("mat", "float32", (2,), "needs the option 'key'"),
         ("mat:3", "float32", (2,), "key is 3, needs the name of a variable"),
+        ("mat:S.x", "float32", (2,), "reads variables, not fields of structs or cells; save"),
         ("mat:_x", "float32", (2,), "needs the name"),
         ("mat:a-b", "float32", (2,), "needs the name"),
         ("mat:" + "a" * 64, "float32", (2,), "up to 62 letters"),

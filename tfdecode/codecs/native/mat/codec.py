@@ -17,6 +17,7 @@ from ....form import MAX_NBYTES, ArrayForm, BytesForm
 from ....formats import mat
 from ....formats.mat import types, v5
 from ....formats.sniff import HDF5_MAGIC
+from ....formats.zlib_stream import compress_bound
 from ....graph.raw_bytes import raw_bytes
 from ....graph.rows import Check, Rows, Status
 from ....graph.switch import cond, outlined
@@ -69,6 +70,11 @@ class Mat(Container):
     key: str
 
     def __post_init__(self) -> None:
+        if isinstance(self.key, str) and re.search(r"[.\[]", self.key):
+            raise SpecError(
+                "codec mat: a graph reads variables, not fields of structs or cells; save the "
+                "numbers as a variable of their own"
+            )
         if not isinstance(self.key, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]{,62}", self.key):
             raise SpecError(
                 f"codec mat: key is {self.key!r}, needs the name of a variable: a letter, then up "
@@ -139,7 +145,8 @@ class Mat(Container):
             reason = self.found(y) or ", not a MAT-file of version 5 to 7.2"
             raise DecodeError(f"payload has {len(y)} bytes{reason}")
         try:
-            entry = v5.named(y, self.key, MAX_ELEMENTS)
+            most_packed = compress_bound(self.variable(form).max_nbytes)
+            entry = v5.named(y, self.key, MAX_ELEMENTS, most_packed)
             got, shape = dtype_name(entry.dtype), entry.shape
             sides = self.variable(form).sides
             if got != form.dtype or len(shape) < 2 or sides != padded(shape, len(sides)):
