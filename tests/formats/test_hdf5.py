@@ -22,6 +22,7 @@ from hypothesis.extra import numpy as npst
 import tfdecode
 from tfdecode.errors import FileError
 from tfdecode.formats import hdf5
+from tfdecode.formats.hdf5.chunk import lzf
 
 h5py = pytest.importorskip("h5py")
 survey = pytest.importorskip("tfdecode.formats.hdf5.survey")
@@ -259,6 +260,44 @@ def test_every_truncation_is_refused(libver: str) -> None:
     for end in range(0, len(data), 7):
         with pytest.raises(FileError):
             hdf5.contents(data[:end])
+
+
+@pytest.mark.parametrize("userblock_size", [0, 512])
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_file_that_is_cut_off_says_so(libver: str, userblock_size: int) -> None:
+    data = saved(libver=libver, userblock_size=userblock_size, x=np.arange(600.0))
+    whole = len(data) - userblock_size
+    message = f"is a truncated HDF5 file: it has {whole - 9} of its {whole} bytes"
+    with pytest.raises(FileError, match=f"^{message}$"):
+        hdf5.contents(data[:-9])
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"\x02abc", b"abc"),
+        (b"\x00a\xe0\x03\x00", b"a" * 13),  # a copy of what it is writing
+        (b"\x01ab\x40\x01\x00c", b"ab" + b"abab" + b"c"),
+    ],
+)
+def test_lzf_streams(stream: bytes, expected: bytes) -> None:
+    assert lzf(stream, len(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (b"\x00a\x20\x01", "copies from before its beginning"),
+        (b"\x00a\xe0", "is cut"),
+        (b"\x00a\x20", "is cut"),
+        (b"\x05abc", "of another size"),
+        (b"\x02abc", "of another size"),
+        (b"\x00a" + b"\xe0\xff\x00" * 10**5, "of another size"),  # stops at the size
+    ],
+)
+def test_lzf_streams_that_lie(stream: bytes, reason: str) -> None:
+    with pytest.raises(FileError, match=f"has an LZF chunk .*{reason}"):
+        lzf(stream, 9)
 
 
 # In a process of its own: a fault of libhdf5 would end this one.
