@@ -280,7 +280,9 @@ def image_axes(shape: tuple[int, ...]) -> tuple[int, int]:
 
     def score(axis: int) -> float:
         short, long = sorted(shape[axis : axis + 2])
-        return short * short / max(long, 1) * (1.5 if short == long else 1)
+        if short < 2:  # a line is no image
+            return 0
+        return short * short / long * (1.5 if short == long else 1)
 
     best = max(range(len(shape) - 1), key=score)
     first = best if score(best) >= 2 * score(0) else 0
