@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfdecode.cli import main, measure
+from tfdecode.cli import bench, main, measure
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(measure, "ROUNDS", 2)
+    monkeypatch.setattr(bench, "MEASURED", 2)
     monkeypatch.chdir(tmp_path)
 
 
@@ -29,6 +30,7 @@ def test_json(capsys) -> None:
     np.savez("maps.npz", a=np.zeros((8, 8), "f4"), b=np.zeros(3))
     assert main(["bench", "maps.npz", "--key", "a", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr()[0])
+    assert len(found["chains"]) <= 2 + len(bench.PLAIN)
     assert found["array_bytes"] == 256 and found["bare_ms"] > 0
     assert all(one["decode_ms"] > 0 < one["payload_bytes"] for one in found["chains"])
 

@@ -1,7 +1,7 @@
 """Measure on this machine what chains make of array files, and how fast TensorFlow decodes them.
 
-For each file, measure the chains that "pack --explain" lists, and compare decoding with a plain
-tf.io.decode_raw. Needs the extra "tensorflow".
+For each file, measure the best chains of "pack --explain" and plain deflate, and compare decoding
+with a plain tf.io.decode_raw. Needs the extra "tensorflow".
 
 chain       the codecs; the best chain comes first
 bytes       of the payload; the ratio is how many times smaller than the array it is
@@ -23,8 +23,13 @@ from .batch import Report
 from .explain import print_chains
 from .packing import FILE, add_choice, add_key, preferences
 from .quiet_import import import_quietly
-from .show import dimensions, progress, say
+from .show import dimensions, doing, progress, say
 from .source import add_limit, add_missing, array_file, with_key
+
+#: Chains that are measured: each takes TensorFlow up to a second to trace.
+MEASURED = 12
+#: What the best ones are compared with.
+PLAIN = ("raw", "raw|zlib|seal", "raw|zlib_bounded|seal")
 
 EXAMPLES = """\
 examples:
@@ -40,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice(parser)
     add_limit(parser)
     add_missing(parser)
+    every = f"measure all chains, not only the {MEASURED} best and plain deflate"
+    parser.add_argument("--all", action="store_true", help=every)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -61,7 +68,11 @@ def report(path: Path, key: str | None, arguments: argparse.Namespace) -> Report
     from ..choose import rank
 
     array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
+    doing("choosing chains")
     tried = rank(array, **preferences(arguments))
+    if not arguments.all:
+        tried = [*tried[:MEASURED], *(one for one in tried[MEASURED:] if one.chain in PLAIN)]
+    doing("")
     chains = [one.chain for one in tried]
     decoders = [measure.Decoder(chain, array) for chain in progress(chains, "tfdecode bench")]
     bare, *times = measure.medians([measure.Bare(array), *decoders])
