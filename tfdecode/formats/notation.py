@@ -31,7 +31,7 @@ _NOTATIONS = [
     (r"\d{1,4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,4}(?:[ t].*)?", f"is a date; {_TIME} since 1970"),
     (rf"(?:{_DAY},? )?\d{{1,2}}[-. ]*{_MONTH}[-. ,]*\d{{2,4}}.*", f"is a date; {_TIME} since 1970"),
     (rf"(?:{_DAY},? )?{_MONTH}[-. ]*\d{{1,4}}(?:,? .*)?", f"is a date; {_TIME} since 1970"),
-    (r"(?:\d+ days? )?[+-]?\d{1,3}:\d{1,2}(?::.*)?(?: ?[ap]\.?m\.?)?", f"is a time; {_TIME}"),
+    (r"(?:\d+ days? )?[+-]?\d{1,3}:\d{2}(?::.*)?(?: ?[ap]\.?m\.?)?", f"is a time; {_TIME}"),
     (r"true|false", "is a truth value; write 1 and 0"),
     (rf"\(?(?:{_DIGITS})?{_DIGITS}[ij]\)?", f"is a complex number; {_SAVE}"),
     (r"[+-]?1\.#inf0*|[+-]?∞", "is an infinity; write inf"),
