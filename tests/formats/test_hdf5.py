@@ -228,6 +228,11 @@ def test_a_deflated_bomb_stops_at_the_size_of_its_chunk() -> None:
     assert peak < 2**22
 
 
+def test_a_chunk_of_other_bytes_is_refused() -> None:
+    with pytest.raises(FileError, match="dataset x is damaged: has a chunk that does not inflate"):
+        hdf5.contents(with_chunk(b"no stream of zlib")).read()
+
+
 @pytest.mark.parametrize("length", [0, 999, 1001])
 def test_a_chunk_of_another_size_is_refused(length: int) -> None:
     with pytest.raises(FileError, match="dataset x is damaged"):

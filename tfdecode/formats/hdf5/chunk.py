@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,9 +49,11 @@ def read_chunk(
             if fletcher32(raw).to_bytes(4, "little") != checksum:
                 raise FileError("has a chunk with a wrong checksum")
         elif code == _DEFLATE:
-            stream = zlib.decompressobj()
-            raw = stream.decompress(raw, size + 1)  # its checksum is compared at the very end
-            if not stream.eof:
+            stream, whole = zlib.decompressobj(), False
+            with suppress(zlib.error):
+                raw = stream.decompress(raw, size + 1)  # its checksum is compared at the very end
+                whole = stream.eof
+            if not whole:
                 raise FileError("has a chunk that does not inflate to its size")
         elif code == _LZF:
             raw = lzf(raw, size)
