@@ -229,6 +229,29 @@ def test_a_batch_of_more_than_max_rows_is_decoded_in_steps(method: str, traced: 
         decode(tf.constant([b"abc"] * 6))
 
 
+@pytest.mark.parametrize("shape", [(None,), (None, 2), (2, None)], ids=str)
+def test_long_rows_of_different_lengths_are_padded_and_masked(
+    shape: tuple[int | None, ...],
+) -> None:
+    """Row by row, not by an index of each element."""
+    spec = tfd.ArraySpec(shape, "bool", max_shape=tuple(side or 5000 for side in shape))
+    rng = np.random.default_rng(3)
+    arrays = [
+        rng.integers(0, 2, tuple(n if side is None else side for side in shape)).astype(bool)
+        for n in (3000, 0, 4000, 17)
+    ]
+    payloads = [spec.encode(x) for x in arrays]
+    payloads[0] = b"\2" + payloads[0][1:]
+    decode = tf.function(spec.decode_checked, input_signature=[tf.TensorSpec([None], tf.string)])
+    got, status = decode(tf.constant(payloads))
+    assert status.numpy().tolist() == [int(tfd.Status.VALUE), 0, 0, 0]
+    expected = np.zeros((4, *(side or 4000 for side in shape)), bool)
+    for row in (1, 2, 3):
+        expected[(row, *map(slice, arrays[row].shape))] = arrays[row]
+    assert_same(got, expected)
+    assert decode(tf.constant(payloads[:1]))[1].numpy().tolist() == [int(tfd.Status.VALUE)]
+
+
 def test_a_bad_row_has_the_same_number_in_every_step() -> None:
     spec = tfd.ArraySpec((3,), "uint8")
     rows = tf.constant([b"abc"] * 4 + [b"ab", b"abc", b"a"])

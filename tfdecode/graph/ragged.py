@@ -7,7 +7,8 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
-from .rows import Rows, fail_with
+from .rows import Rows, fail_with, long_rows
+from .switch import cond, outlined
 
 
 def to_dense(rows: Rows, form: ArrayForm, name: str) -> Any:
@@ -29,10 +30,29 @@ def to_dense(rows: Rows, form: ArrayForm, name: str) -> Any:
 def to_padded(rows: Rows, form: ArrayForm) -> Any:
     """``[B, *shape]``, shorter rows padded with zeros to the length of the longest."""
     length = max_length(rows)
-    ragged = tf.RaggedTensor.from_row_lengths(rows.data, run_lengths(rows, form), validate=False)
     before = prod(form.max_shape[: form.unknown_axis])
-    sides = [tf.cast(rows.size, tf.int64) * before, length // before]
-    return tf.reshape(ragged.to_tensor(shape=tf.stack(sides)), dense_shape(rows, form, length))
+    count, width = tf.cast(rows.size, tf.int64) * before, length // before
+    lengths = run_lengths(rows, form)
+    ends = tf.cumsum(lengths)
+
+    def together() -> list[Any]:
+        runs = tf.RaggedTensor.from_row_lengths(rows.data, lengths, validate=False)
+        return [tf.reshape(runs.to_tensor(shape=tf.stack([count, width])), [-1])]
+
+    def each() -> list[Any]:
+        def one(run: Any) -> Any:
+            missing = tf.zeros(tf.stack([width - lengths[run]]), rows.data.dtype)
+            return tf.concat([rows.data[ends[run] - lengths[run] : ends[run]], missing], 0)
+
+        kind = tf.TensorSpec([None], rows.data.dtype)
+        return [tf.reshape(tf.map_fn(one, tf.range(count), fn_output_signature=kind), [-1])]
+
+    def filled() -> list[Any]:
+        return list(cond(long_rows(rows.data, count), each, together))
+
+    whole = tf.reduce_all(tf.equal(rows.lengths, length))
+    (data,) = cond(whole, lambda: [rows.data], outlined(filled))
+    return tf.reshape(data, dense_shape(rows, form, length))
 
 
 def padded(batch: Any, form: ArrayForm) -> Any:

@@ -32,6 +32,10 @@ class Status(enum.IntEnum):
     HEADER = 5  # a header does not match the spec
 
 
+#: Elements of a row, on average, from which on `long_rows` is true.
+LONG = 1024
+
+
 @dataclass(frozen=True, eq=False)
 class Check:
     """The result of one check on every row."""
@@ -101,8 +105,21 @@ class Rows:
             bad = tf.reduce_any(wrong, axis=1)
         else:
             ends = tf.cumsum(self.lengths)
-            row = tf.searchsorted(ends, tf.reshape(tf.where(wrong), [-1]), side="right")
-            bad = tf.scatter_nd(row[:, tf.newaxis], tf.ones_like(row), tf.stack([self.size])) > 0
+
+            def together() -> list[Any]:
+                row = tf.searchsorted(ends, tf.reshape(tf.where(wrong), [-1]), side="right")
+                shape = tf.stack([self.size])
+                return [tf.scatter_nd(row[:, tf.newaxis], tf.ones_like(row), shape) > 0]
+
+            def each() -> list[Any]:
+                one = lambda row: tf.reduce_any(wrong[ends[row] - self.lengths[row] : ends[row]])  # noqa: E731
+                return [tf.map_fn(one, tf.range(self.size), fn_output_signature=tf.bool)]
+
+            def found() -> list[Any]:
+                return list(cond(long_rows(wrong, self.size), each, together))
+
+            none = tf.fill([self.size], False)
+            (bad,) = cond(tf.reduce_any(wrong), outlined(found), lambda: [none])
 
         def count(row: Any) -> Any:
             if self.lengths is None:
@@ -173,9 +190,21 @@ class Rows:
             good = tf.reduce_all(self.ok)
             (data,) = cond(good, lambda: [self.data], outlined(lambda: [masked()]))
             return replace(self, data=data)
-        keep = tf.repeat(self.ok, self.lengths)
-        lengths = tf.where(self.ok, self.lengths, 0)
-        return replace(self, data=tf.boolean_mask(self.data, keep), lengths=lengths)
+
+        def kept() -> list[Any]:
+            rows = tf.RaggedTensor.from_row_lengths(self.data, self.lengths, validate=False)
+            return [tf.gather(rows, tf.reshape(tf.where(self.ok), [-1])).flat_values]
+
+        (data,) = cond(tf.reduce_all(self.ok), lambda: [self.data], outlined(kept))
+        return replace(self, data=data, lengths=tf.where(self.ok, self.lengths, 0))
+
+
+def long_rows(data: Any, count: Any) -> Any:
+    """Whether flat data of ``count`` rows is better treated row by row, in 8 us each.
+
+    Together ops take 8 to 24 bytes for the index of each element, 12 times the memory of bool.
+    """
+    return tf.size(data, tf.int64) >= LONG * tf.cast(count, tf.int64)
 
 
 def fail_with(message: Any, data: Any) -> Any:
