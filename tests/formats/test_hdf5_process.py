@@ -75,6 +75,15 @@ def test_a_file_of_many_blocks_is_read_as_by_h5py(tmp_path: Path) -> None:
             assert_same(array, file[key][()])
 
 
+def test_nothing_in_the_current_directory_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ["runpy", "h5py", "numpy", "json", "struct", "sitecustomize"]:
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(7)")
+    monkeypatch.chdir(tmp_path)
+    assert hdf5.contents(saved(x=np.eye(2))).read().tolist() == [[1, 0], [0, 1]]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not limit memory")
 def test_memory_without_end_is_an_error() -> None:
     with pytest.raises(FileError, match=r"memory allocation failed|cannot be read: libhdf5"):

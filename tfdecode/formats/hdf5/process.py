@@ -33,8 +33,10 @@ _MEMORY = 2**29
 _SECONDS, _BYTES_A_SECOND = 10, 2**20
 # What the child may say, at least and for each byte of the file.
 _ANSWER, _ANSWER_A_BYTE = 2**22, 32
-_CODE = """import sys, runpy
+# The path comes first: until then it begins with the current directory, which may hold anything.
+_CODE = """import sys
 program, *sys.path[:] = sys.argv[6:]
+import runpy
 runpy.run_path(program, run_name="__main__")"""
 
 
