@@ -185,6 +185,20 @@ BOMBS |= {
     + b"eq\xfe0ccollections\nOrderedDict\nq\xfd0]("
     + b"h\xfdh\xfe\x85R" * 2000
     + b"e.",
+    "2,000 dicts of the same arguments": ITEM
+    + b"q\xf00]("
+    + b"K\x01h\xf0\x86" * 2000
+    + b"e\x85q\xfe0ccollections\nOrderedDict\nq\xfd0]("
+    + b"h\xfdh\xfeR" * 2000
+    + b"e.",
+    "2,000 object arrays of one state": ITEM
+    + b"q\xf00(K\x01(M\xd0\x07tcnumpy\ndtype\n(U\x02O8tR\x89]("
+    + b"h\xf0" * 2000
+    + b"etq\xfe0](" + (EMPTY + b"h\xfeb") * 2000
+    + b"e.",
+    "long keys at 60 levels": b"(V" + b"\\U000e0001" * 200 + b"\n" + b"2" * 12
+    + b"tq\x010cm\nK\nh\x01Rq\x020"
+    + b"".join(b"}(" + b"h\x02N" * 100 + b"K\x01" for _ in range(60)) + ITEM + b"u" * 60 + b".",
     "an array 300,000 times": b"}" + KEY + b"}" + KEY + b"](" + ITEM + b"2" * 300_000 + b"ess.",
     "an array 150,000 times under long keys": b"}("
     + KEY
@@ -203,6 +217,17 @@ BOMBS |= {
     + b"h\x02)\x81h\x01b" * 10**4
     + b"e.",
 }  # fmt: skip
+
+SHARED = [name for name in BOMBS if name.startswith("2,000")]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_what_many_calls_share_is_walked_once(name: str) -> None:
+    listing = pkl.contents(BOMBS[name])
+    assert len(listing.entries) == 2000
+    assert len(listing.others) == 1001
+    assert listing.others["..."] == "999 more values that are not arrays of numbers"
+
 
 MEASURED = """
 import contextlib, pathlib, pickle, resource, sys

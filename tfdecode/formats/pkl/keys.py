@@ -82,6 +82,8 @@ def _object(record: Call, room: list[int]) -> object:
     if found is not None or not isinstance(record.function, Global):
         raise FileError("a key that is no text, number or tuple")
     arguments = ", ".join(repr(_key(part, room)) for part in record.args)
+    if len(arguments) > _CHARACTERS:
+        raise FileError(f"a key of {len(arguments)} characters")
     return Written(f"{record.function.name[:_CHARACTERS]}({arguments})")
 
 

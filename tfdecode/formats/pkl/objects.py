@@ -21,6 +21,8 @@ _NEWOBJ = {
     (module, name) for module, _ in _RECONSTRUCTORS for name in ("__newobj__", "__newobj_ex__")
 }
 _MAKERS = _RECONSTRUCTORS | _NEWOBJ
+# Many calls may share the same million arguments.
+_ARGUMENTS = 16
 
 
 Child: TypeAlias = tuple[str, object, object]
@@ -85,7 +87,7 @@ def _standard(call: Call) -> list[Part] | None:
         return [_items(one) for one in call.args[:1] if isinstance(one, (list, tuple)) and one]
     if name not in _DICTS:
         return None
-    for argument in call.args:
+    for argument in call.args[:2]:
         if isinstance(argument, Dict):
             found.append(_keys(argument, argument.pairs))
         if isinstance(argument, list):  # Python 2 gives the items of an OrderedDict as pairs
@@ -146,7 +148,9 @@ def unread_arguments(call: Call) -> bool:
     """Whether a function of the file would be given arguments that are not entered."""
     known = is_container(call) or isinstance(array_of(call), (Objects, Masked))
     entered = call.new or known or name_of(call.function) in _MAKERS
-    return not entered and any(isinstance(one, (Call, Dict, list, tuple)) for one in call.args)
+    return not entered and any(
+        isinstance(one, (Call, Dict, list, tuple)) for one in call.args[:_ARGUMENTS]
+    )
 
 
 def made_by(call: Call) -> str:

@@ -158,7 +158,9 @@ class Walk:
         if frame.depth >= _DEPTH or len(path) > _PATH:
             return self._name(frame, path, node, "nested too deep to be named; save it flat")
         # Only what the file refers back to can be reached twice, or hold itself.
-        shared = [one for one in (value, *(part.owner for part in found)) if id(one) in self.shared]
+        within = (value.args, value.state) if isinstance(value, Call) else ()
+        owners = (value, *within, *(part.owner for part in found))
+        shared = [one for one in owners if id(one) in self.shared and one != ()]
         for one in shared:
             if id(one) in self.without:
                 return frame.keep(child)
