@@ -85,7 +85,8 @@ def test_nothing_in_the_current_directory_is_imported(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not limit memory")
-def test_memory_without_end_is_an_error() -> None:
+def test_memory_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_MEMORY", 2**26)
     with pytest.raises(FileError, match=r"memory allocation failed|cannot be read: libhdf5"):
         hdf5.contents(with_endless_heap())
 
