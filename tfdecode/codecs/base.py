@@ -66,7 +66,8 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
     kind: ClassVar[str]
     #: What all payloads begin with, one of these; empty if not known. `one_of` goes by it.
     magics: ClassVar[tuple[bytes, ...]] = ()
-    #: Whether its op fails the whole batch on a damaged row that no seal has held back.
+    #: Whether its op fails the whole batch on a damaged row that no seal has held back. No codec of
+    #: this package does: see ``graph.try_rows``.
     throws: ClassVar[bool] = False
 
     # What `infer` asks: see also ``proposals`` of each kind.

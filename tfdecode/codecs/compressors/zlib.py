@@ -51,12 +51,13 @@ class Zlib(Compressor):
     Notes
     -----
     Rows of at most 32 KiB are inflated in groups that cannot take more than 100 MB. A larger row
-    can inflate to 1032 times its length: if you do not trust your clients, use `zlib_bounded` or
+    can take 2,100 times its length: if you do not trust your clients, use `zlib_bounded` or
     ``max_packed``.
 
     The op accepts a stream without its trailer, and bytes after it. In a chain without a seal the
     graph compares the trailer with the Adler-32 of the inflated bytes (bytes after a stream pass if
-    they end with its checksum), and a stream that is damaged inside fails the whole batch.
+    they end with its checksum). A stream that is damaged inside is a bad row; under a seal, where
+    only who has the spec can have written it, it fails the whole batch.
 
     Examples
     --------

@@ -55,7 +55,7 @@ class ZlibBounded(Compressor):
     image with rows of about 8 KiB, the last of which is padded with zeros.
 
     If the number of bytes is not fixed, 8 bytes come first: the number, and the CRC of the IHDR
-    that follows from it. A damaged stream fails the whole batch, unless the chain is sealed.
+    that follows from it. A damaged stream is a bad row, as in `zlib`.
 
     Examples
     --------

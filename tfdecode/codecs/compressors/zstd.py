@@ -18,6 +18,8 @@ from ..base import Compressor, Cost, encoder_only
 #: Descriptor of a single segment without checksum and dictionary -> bytes of its content size, and
 #: the offset that is added to them. Arrays of 4 GiB would need the descriptor that is left out.
 DESCRIPTORS = {0x20: (1, 0), 0x60: (2, 256), 0xA0: (4, 0)}
+#: The magic numbers of frames that decoders skip.
+SKIPPABLE = range(0x184D2A50, 0x184D2A60)
 #: Magic, descriptor and content size.
 MAX_HEADER_NBYTES = 9
 #: The header of a block, the last one of which may be empty.
@@ -40,8 +42,8 @@ class Zstd(Compressor):
     -----
     The op allocates the content size that a frame states, and 1e11 bytes end the process. So the
     graph compares magic, descriptor (one segment, no checksum, no dictionary) and content size with
-    the spec before the op runs. A damaged frame fails the whole batch; in a chain without a seal it
-    may also decode to another array, and an empty or skippable frame after the first is accepted.
+    the spec before the op runs. A damaged frame is a bad row, as in `zlib`; in a chain without a
+    seal it may also decode to another array. Empty and skippable frames after it are accepted.
 
     Examples
     --------
@@ -102,9 +104,20 @@ class Zstd(Compressor):
             raise DecodeError(f"payload is not a valid zstd frame: {error}") from None
         if not inflater.eof:
             raise DecodeError(f"payload is a truncated zstd frame of {len(x)} bytes")
-        if inflater.unused_data:
-            count = len(inflater.unused_data)
-            raise DecodeError(f"payload has {count} bytes after its zstd frame, needs 0")
+        rest = inflater.unused_data
+        while rest:  # as the op, which skips frames that hold nothing
+            if int.from_bytes(rest[:4], "little") in SKIPPABLE:
+                end = 8 + int.from_bytes(rest[4:8], "little")
+                rest = rest[end:] if 8 <= end <= len(rest) and len(rest) >= 8 else rest[:1]
+                continue
+            inflater = library.ZstdDecompressor(options=options)
+            try:
+                empty = inflater.decompress(rest, max_length=1) == b"" and inflater.eof
+            except library.ZstdError:
+                empty = False
+            if not empty:
+                raise DecodeError(f"payload has {len(rest)} bytes after its zstd frame, needs 0")
+            rest = inflater.unused_data
         return x
 
     def decode_rows(self, rows: Rows, form: BytesForm) -> Rows:

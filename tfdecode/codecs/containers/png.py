@@ -48,7 +48,7 @@ class Png(Container):
     The format is the PNG specification (ISO/IEC 15948). Elements of more than two bytes are stored
     as byte planes, one below the other. The graph compares the header of each row with a constant
     before ``decode_png`` runs, and accepts no chunk but one IDAT: no row inflates to more than its
-    spec says. A damaged row fails the whole batch, unless the chain is sealed.
+    spec says. What libpng passes after the last row (more rows, bytes after the stream) passes.
 
     Examples
     --------
