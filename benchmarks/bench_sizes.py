@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import tfdecode as tfd
+from tfdecode.saved_models.limits import NOT_IN_JSON
 
 from . import peers, targets
 from .chains import CHAINS, any_tensorflow
@@ -62,6 +63,8 @@ def main() -> list[Table]:
         smallest = min(chains, key=lambda chain: chains[chain][0])
         title = f"{name} {x.dtype} {list(x.shape)}"
         cells = [f"{others[peer]:,}" if peer in others else "" for peer in shown]
+        if x.dtype.name in NOT_IN_JSON:
+            cells[shown.index("JSON")] += " (refused)"
         packed.append((title, smallest, f"{x.nbytes:,}", *cells, f"{chains[smallest][0]:,}"))
         bars[name] = {**others, "tfdecode": chains[smallest][0]}
         if name in targets.SIZES:
@@ -74,7 +77,8 @@ def main() -> list[Table]:
     note = (
         f"{alike} Of tfdecode the smallest chain in `chains.py`, as it is sent: 8 bytes are the "
         "seal, after every compressor, and zstd needs TensorFlow 2.20. JSON is "
-        "`json.dumps(x.tolist())`; Blosc, which no graph decodes, the best of its three shuffles; "
+        "`json.dumps(x.tolist())`, refused by TensorFlow Serving for uint16 and float16; Blosc, "
+        "which no graph decodes, the best of its three shuffles; "
         "cv2 PNG with the channels stacked and small whole numbers cast to bytes."
         f"{peers.absent()}\n\n![Bytes of each input](sizes.png)"
     )
