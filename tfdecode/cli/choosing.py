@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -31,26 +30,39 @@ class Group:
     def __init__(self, inputs: Sequence[Input], arguments: argparse.Namespace) -> None:
         self.inputs = inputs
         self.arguments = arguments
+        self.chosen: ArraySpec | SpecError | None = None
 
-    @cached_property
     def samples(self) -> list[np.ndarray]:
-        """Arrays of files at even distances."""
+        """Arrays of files at even distances, of those that can be read and fit ``--max-shape``."""
         count = min(SAMPLES, len(self.inputs))
         found: list[np.ndarray] = []
         for number in range(count):
             one = self.inputs[number * len(self.inputs) // count]
             try:
-                found.append(read(one.path, one.key, None, self.arguments))
+                array = read(one.path, one.key, None, self.arguments)
+                bounded([array], self.arguments.max_shape)
             except (TfdecodeError, OSError):  # reported when its turn comes
                 continue
+            found.append(array)
             if sum(array.nbytes for array in found) > SAMPLE_BYTES:
                 break
         return found
 
-    @cached_property
-    def spec(self) -> ArraySpec:
-        """The spec; SpecError if none can describe all arrays."""
-        return spec_of(self.samples, self.arguments)
+    def choose(self, array: np.ndarray) -> tuple[ArraySpec, list[Report]]:
+        """The spec, if ``array`` is of this group; at first also the chains that were tried."""
+        chains: list[Report] = []
+        if self.chosen is None:
+            bounded([array], self.arguments.max_shape)
+            samples = (self.samples() if len(self.inputs) > 1 else []) or [array]
+            try:
+                if self.arguments.explain:
+                    chains = tried(samples, self.arguments)
+                self.chosen = spec_of(samples, self.arguments)
+            except SpecError as error:  # not tried again for each file
+                self.chosen = error
+        if isinstance(self.chosen, SpecError):
+            raise self.chosen
+        return self.chosen, chains
 
 
 def groups_of(inputs: Sequence[Input], arguments: argparse.Namespace) -> list[Group | None]:

@@ -34,7 +34,7 @@ from ..files import has_suffix, load, opened
 from ..formats.contents import shown
 from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
-from .choosing import Group, groups_of, spec_of, tried
+from .choosing import Group, groups_of
 from .failure import UsageError, note
 from .inputs import SPOOLED, Input, add_inputs, inputs_of, needs_one_output, to_stdout
 from .packing import FILE, add_choice, add_key, argument, read, sizes
@@ -194,30 +194,19 @@ def pack(
     array = read(path, key, spec, arguments)
     chains: Sequence[Report] = ()
     if spec is None:
-        shared = group is not None and len(group.inputs) > 1
-        samples = group.samples if group is not None and shared else [array]
-        if arguments.explain and (group is None or one == group.inputs[0]):
-            chains = explained(one, samples, arguments)
-        spec = group.spec if group is not None and shared else spec_of(samples, arguments)
+        group = group or Group([one], arguments)
+        spec, chains = group.choose(array)
+        if chains and not arguments.json:
+            from . import explain
+
+            many = f" and {len(group.inputs) - 1:,} more" if len(group.inputs) > 1 else ""
+            prefer = arguments.prefer or "balanced"
+            explain.print_report(f"{one.path}{many}", chains, prefer, arguments.all)
     doing("packing")
     payload = spec.encode(array)
     doing("writing")
     report = write(path, key, out, array, spec, payload)
     return {**report, "tried": chains} if chains else report
-
-
-def explained(
-    one: Input, samples: Sequence[np.ndarray], arguments: argparse.Namespace
-) -> Sequence[Report]:
-    """The chains that were tried, printed unless ``--json`` is given."""
-    chains = tried(samples, arguments)
-    if not arguments.json:
-        from . import explain
-
-        many = f" and {len(samples) - 1} more" if len(samples) > 1 else ""
-        prefer = arguments.prefer or "balanced"
-        explain.print_report(f"{one.path}{many}", chains, prefer, arguments.all)
-    return chains
 
 
 def write(

@@ -36,7 +36,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     oldest = "oldest TensorFlow that must run the model (default: 2.12; zstd needs 2.20)"
     add("--min-tensorflow", type=argument(release), metavar="VERSION", help=oldest)
     trusted = (
-        "allow zlib on large rows, where a hostile payload can take 1032 times its length in "
+        "allow zlib on large rows, where a hostile payload can take 2,070 times its length in "
         "memory (default: only chains that the spec bounds)"
     )
     add("--trusted", action="store_true", help=trusted)

@@ -130,7 +130,7 @@ class Records:
     def samples(self, array: np.ndarray, index: int) -> list[np.ndarray]:
         """The first array, and of the later files those that one spec can describe with it."""
         bound = self.arguments.max_shape
-        later = Group(self.files[index + 1 :], self.arguments).samples
+        later = Group(self.files[index + 1 :], self.arguments).samples()
         return [
             array,
             *(
