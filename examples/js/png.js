@@ -8,12 +8,30 @@ const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
 
 /** `pixels` are the rows of the image one after the other, 16-bit samples with the high byte first. */
 export async function pngFile(pixels, width, height, depth, colour) {
-  const header = new Uint8Array(13), view = new DataView(header.buffer);
+  const chunks = [["IHDR", header(width, height, depth, colour)], ["IDAT", await smallest(pixels, width, height)], ["IEND", new Uint8Array()]];
+  return new Uint8Array(await new Blob([SIGNATURE, ...chunks.flatMap(chunk)]).arrayBuffer());
+}
+
+function header(width, height, depth, colour) {
+  const data = new Uint8Array(13), view = new DataView(data.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([depth, colour], 8);
-  const chunks = [["IHDR", header], ["IDAT", await smallest(pixels, width, height)], ["IEND", new Uint8Array()]];
-  return new Uint8Array(await new Blob([SIGNATURE, ...chunks.flatMap(chunk)]).arrayBuffer());
+  data.set([depth, colour], 8);
+  return data;
+}
+
+/**
+ * The data of the IDAT chunk of a grey image of `bytes`, and its CRC: the codec zlib_bounded. If the length is not
+ * fixed, it and the CRC of the IHDR chunk come first. The most bytes determine the width.
+ */
+export async function boundedStream(bytes, most, fixed) {
+  const width = Math.max(1, Math.ceil(most / Math.max(1, Math.ceil(most / 8192))));
+  const height = Math.max(1, Math.ceil(bytes.length / width)), pixels = new Uint8Array(width * height);
+  pixels.set(bytes); // zeros fill the last row
+  const packed = await deflate(filtered(pixels, width, height, 0)), [, , , crc] = chunk(["IDAT", packed]);
+  const [, , , checked] = chunk(["IHDR", header(width, height, 8, 0)]), length = new DataView(new ArrayBuffer(4));
+  length.setUint32(0, bytes.length, true);
+  return new Uint8Array(await new Blob([...(fixed ? [] : [length, checked]), packed, crc]).arrayBuffer());
 }
 
 /** Deflated under the one filter that suits the image: None for masks, Sub or Up for what is smooth. */

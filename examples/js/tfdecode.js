@@ -1,12 +1,12 @@
 // Packs typed arrays for a model that decodes them with tfdecode: the client side of docs/wire-format.md.
-// It has one_of and the codecs transpose, astype, raw, png, zlib and seal. Node 18 and browsers run it without a build:
+// It has one_of and the codecs transpose, astype, raw, png, zlib, zlib_bounded and seal. Node 18 and browsers run it without a build:
 //
 //     import { requestBody } from "./tfdecode.js";
 //     const schema = await (await fetch("tfdecode.json")).json(); // the model's assets.extra/tfdecode.json
 //     const body = await requestBody(schema, { pose_map: new Float32Array(256 * 192 * 18) });
 //     await fetch(`${server}/v1/models/pose:predict`, { method: "POST", body: JSON.stringify(body) });
 
-import { deflate, pngFile } from "./png.js";
+import { boundedStream, deflate, pngFile } from "./png.js";
 import { sipHash } from "./siphash.js";
 
 const TYPES = { // itemsize; the typed arrays that hold it: float16 as bits, a complex number as two floats
@@ -19,8 +19,9 @@ const TYPES = { // itemsize; the typed arrays that hold it: float16 as bits, a c
 const CODECS = { // the function that encodes, and the names of its options
   transpose: [transpose, "order"], astype: [astype, "dtype"], raw: [(form) => littleEndian(form).slice()],
   png: [png, "layout", "level", "describe"], zlib: [zlib, "level", "max_packed", "store_incompressible"], seal: [seal],
+  zlib_bounded: [zlibBounded, "level", "store_incompressible"],
 };
-const CHAIN = /^((transpose|astype)\|)*(raw|png)(\|zlib)*(\|seal)?$/;
+const CHAIN = /^((transpose|astype)\|)*(raw(\|zlib_bounded)?|png)(\|zlib)*(\|seal)?$/;
 const KEYS = ["version", "shape", "max_shape", "dtype", "label", "codecs", "one_of", "fingerprint"];
 const LONGEST = 2 ** 31 - 1024; // bytes of an array and of a payload
 const HOST_IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
@@ -182,6 +183,13 @@ async function zlib(bytes, { max_packed = Infinity }) {
   demand(packed.length <= max_packed,
     () => `the array deflates to ${packed.length} bytes, max_packed is ${max_packed}`);
   return packed;
+}
+
+/** Only after raw, as CHAIN demands: the most bytes that come are those of an array of the largest shape. */
+function zlibBounded(bytes, step, { shape, max_shape, dtype, codecs }) {
+  const cast = codecs.findLast(({ name }) => name === "astype")?.dtype ?? dtype;
+  const most = product(max_shape ?? shape) * TYPES[cast][0];
+  return boundedStream(bytes, most, !shape.includes(null) || most === 0);
 }
 
 /** The payload and 8 bytes after it: its hash modulo 2^62 under the first half of the fingerprint. */

@@ -21,7 +21,7 @@ from tests.reloaded import Decoders, save
 from tfdecode.dtypes import little_endian
 
 FOLDER = Path(__file__).parents[2] / "examples" / "js"
-CODECS = {"transpose", "astype", "raw", "png", "zlib", "seal"}
+CODECS = {"transpose", "astype", "raw", "png", "zlib", "zlib_bounded", "seal"}
 
 #: Packs what comes on standard input, each a spec and the bytes of an array.
 DRIVER = """
@@ -99,6 +99,8 @@ TABLE = [case for case in CASES if can_pack(case)]
 MAPS = [
     Case("raw|seal", (64, 48, 5), "float32"),
     Case("zlib", (64, 48, 5), "float64"),
+    Case("zlib_bounded", (64, 48, 5), "float64"),
+    Case("astype:uint8|zlib_bounded:3,store_incompressible=true", (64, 48), "f4", integers(0, 9)),
     Case("png", (64, 48, 5), "uint8", integers(0, 3)),
     Case("png", (64, 48, 5), "uint16"),
     Case("png|seal", (64, 48, 5), "float32"),

@@ -105,7 +105,9 @@ def infer(
     best = candidates[0]
     if not fallback or not best.domain:
         return best.spec
-    total = next(candidate for candidate in candidates if not candidate.domain)
+    # Every client encodes by both chains, so the second one has to be quick unless size is all.
+    most = 99.0 if prefer == "smallest" else 1.0
+    total = next(one for one in candidates if not one.domain and one.effort <= most)
     return ArraySpec.joined([best.spec, total.spec])
 
 

@@ -47,6 +47,11 @@ class Candidate:
         return self.spec.domain
 
     @property
+    def effort(self) -> float:
+        """The greatest effort of its codecs."""
+        return max(codec.effort for codec in self.spec.chains[0].codecs)
+
+    @property
     def sent_bytes(self) -> float:
         """Its payload, after a tag if it needs another chain beside it."""
         return self.payload_bytes + bool(self.domain)

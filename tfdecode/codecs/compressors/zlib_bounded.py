@@ -69,6 +69,7 @@ class ZlibBounded(Compressor):
     decode_cost = Cost(0.6, 1.5)
     encode_cost = Cost(2.2, 10.0)
     trials = ("zlib_bounded",)
+    portable = True
     baselines = ("zlib_bounded:1", "zlib_bounded", "zlib_bounded:9")
     trials_incompressible = ("zlib_bounded:3,store_incompressible=true",)
     efforts = {"smallest": ("zlib_bounded:12",), "fastest": ("zlib_bounded:2",)}  # noqa: RUF012
