@@ -13,6 +13,11 @@ from . import types
 ByteOrder = Literal["<", ">"]
 # Flags, 32 dimensions, a name and the first tag of the numbers; MATLAB's names end at 63 letters.
 HEAD = 4096
+#: Bytes of a deflated variable in which a reader of another looks for its name. Names are in the
+#: first 272 at worst, of 32 dimensions; each of these bytes may inflate to 1032.
+SHOWN = 288
+#: Class of MATLAB's objects, which have no dimensions.
+OPAQUE = 17
 
 
 def elements(data: bytes) -> Iterator[Element]:
@@ -52,8 +57,6 @@ class Element(NamedTuple):
             head = stream.decompress(self.raw, count)
         except zlib.error:
             raise FileError("is a damaged .mat: a matrix does not inflate") from None
-        if len(head) < count and (stream.unused_data or stream.unconsumed_tail):
-            raise FileError("is a damaged .mat: bytes follow a deflated matrix")
         return head
 
 
@@ -96,7 +99,7 @@ class Head(NamedTuple):
     @property
     def is_array(self) -> bool:
         """Whether it can be one: not an opaque object, at most 32 dimensions as in NumPy 1."""
-        return self.matlab_class != 17 and len(self.dims) <= 32
+        return self.matlab_class != OPAQUE and len(self.dims) <= 32
 
 
 def head_of(element: Element, path: str = "") -> Head:
@@ -110,7 +113,7 @@ def head_of(element: Element, path: str = "") -> Head:
     (word,) = struct.unpack_from(f"{order}I", head, flags.start)
     logical, complex_ = word >> types.LOGICAL & 1, word >> types.COMPLEX & 1
     matlab_class, position, dims = word & 0xFF, flags.end, ()
-    if matlab_class != 17:  # opaque objects have no dimensions
+    if matlab_class != OPAQUE:
         tag = tag_at(head, position, order)
         if tag.kind not in (5, 6) or tag.length % 4 or tag.end > len(head):
             raise FileError("is a damaged .mat: a matrix without its dimensions")
@@ -125,3 +128,26 @@ def head_of(element: Element, path: str = "") -> Head:
     except UnicodeDecodeError:
         raise FileError("is a damaged .mat: a name that is not ASCII") from None
     return Head(path or name, length, matlab_class, logical, complex_, dims, tag.end)
+
+
+def shown_head(element: Element) -> Element:
+    """The beginning of a deflated ``element`` among others: what its first bytes inflate to.
+
+    FileError if these do not show its name: a reader of one variable looks at no more of others.
+    """
+    try:
+        head = zlib.decompressobj().decompress(element.raw[:SHOWN])
+    except zlib.error:
+        head = b""
+    if len(element.raw) > SHOWN and not shows_name(head, element.order):
+        raise FileError(f"holds a variable whose first {SHOWN} bytes do not show its name")
+    return Element(memoryview(head), False, element.order)
+
+
+def shows_name(head: bytes, order: ByteOrder) -> bool:
+    """Whether ``head``, the beginning of an element, has all of its name."""
+    try:
+        name = tag_at(head, tag_at(head, 24, order).end, order)
+    except FileError:
+        return len(head) >= 232
+    return name.end <= len(head) or len(head) >= 232

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,18 @@ from ...errors import RAISE_LIMIT, FileError
 from ..contents import MAX_BYTES, Array, Contents, Entry, checked_shape, shown
 from . import types
 from .advice import advice
-from .elements import HEAD, ByteOrder, Element, Head, Tag, elements, head_of, tag_at, words
+from .elements import (
+    HEAD,
+    ByteOrder,
+    Element,
+    Head,
+    Tag,
+    elements,
+    head_of,
+    shown_head,
+    tag_at,
+    words,
+)
 from .numbers import by_columns, numbers
 from .tree import Leaf, Members, Tree, parts
 
@@ -30,20 +42,26 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     return Contents.of(_found(data, max_bytes + _SLACK))
 
 
-def named(data: bytes, name: str, most: int) -> Entry:
-    """The one matrix ``name`` among ``most`` elements; of the others only the names are read."""
-    found = []
-    for index, element in enumerate(elements(data)):
-        if index == most:
-            raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
+def named(data: bytes, name: str, most: int, most_packed: int) -> Entry:
+    """The one matrix ``name`` among ``most`` elements; of the others only the names are read.
+
+    FileError if it is deflated to more than ``most_packed`` bytes.
+    """
+    found, every = [], list(islice(elements(data), most + 1))
+    if len(every) > most:
+        raise FileError(f"holds more than {most} variables; save {shown(name)} alone")
+    for element in every:
+        beginning = shown_head(element) if element.deflated and len(every) > 1 else element
         with suppress(FileError):
-            head = head_of(element)
+            head = head_of(beginning)
             if head.name == name and head.is_array:
-                found.append((head, element))
+                found.append(element)
     if len(found) != 1:
         times = f"{len(found)} variables" if found else "no variable"
         raise FileError(f"holds {times} named {shown(name)}")
-    entry = _entry(*found[0])
+    if found[0].deflated and len(found[0].raw) > most_packed:
+        raise FileError(f"holds {shown(name)} deflated to more than {most_packed} bytes")
+    entry = _entry(head_of(found[0]), found[0])
     if isinstance(entry, str):
         raise FileError(f"holds {shown(name)} as {entry}")
     return entry

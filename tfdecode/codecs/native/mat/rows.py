@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from ....graph.casts import READ_AS, cast_tensor
 from ....graph.inflate import inflate_bounded
 from ....graph.map_rows import LARGE, map_rows
 from ....graph.substr import cut, string_length
-from ....graph.switch import cond, switch
+from ....graph.switch import case, cond, unoptimized
 from ..template import decode_uniform
 from .walk import MAX_ELEMENTS, MatVariable, element, int64, is_stream
 
@@ -151,36 +152,34 @@ class AnyLayout:
         length = string_length(payloads)
         version = tf.strings.substr(payloads, 124, 4)
         known = tf.equal(version, VERSION) & starts_as_text(payloads)
-        at, found = variable.find(payloads, known)
-        kind, size = element(payloads, at)
-        found &= (size > 0) & (at + 8 + size <= length)
-        packed = found & tf.equal(kind, COMPRESSED) & is_stream(payloads, at + 8)
+        offset, found = variable.find(payloads, known)
+        kind, size = element(payloads, offset)
+        found &= (size > 0) & (offset + 8 + size <= length)
+        packed = found & tf.equal(kind, COMPRESSED) & is_stream(payloads, offset + 8)
         packed &= size <= compress_bound(variable.max_nbytes)
         found &= packed | tf.equal(kind, MATRIX)
-        elements, start = self.elements(payloads, at, size, packed)
+        elements, start = self.elements(payloads, offset, size, packed)
         head = variable.head(elements, start)
         found &= head.named
         end = start + 8 + head.inner
         sound = tf.logical_not(packed) | tf.equal(end, string_length(elements))
         sound &= head.inner <= head.end - 8 + variable.max_data_nbytes(head.kind)
         kinds, starts, sizes = [], [], []
-        offset = start + head.end
+        part_start = start + head.end
         for _ in range(variable.parts):
-            fits, index, (first, nbytes), offset = variable.part(elements, offset, end, head.kind)
+            fits, index, part = variable.part(elements, part_start, end, head.kind)
             sound &= fits
             kinds.append(index)
-            starts.append(first)
-            sizes.append(nbytes)
-        code = tf.zeros_like(at, tf.int32)
-        passed = [sound, head.dims, head.fits, found, known]
-        for number, good in zip(range(5, 0, -1), passed, strict=True):
-            code = tf.where(good, code, number)
+            starts.append(part.start)
+            sizes.append(part.size)
+            part_start = part.end
+        # The first check that failed, from 1 on; 0 if none did.
+        passed = tf.stack([known, found, head.fits, head.dims, sound], 1)
+        good = tf.reduce_all(passed, 1)
+        code = tf.where(good, 0, tf.argmin(tf.cast(passed, tf.int32), 1, tf.int32) + 1)
         got = tf.where(code <= 2, length, tf.where(tf.equal(code, 3), head.kind, head.inner))
-        good = tf.equal(code, 0)
-        nothing = tf.zeros_like(at)
-        starts = [tf.where(good, start, nothing) for start in starts]
-        sizes = [tf.where(good, nbytes, nothing) for nbytes in sizes]
         columns = [tf.stack(column, 1) for column in (kinds, starts, sizes)]
+        columns[1:] = [tf.where(good[:, tf.newaxis], column, 0) for column in columns[1:]]
         if not variable.count:
             data = tf.zeros(tf.stack([tf.size(payloads), *self.row.shape]), self.form.dtype)
         else:
@@ -204,8 +203,8 @@ class AnyLayout:
         packed &= tf.reduce_all(length <= 136 + compress_bound(variable.max_nbytes))
 
         def inflated() -> list[Any]:
-            at = tf.fill(tf.shape(length), 136)
-            streams = tf.strings.substr(payloads, at, length - at)
+            start = tf.fill(tf.shape(length), 136)
+            streams = tf.strings.substr(payloads, start, length - start)
             return [inflate_bounded(streams, "ZLIB", variable.max_nbytes)]
 
         (elements,) = cond(packed, inflated, lambda: [payloads])
@@ -238,21 +237,21 @@ class AnyLayout:
         found: list[Any] = cond(fast, read, lambda: self.decode(payloads))
         return found
 
-    def elements(self, payloads: Any, at: Any, size: Any, packed: Any) -> tuple[Any, Any]:
-        """Strings with the elements at ``at``, inflated, and the offset of the element in each."""
+    def elements(self, payloads: Any, offset: Any, size: Any, packed: Any) -> list[Any]:
+        """Strings with the elements at ``offset``, inflated, and where the element is in each."""
 
         def inflated() -> list[Any]:
-            streams = cut(payloads, at + 8, tf.where(packed, size, 0))
+            streams = cut(payloads, offset + 8, tf.where(packed, size, 0))
             data = inflate_bounded(streams, "ZLIB", self.variable.max_nbytes)
             (strings,) = cond(
                 tf.reduce_all(packed),
                 lambda: [data],
                 lambda: [tf.where(packed, data, payloads)],
             )
-            return [strings, tf.where(packed, tf.zeros_like(at), at)]
+            return [strings, tf.where(packed, tf.zeros_like(offset), offset)]
 
-        strings, start = cond(tf.reduce_any(packed), inflated, lambda: [payloads, at])
-        return strings, start
+        found: list[Any] = cond(tf.reduce_any(packed), inflated, lambda: [payloads, offset])
+        return found
 
     def one(self, text: Any, kinds: Any, starts: Any, sizes: Any) -> Any:
         """One row: zeros if it is bad, which has a size of 0."""
@@ -264,18 +263,28 @@ class AnyLayout:
 
     def numbers(self, texts: Any, kind: Any) -> Any:
         """The numbers of all ``texts``, ``[B * n]``, all stored as ``kind`` says; zeros of none."""
-        count = self.variable.count
-        part = part_of(self.form)
         data = tf.reshape(tf.io.decode_raw(texts, tf.uint8), [-1])
-        some = tf.size(data) > 0
+        branch = tf.where(tf.size(data) > 0, kind, len(self.readers) - 1)
+        if tf.executing_eagerly():
+            return self.readers[int(branch)](data)[0]
+        return case(branch, self.traced_readers, [data])[0]
 
-        def stored_as(storage: str) -> Callable[[], list[Any]]:
-            return lambda: [as_class(data, storage, part)]
+    @cached_property
+    def readers(self) -> list[Callable[[Any], list[Any]]]:
+        """For each ``storage`` what makes numbers of its bytes, then what makes zeros."""
+        part, count = part_of(self.form), self.variable.count
 
-        functions = [stored_as(STORAGE[storage]) for storage in self.variable.storage]
-        functions.append(lambda: [tf.zeros([count], part)])
-        branch = tf.where(some, kind, len(functions) - 1)
-        return switch(branch, *functions)[0]
+        def stored_as(storage: str) -> Callable[[Any], list[Any]]:
+            return lambda data: [as_class(data, storage, part)]
+
+        some = [stored_as(STORAGE[storage]) for storage in self.variable.storage]
+        return [*some, lambda data: [tf.zeros([count], part)]]
+
+    @cached_property
+    def traced_readers(self) -> list[Any]:
+        """The ``readers`` for `case`: the same functions wherever numbers are read."""
+        signature = [tf.TensorSpec([None], tf.uint8)]
+        return [unoptimized(read, signature) for read in self.readers]
 
 
 def as_class(data: Any, storage: str, dtype: str) -> Any:

@@ -8,22 +8,25 @@ from typing import Any, NamedTuple
 
 from ....extras import tensorflow as tf
 from ....formats.mat import types
+from ....formats.mat.elements import OPAQUE, SHOWN
 from ....graph.inflate import inflate_bounded
 from ....graph.substr import cut, string_length
 from ....graph.switch import cond
 
 #: Elements in a file: files with more are refused.
 MAX_ELEMENTS = 32
-#: Bytes of a compressed element that are inflated for its name, and of the element that they need
-#: to give: 32 dimensions and the name end at byte 232; tables and others took at most 300 bytes.
-PREFIX_PACKED, PREFIX = 1024, 232
+#: Bytes that the head of an element can have: 32 dimensions and a name of 63 letters.
+HEAD_NBYTES = 232
 
 
-class Span(NamedTuple):
-    """Offset and length of bytes in each row: int64 ``[B]``."""
+class Tag(NamedTuple):
+    """The tags of elements, ``[B]``: int64, and ``sound`` bool."""
 
-    start: Any
+    kind: Any
+    sound: Any  # not small with more bytes than fit
+    start: Any  # of the data
     size: Any
+    end: Any  # of the element
 
 
 class Head(NamedTuple):
@@ -70,6 +73,8 @@ class MatVariable:
 
     def max_data_nbytes(self, kind: Any) -> Any:
         """The most bytes that numbers of a class can have with their tags."""
+        if self.matlab_class is not None:
+            return self.parts * (16 + self.count * types.class_nbytes(self.matlab_class))
         widths = [types.class_nbytes(c) if c in types.CLASSES else 0 for c in range(16)]
         width = tf.gather(widths, tf.minimum(kind, 15))
         return self.parts * (16 + self.count * tf.cast(width, tf.int64))
@@ -77,92 +82,95 @@ class MatVariable:
     # -- tags ---------------------------------------------------------------------------------
 
     def head(self, elements: Any, start: Any) -> Head:
-        """The beginning of the elements that begin at ``start``."""
-        words = unsigned(elements, start, 8 + 32)
-        nbytes = words[:, 7]
-        matrix = tf.reduce_all(tf.equal(words[:, :4:2], [types.MATRIX, 6]), 1)
-        matrix &= tf.equal(words[:, 3], 8)
-        matrix &= tf.equal(words[:, 6], 5) | tf.equal(words[:, 6], 6)
-        matrix &= tf.equal(nbytes % 4, 0) & (nbytes >= 8) & (nbytes <= 128)
-        dims = tf.ones_like(matrix)
-        for axis, side in enumerate(self.sides):
-            # MATLAB drops sides of 1 at the end, scipy keeps them.
-            dropped = nbytes <= 4 * axis if all(s == 1 for s in self.sides[axis:]) else False
-            dims &= tf.equal(words[:, 8 + axis], side) | dropped
-        dims &= nbytes <= 4 * len(self.sides)
-        flags = words[:, 4]
-        kind = flags % 256
-        logical, more = (flags // 2**bit % 2 for bit in (types.LOGICAL, types.COMPLEX))
+        """The beginning of the elements that begin at ``start``; as ``elements.head_of``."""
+        words = tf.unstack(unsigned(elements, start, 8), axis=1)
+        kind, inner, flags_kind, flags_nbytes, flags, _, dims_kind, dims_nbytes = words
+        matrix = tf.stack([kind, flags_kind, flags_nbytes], 1)
+        named = tf.reduce_all(tf.equal(matrix, [types.MATRIX, 6, 8]), 1)
+        matlab_class = tf.bitwise.bitwise_and(flags, 255)
+        dims = tag_of(dims_kind, dims_nbytes, start + 24)
+        named &= (dims.kind - 5 <= 1) & (dims.kind >= 5) & dims.sound & tf.equal(dims.size % 4, 0)
+        named &= (dims.size <= 128) & tf.not_equal(matlab_class, OPAQUE)
+        name = tag(elements, dims.end)
+        named &= (tf.equal(name.kind, 1) | tf.equal(name.kind, 16)) & name.sound
+        named &= tf.equal(name.size, len(self.name)) & (name.end <= string_length(elements))
+        named &= tf.equal(cut(elements, name.start, len(self.name)), self.name)
+        # MATLAB drops sides of 1 at the end, scipy keeps them.
+        rank = len(self.sides)
+        given = dims.size[:, tf.newaxis] > tf.range(0, 4 * rank, 4, tf.int64)
+        sides = tf.where(given, unsigned(elements, dims.start, rank), 1)
+        same = tf.reduce_all(tf.equal(sides, self.sides), 1)
+        same &= (dims.size >= 8) & (dims.size <= 4 * rank)
+        logical, more = 1 << types.LOGICAL, 1 << types.COMPLEX
         if self.matlab_class is None:
-            numeric = tf.reduce_any(tf.equal(kind[:, tf.newaxis], list(types.CLASSES)), 1)
-            fits = numeric & tf.equal(logical, 1) & tf.equal(more, 0)
+            fits = tf.equal(tf.bitwise.bitwise_and(flags, logical | more), logical)
+            numeric = tf.equal(matlab_class[:, tf.newaxis], list(types.CLASSES))
+            fits &= tf.reduce_any(numeric, 1)
         else:
-            fits = tf.equal(kind, self.matlab_class) & tf.equal(logical, 0)
-            fits &= tf.equal(more, self.parts - 1)
-        offset = 32 + multiple_of_8(tf.where(matrix, nbytes, 0))
-        storage, small, (at, size) = tag(elements, start + offset)
-        length = len(self.name)
-        matrix &= tf.equal(storage, 1) | tf.equal(storage, 16)
-        matrix &= tf.equal(size, length) & (tf.logical_not(small) | (length <= 4))
-        named = matrix & tf.equal(cut(elements, at, length), self.name)
-        end = offset + tf.where(small, *int64(8, 8 + -(-length // 8) * 8))
-        return Head(named, kind, fits, dims, words[:, 1], end)
+            wanted = self.matlab_class | (self.parts - 1) * more
+            fits = tf.equal(tf.bitwise.bitwise_and(flags, 255 | logical | more), wanted)
+        return Head(named, matlab_class, fits, same, inner, name.end - start)
 
-    def part(self, elements: Any, start: Any, end: Any, kind: Any) -> tuple[Any, Any, Span, Any]:
-        """Whether the numbers at ``start`` fit, their index in ``storage``, span and end."""
-        storage, small, (at, size) = tag(elements, start)
-        stored = tf.equal(storage[:, tf.newaxis], self.storage)
+    def part(self, elements: Any, start: Any, end: Any, kind: Any) -> tuple[Any, Any, Tag]:
+        """Whether the numbers at ``start`` fit, their index in ``storage``, and their tag."""
+        found = tag(elements, start)
+        stored = tf.equal(found.kind[:, tf.newaxis], self.storage)
         index = tf.argmax(tf.cast(stored, tf.int32), 1, tf.int32)
-        allowed = [[types.carries(c, s) for s in self.storage] for c in range(16)]
-        fits = tf.gather_nd(allowed, tf.stack([tf.cast(kind % 16, tf.int32), index], 1))
-        width = tf.gather([types.storage_nbytes(code) for code in self.storage], index)
-        need = tf.cast(width, tf.int64) * self.count
-        fits &= tf.reduce_any(stored, 1) & tf.equal(size, need) & (at + size <= end)
-        fits &= tf.logical_not(small) | (size <= 4)
-        return fits, index, Span(at, size), tf.where(small, start + 8, at + multiple_of_8(size))
+        needs = [types.storage_nbytes(code) * self.count for code in self.storage]
+        fits = tf.reduce_any(stored, 1) & found.sound & (found.start + found.size <= end)
+        fits &= tf.equal(found.size, tf.gather(tf.constant(needs, tf.int64), index))
+        if self.matlab_class is None:
+            allowed = [[types.carries(c, s) for s in self.storage] for c in range(16)]
+            fits &= tf.gather_nd(allowed, tf.stack([tf.cast(kind % 16, tf.int32), index], 1))
+        return fits, index, found
 
     # -- the walk -----------------------------------------------------------------------------
 
-    def find(self, payloads: Any, good: Any) -> tuple[Any, Any]:
+    def find(self, payloads: Any, good: Any) -> list[Any]:
         """The offset of the one element with the name, and whether the file is sound, ``[B]``."""
         length = string_length(payloads)
         first = tf.fill(tf.shape(length), tf.constant(128, tf.int64))
         _, size = element(payloads, first)
-        single = tf.reduce_all(tf.equal(first + 8 + size, length) | tf.logical_not(good))
+        single = tf.equal(first + 8 + size, length)
 
-        def step(turn: Any, at: Any, hit_at: Any, hits: Any, valid: Any) -> Any:
-            live = valid & (at < length)
-            kind, size = element(payloads, at)
-            end = at + 8 + size
-            sound = (tf.equal(kind, types.MATRIX) | tf.equal(kind, types.COMPRESSED)) & (size > 0)
-            sound &= end <= length
-            packed = live & sound & tf.equal(kind, types.COMPRESSED) & is_stream(payloads, at + 8)
-            plain = live & sound & tf.equal(kind, types.MATRIX)
-            prefix = cut(payloads, at, tf.where(plain, tf.minimum(size + 8, PREFIX), 0))
+        def step(turn: Any, offset: Any, hit_offset: Any, hits: Any, valid: Any) -> Any:
+            live = valid & (offset < length)
+            kind, size = element(payloads, offset)
+            end = offset + 8 + size
+            packed, plain = tf.equal(kind, types.COMPRESSED), tf.equal(kind, types.MATRIX)
+            sound = (packed | plain) & (size > 0) & (end <= length)
+            stream = live & sound & packed & is_stream(payloads, offset + 8)
+            shown = tf.where(live & sound & plain, tf.minimum(size + 8, HEAD_NBYTES), 0)
+            prefix = cut(payloads, offset, shown)
 
             def inflated() -> list[Any]:
-                some = tf.where(packed, tf.minimum(size, PREFIX_PACKED), 0)
                 # A cut stream is not an error: the op gives what it has inflated.
-                streams = tf.where(packed, cut(payloads, at + 8, some), "")
-                return [tf.where(packed, inflate_bounded(streams, "ZLIB", PREFIX), prefix)]
+                some = cut(payloads, offset + 8, tf.minimum(size, SHOWN))
+                heads = inflate_bounded(tf.where(stream, some, ""), "ZLIB", HEAD_NBYTES)
+                return [tf.where(stream, heads, prefix)]
 
-            (prefix,) = cond(tf.reduce_any(packed), inflated, lambda: [prefix])
-            hit = self.head(prefix, tf.zeros_like(at)).named
+            (head,) = cond(tf.reduce_any(stream), inflated, lambda: [prefix])
+            hit = self.head(head, tf.zeros_like(offset)).named
+            # A name that those bytes do not show could be this one.
+            sound &= plain | (size <= SHOWN) | shows_name(head)
             hits += tf.cast(hit, tf.int32)
             valid &= tf.logical_not(live) | sound
-            at, hit_at = tf.where(live & sound, end, at), tf.where(hit, at, hit_at)
-            return turn + 1, at, hit_at, hits, valid
+            following, hit_offset = tf.where(live, end, offset), tf.where(hit, offset, hit_offset)
+            return turn + 1, following, hit_offset, hits, valid
 
-        def more(turn: Any, at: Any, hit_at: Any, hits: Any, valid: Any) -> Any:
-            return (turn < MAX_ELEMENTS) & tf.reduce_any(valid & (at < length))
+        def more(turn: Any, offset: Any, hit_offset: Any, hits: Any, valid: Any) -> Any:
+            return (turn < MAX_ELEMENTS) & tf.reduce_any(valid & (offset < length))
 
         def walk() -> list[Any]:
-            state = [0, first, first, tf.zeros_like(first, tf.int32), good]
-            _, at, hit_at, hits, valid = tf.while_loop(more, step, state)
-            return [hit_at, valid & tf.equal(at, length) & tf.equal(hits, 1)]
+            state = [0, first, first, tf.zeros_like(first, tf.int32), good & ~single]
+            _, offset, hit_offset, hits, valid = tf.while_loop(more, step, state)
+            valid &= tf.equal(offset, length) & tf.equal(hits, 1)
+            # Of a variable alone in its file the name is compared later: no row depends on others.
+            return [tf.where(single, first, hit_offset), tf.where(single, good, valid)]
 
-        offset, found = cond(single, lambda: [first, good], walk)
-        return offset, found
+        alone = tf.reduce_all(single | ~good)
+        found: list[Any] = cond(alone, lambda: [first, good], walk)
+        return found
 
 
 def multiple_of_8(nbytes: Any) -> Any:
@@ -188,13 +196,28 @@ def element(payloads: Any, start: Any) -> tuple[Any, Any]:
     return words[:, 0], words[:, 1]
 
 
-def tag(strings: Any, start: Any) -> tuple[Any, Any, Span]:
-    """Type, whether it has the small form (see ``v5``), and span of the element at ``start``."""
-    words = unsigned(strings, start, 2)
-    small = words[:, 0] >= 2**16
-    kind = words[:, 0] % 2**16
-    size = tf.where(small, words[:, 0] // 2**16, words[:, 1])
-    return kind, small, Span(start + tf.where(small, *int64(4, 8)), size)
+def tag(strings: Any, start: Any) -> Tag:
+    """The tag at ``start``."""
+    first, second = tf.unstack(unsigned(strings, start, 2), axis=1)
+    return tag_of(first, second, start)
+
+
+def tag_of(first: Any, second: Any, start: Any) -> Tag:
+    """The tag of those two words; as ``elements.tag_at``."""
+    small = first >= 2**16
+    size = tf.where(small, first // 2**16, second)
+    begin = start + tf.where(small, *int64(4, 8))
+    end = tf.where(small, start + 8, begin + multiple_of_8(size))
+    return Tag(first % 2**16, tf.logical_not(small) | (size <= 4), begin, size, end)
+
+
+def shows_name(head: Any) -> Any:
+    """Whether strings that begin an element have all of its name; as ``elements.shows_name``."""
+    length, zero = string_length(head), tf.zeros_like(string_length(head))
+    dims = tag(head, zero + 24)
+    name = tag(head, dims.end)
+    shown = dims.sound & (dims.end + 8 <= length) & name.sound & (name.end <= length)
+    return (length >= HEAD_NBYTES) | shown
 
 
 def is_stream(payloads: Any, start: Any) -> Any:
