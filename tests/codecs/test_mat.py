@@ -376,6 +376,67 @@ def test_a_changed_stream_is_a_bad_row(model: Any) -> None:
     assert status.numpy()[0] == 0 and (status.numpy()[1:] > 0).all()
 
 
+def matrix_of(
+    sides: tuple[int, ...], numbers: bytes, padding: bytes = b"", name: str = "S"
+) -> bytes:
+    """A matrix of doubles; ``padding`` is after an odd number of ``sides``."""
+    dims = struct.pack(f"<II{len(sides)}i", 5, 4 * len(sides), *sides)
+    inner = struct.pack("<IIII", 6, 8, 6, 0) + dims + padding
+    inner += struct.pack("<HH4s", 1, 1, name.encode())
+    inner += struct.pack("<II", 9, len(numbers)) + numbers
+    return struct.pack("<II", 14, len(inner)) + inner
+
+
+def slowly_deflated(element: bytes) -> bytes:
+    """A stream whose first bytes show nothing: it begins with empty blocks."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+    stream = b"\x78\x9c" + b"\0\0\0\xff\xff" * 300 + deflate.compress(element) + deflate.flush()
+    stream += zlib.adler32(element).to_bytes(4, "big")
+    return struct.pack("<II", 15, len(stream)) + stream
+
+
+def test_numpy_and_graph_take_the_same_files_of_lying_headers_and_hidden_names(model: Any) -> None:
+    spec, decode = spec_of("float64", (2, 3)), model.checked["S_float64_2x3"]
+    array = np.arange(6.0).reshape(2, 3)
+    good = spec.encode(array)
+    numbers, more = array.tobytes("F"), np.arange(100.0).tobytes()
+    s, other = good[128:], matrix_of((2, 3), numbers, name="T")
+    # All are 2 x 3 numbers by what follows their dimensions.
+    elements = {
+        "alone": s,
+        "one side": matrix_of((2,), numbers, struct.pack("<i", 3)),
+        "a side of 1 more": matrix_of((2, 3, 1), numbers, bytes(4)),
+        "more sides": matrix_of((2, 3, 2), numbers, bytes(4)),
+        "one side beside it": s + matrix_of((2,), numbers, bytes(4)),
+        "hidden": slowly_deflated(s),
+        "hidden beside another": slowly_deflated(s) + other,
+        "one and a hidden one": s + slowly_deflated(matrix_of((2, 3), more[:48])),
+        "a hidden one and one": slowly_deflated(matrix_of((2, 3), more[:48])) + s,
+        "another before": other + s,
+    }
+    rows = [good[:128] + element for element in elements.values()]
+    got, status = decode(tf.constant(rows))
+    taken = []
+    for what, row, one, code in zip(elements, rows, got.numpy(), status.numpy(), strict=True):
+        alone = decode(tf.constant([row]))[1].numpy()[0]
+        assert alone == code, what
+        if code == 0:
+            taken.append(what)
+            assert_same(spec.decode(row), one)
+        else:
+            with pytest.raises(tfd.DecodeError):
+                spec.decode(row)
+    assert taken == ["alone", "another before"]
+
+
+def test_padding_is_no_dimension() -> None:
+    spec, numbers = tfd.ArraySpec((2, 3, 5, 7), "float64", "mat:S"), np.arange(210.0)
+    lying = matrix_of((2, 3, 5), numbers.tobytes(), struct.pack("<i", 7))
+    good = spec.encode(numbers.reshape(spec.shape))
+    _, status = tf.function(spec.decode_checked)(tf.constant([good[:128] + lying, good]))
+    assert status.numpy().tolist() == [5, 0]
+
+
 def test_a_stream_that_ends_early_is_a_bad_row(model: Any) -> None:
     array = array_of("float64", (2, 3))
     stream = zlib.compress(matrix(array))
