@@ -231,7 +231,8 @@ def test_a_model_without_a_schema(tmp_path: Path) -> None:
         (
             {"pose": [POSE.encode(ARRAY), b""], "scale": [SCALE] * 2, "image_bytes": [b""] * 2},
             tfd.DecodeError,
-            "pose_bytes: row 1 has 0 bytes, needs 16 to 101",
+            "pose_bytes: row 1 has 0 bytes, needs 16 to 101 "
+            "(in a batch of 2 rows, which may be of several requests)",
         ),
     ],
 )
