@@ -14,8 +14,8 @@ ByteOrder = Literal["<", ">"]
 # Flags, 32 dimensions, a name and the first tag of the numbers; MATLAB's names end at 63 letters.
 HEAD = 4096
 #: Bytes of a deflated variable in which a reader of another looks for its name. Names are in the
-#: first 272 at worst, of 32 dimensions; each of these bytes may inflate to 1032.
-SHOWN = 288
+#: first 184 (272 if they have 32 dimensions); each of these bytes may inflate to 1032.
+SHOWN = 208
 #: Class of MATLAB's objects, which have no dimensions.
 OPAQUE = 17
 
