@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ..extras import tensorflow as tf
-from ..formats.png import Image
 from .map_rows import map_rows
 from .rows import Rows, Status
 from .try_rows import try_rows
@@ -16,17 +15,17 @@ from .try_rows import try_rows
 LARGE_IMAGE = 2**18
 
 
-def check_window(rows: Rows, first: Any, image: Image) -> Rows:
-    """Narrow ``rows`` to those whose zlib stream, of that ``first`` byte, has a wide window."""
+def check_window(rows: Rows, first: Any, image: Any) -> Rows:
+    """Narrow ``rows`` to those whose stream, of that ``first`` byte, has a window for ``image``."""
     fits = tf.reduce_any(tf.equal(tf.cast(first, tf.int32)[:, tf.newaxis], list(image.windows)), 1)
     message = "has {} bytes with a zlib window that is too small for its image"
     return rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
 
 
 def decode_images(
-    function: Callable[..., Any], rows: Rows, image: Image, *data: Any, row: Any = None
+    function: Callable[..., Any], rows: Rows, image: Any, *data: Any, row: Any = None
 ) -> Rows:
-    """``function`` of each row of ``data``, which decodes an image to a ``row``."""
+    """``function`` of each row of ``data``, which decodes a `formats.png.Image` to a ``row``."""
     if rows.verified:
         return replace(rows, data=map_rows(function, *data, row=row))
     large = image.data_bytes >= LARGE_IMAGE
