@@ -16,7 +16,7 @@ PACKAGE = Path(tfdecode.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"bulk", "client", "keras"},
+    {"bulk", "client", "keras", "serving"},
     {"saved_models"},
     {"choose"},
     {"files", "schema"},
@@ -93,7 +93,7 @@ OPENERS = {
     "cli.quiet_import",  # os.devnull
     "cli.write",
     "formats.hdf5.survey",  # /proc
-    "saved_models.export",  # a directory
+    "saved_models.publish",  # a directory
 }
 OPENING = {"open", "fdopen", "read_bytes", "read_text", "fromfile", "memmap", "mmap"}
 

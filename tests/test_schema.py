@@ -221,3 +221,15 @@ def test_the_json_is_for_other_languages_too() -> None:
         "max_shape": [5],
         "fingerprint": TOKENS.fingerprint,
     }
+
+
+def test_outputs_and_the_largest_batch() -> None:
+    schema = tfd.Schema({"a": POSE}, {"mask": POSE}, max_batch_size=64)
+    loaded = tfd.Schema.from_json(schema.to_json())
+    assert loaded == schema and (loaded.outputs, loaded.max_batch_size) == ({"mask": POSE}, 64)
+    assert eval(repr(schema), {"Schema": tfd.Schema, "ArraySpec": tfd.ArraySpec}) == schema
+    for other in (tfd.Schema({"a": POSE}), tfd.Schema({"a": POSE}, {"mask": POSE})):
+        assert other != schema and "max_batch_size" not in other.to_json()
+    for wrong in ({"outputs": []}, {"outputs": {"m": {}}}, {"max_batch_size": 0}, {"more": 1}):
+        with pytest.raises(tfd.SpecError):
+            tfd.Schema.from_json(json.dumps({**json.loads(schema.to_json()), **wrong}))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # from the modules: type checkers take a package's infer for 
     from .graph.rows import Status
     from .saved_models.check import check
     from .saved_models.export import export
+    from .saved_models.wrap import wrap
     from .schema import Schema
     from .spec import ArraySpec
 
@@ -55,6 +56,7 @@ __all__ = [
     "load_all",
     "one_of",
     "register_codec",
+    "wrap",
 ]
 
 # Imported when first used: a client that only packs should not wait for infer and export, and
@@ -71,6 +73,7 @@ _WHERE = {
     "load_all": "files",
     "one_of": "codecs.chain_text",
     "register_codec": "codecs.registry",
+    "wrap": "saved_models.wrap",
 }
 
 

@@ -68,3 +68,32 @@ class ExportError(TfdecodeError, RuntimeError):
 
 class MissingExtraError(TfdecodeError, ImportError):
     """An optional library is not installed; the message names the extra to install."""
+
+
+class ServerError(TfdecodeError, RuntimeError):
+    """A server answered with an error, or not at all.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status.
+    input : str or None
+        The signature key of the input that the server's message names.
+    row : int or None
+        The row of the batch that it names. A server can merge the requests of several clients into
+        one batch.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        input: str | None = None,
+        row: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.input, self.row = status, input, row
+
+
+class RefusedError(ServerError, DecodeError):
+    """A model refused a payload; ``input`` and ``row`` say which."""

@@ -23,6 +23,8 @@ ASSET = Path("assets.extra", "tfdecode.json")
 SIGNATURE = "tfdecode_schema"
 #: Why a SavedModel has no copy of a schema.
 NOT_EXPORTED = "; there is no schema, because the model was not exported by tfdecode"
+#: The keys of its JSON object.
+_KEYS = ("version", "inputs", "outputs", "max_batch_size")
 #: A schema comes from a server, so its size is not trusted.
 MAX_BYTES = 2**20
 
@@ -45,6 +47,17 @@ class Schema(Mapping[str, ArraySpec]):
     ----------
     inputs : mapping of str to ArraySpec
         Input name to spec. Names have letters, digits and ``_``, at most 128.
+    outputs : mapping of str to ArraySpec, optional
+        The same of the outputs that the model encodes.
+    max_batch_size : int, optional
+        The largest batch that the model takes.
+
+    Attributes
+    ----------
+    outputs : dict of str to ArraySpec
+        The outputs that the model encodes.
+    max_batch_size : int or None
+        The largest batch that the model takes, if that is known.
 
     Raises
     ------
@@ -60,18 +73,19 @@ class Schema(Mapping[str, ArraySpec]):
     True
     """
 
-    def __init__(self, inputs: Mapping[str, ArraySpec]) -> None:
-        for name, spec in inputs.items():
-            check_name(name)
-            if not isinstance(spec, ArraySpec):
-                raise SpecError(f"input {name} is {type(spec).__name__}, needs an ArraySpec")
-            key = bytes_key(name)
-            if key != name and key in inputs:
-                raise SpecError(f"inputs {name!r} and {key!r} have the same signature key {key!r}")
-        chains = sum(len(spec.alternatives) for spec in inputs.values())
-        if chains > MAX_CHAINS:
-            raise SpecError(f"schema has {chains} chains in all, at most {MAX_CHAINS} can be")
+    def __init__(
+        self,
+        inputs: Mapping[str, ArraySpec],
+        outputs: Mapping[str, ArraySpec] | None = None,
+        max_batch_size: int | None = None,
+    ) -> None:
+        for what, specs in (("input", inputs), ("output", outputs or {})):
+            _check_specs(what, specs)
+        if max_batch_size is not None and (type(max_batch_size) is not int or max_batch_size < 1):
+            raise SpecError(f"max_batch_size is {max_batch_size!r}, needs a whole number from 1 on")
         self._inputs = dict(inputs)
+        self.outputs = dict(outputs or {})
+        self.max_batch_size = max_batch_size
 
     def __getitem__(self, name: str) -> ArraySpec:
         try:
@@ -87,11 +101,20 @@ class Schema(Mapping[str, ArraySpec]):
     def __len__(self) -> int:
         return len(self._inputs)
 
+    def _all(self) -> tuple[Any, ...]:
+        return self._inputs, self.outputs, self.max_batch_size
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == other._all() if isinstance(other, Schema) else NotImplemented
+
     def __hash__(self) -> int:
         return hash(frozenset(self._inputs.items()))
 
     def __repr__(self) -> str:
-        return f"Schema({self._inputs!r})"
+        known = [repr(self._inputs)]
+        known += [f"outputs={self.outputs!r}"] if self.outputs else []
+        known += [f"max_batch_size={self.max_batch_size}"] if self.max_batch_size else []
+        return f"Schema({', '.join(known)})"
 
     def feature_keys(self) -> dict[str, str]:
         """The signature key of each input: ``{"pose_map": "pose_map_bytes"}``."""
@@ -181,9 +204,20 @@ class Schema(Mapping[str, ArraySpec]):
         )  # fmt: skip
 
     def to_json(self) -> str:
-        """The schema as JSON text: ``{"version": 1, "inputs": {name: spec}}``."""
-        inputs = {name: json.loads(spec.to_json()) for name, spec in self.items()}
-        return json.dumps({"version": VERSION, "inputs": inputs}, indent=2)
+        """The schema as JSON text: ``{"version": 1, "inputs": {name: spec}}``.
+
+        ``outputs`` and ``max_batch_size`` are added if they are known.
+        """
+        inputs, outputs = (
+            {name: json.loads(spec.to_json()) for name, spec in specs.items()}
+            for specs in (self._inputs, self.outputs)
+        )
+        value: dict[str, Any] = {"version": VERSION, "inputs": inputs}
+        if outputs:
+            value["outputs"] = outputs
+        if self.max_batch_size is not None:
+            value["max_batch_size"] = self.max_batch_size
+        return json.dumps(value, indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Schema:
@@ -205,17 +239,16 @@ class Schema(Mapping[str, ArraySpec]):
                 )
             raise SpecError("schema needs a JSON object with 'inputs'")
         check_version(schema, "schema")
-        unknown = set(schema) - {"version", "inputs"}
+        unknown = set(schema) - set(_KEYS)
         if unknown:
-            raise SpecError(f"schema has unknown keys {sorted(unknown)}; known: version, inputs")
-        check_work(schema["inputs"].values())
-        inputs = {}
-        for name, spec in schema["inputs"].items():
-            try:
-                inputs[name] = ArraySpec.from_dict(spec)
-            except SpecError as error:
-                raise SpecError(f"input {name[:128]!r}: {error}") from None
-        return cls(inputs)
+            listed = ", ".join(_KEYS)
+            raise SpecError(f"schema has unknown keys {sorted(unknown)}; known: {listed}")
+        outputs = schema.get("outputs", {})
+        if not isinstance(outputs, dict):
+            raise SpecError("schema needs a JSON object as 'outputs'")
+        check_work([*schema["inputs"].values(), *outputs.values()])
+        inputs = _specs_of("input", schema["inputs"])
+        return cls(inputs, _specs_of("output", outputs), schema.get("max_batch_size"))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the schema as a JSON file; FileError if it cannot be written.
@@ -249,6 +282,31 @@ class Schema(Mapping[str, ArraySpec]):
             raise FileError(f"{error}{NOT_EXPORTED if missing else ''}") from None
         except SpecError as error:
             raise SpecError(f"{reading.name(file)}: {error}") from None
+
+
+def _check_specs(what: str, specs: Mapping[str, ArraySpec]) -> None:
+    """SpecError unless these are the specs of inputs or outputs by name."""
+    for name, spec in specs.items():
+        check_name(name)
+        if not isinstance(spec, ArraySpec):
+            raise SpecError(f"{what} {name} is {type(spec).__name__}, needs an ArraySpec")
+        key = bytes_key(name)
+        if key != name and key in specs:
+            raise SpecError(f"{what}s {name!r} and {key!r} have the same signature key {key!r}")
+    chains = sum(len(spec.alternatives) for spec in specs.values())
+    if chains > MAX_CHAINS:
+        raise SpecError(f"schema has {chains} chains in all, at most {MAX_CHAINS} can be")
+
+
+def _specs_of(what: str, values: Mapping[str, Any]) -> dict[str, ArraySpec]:
+    """The specs of a JSON object by name."""
+    specs = {}
+    for name, value in values.items():
+        try:
+            specs[name] = ArraySpec.from_dict(value)
+        except SpecError as error:
+            raise SpecError(f"{what} {name[:128]!r}: {error}") from None
+    return specs
 
 
 def version_directory(model: Path) -> Path:

@@ -144,7 +144,7 @@ def test_an_input_answers_to_its_signature_key_too(model: InProcess) -> None:
 
 
 def test_the_schema_is_the_model_s(model: InProcess, base: Path) -> None:
-    assert model.schema == tfd.Schema({"pose": POSE}) == tfd.Schema.load(base)
+    assert dict(model.schema) == {"pose": POSE} == dict(tfd.Schema.load(base))
     assert model.directory == base / "1"
 
 
@@ -152,7 +152,7 @@ def test_the_graph_tells_the_schema_where_its_copy_is_missing(base: Path, tmp_pa
     shutil.copytree(base / "1", tmp_path / "1")
     shutil.rmtree(tmp_path / "1/assets.extra")
     with InProcess(tmp_path / "1") as model:
-        assert model.schema == tfd.Schema({"pose": POSE})
+        assert dict(model.schema) == {"pose": POSE}
 
 
 def test_the_arrays_signature_takes_arrays(base: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_schema_is_in_the_graph_and_beside_it(tmp_path: Path) -> None:
     told = run(version, "tfdecode_schema", batch=[b"", b"", b""])["schema"]
     assert told.shape == (3,)
     schema = tfd.Schema.from_json(told[0])
-    assert schema == tfd.Schema({"pose": SPEC}) == tfd.Schema.load(tmp_path)
+    assert dict(schema) == {"pose": SPEC} == dict(tfd.Schema.load(tmp_path))
 
 
 def test_versions_count_up_and_are_never_overwritten(tmp_path: Path) -> None:

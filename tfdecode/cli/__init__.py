@@ -23,7 +23,11 @@ COMMANDS = {
     "unpack": "unpack payloads into .npy files",
     "inspect": "describe array files, payloads, specs and models, and plot arrays",
     "bench": "measure on your files how small chains are and how fast they decode",
-    "predict": "run a SavedModel in this process on arrays and files",
+    "schema": "print what a model takes, of a directory or a server",
+    "request": "print the body of a request to a server",
+    "predict": "run a model on arrays and files, in this process or on a server",
+    "wrap": "add byte inputs to a SavedModel, without its source",
+    "serve-config": "write the configuration of TensorFlow Serving for models",
 }
 
 # What a shell reports of a process that a signal ended: 128 and the number of SIGINT or SIGPIPE.
@@ -58,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(command: str, given: Sequence[str]) -> int:
     """Run one command; SystemExit as argparse raises it."""
-    module = importlib.import_module(f"{__name__}.{command}")
+    module = importlib.import_module(f"{__name__}.{command.replace('-', '_')}")
     parser = Parser(
         prog=f"tfdecode {command}",
         description=module.__doc__,

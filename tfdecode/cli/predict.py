@@ -1,4 +1,4 @@
-"""Run a SavedModel in this process on arrays and files, as a server would run it.
+"""Run a model on arrays and files: a SavedModel in this process, or the model of a server.
 
 An input with a spec is packed by it, from an array file or a payload (.tfd). If the input's chain
 can read an array file directly, the whole file is sent unchanged. For other string inputs, the
@@ -21,6 +21,7 @@ import numpy as np
 
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile, Provenance
+from ..client.rest import Rest
 from ..codecs.chain_text import brief
 from ..errors import EncodeError
 from ..graph.rows import Status
@@ -28,6 +29,7 @@ from .batch import Report
 from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
+from .schema import add_headers, is_url
 from .show import dimensions, fields, number, plain, say, table
 from .source import add_limit, add_missing, path_key, refuse_dash, split_fragment
 from .write import named_path, refuse_overwriting, write_files
@@ -37,18 +39,20 @@ examples:
   tfdecode predict model/ pose_map=pose.pkl image_bytes=person.png
   tfdecode predict model/2 labels=scene.mat#S -o out.npz
   tfdecode predict model/ pose_map=a.pkl pose_map=b.pkl --json     a batch of two
+  tfdecode predict http://localhost:8501/v1/models/pose pose_map=pose.pkl
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``predict``."""
     add = parser.add_argument
-    model = "SavedModel, or the directory of its versions"
-    add("model", type=Path, metavar="MODEL_DIR", help=model)
+    model = "SavedModel, or the directory of its versions, or the URL of a server's model"
+    add("model", metavar="MODEL", help=model)
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
     run = "signature to run (default: %(default)s)"
     add("--signature", default="serving_default", metavar="S", help=run)
     add("-o", type=output, metavar="OUT.npz", help="save all outputs")
+    add_headers(parser)
     add_limit(parser)
     add_missing(parser)
     add("--json", action="store_true", help="print a JSON object")
@@ -78,8 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path | None = arguments.o
     if out is not None:
         refuse_overwriting([file.path for _, file in arguments.inputs], [out])
-    import_quietly()
-    with InProcess(arguments.model, arguments.signature) as model:
+    with opened_model(arguments) as model:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
         outputs = model.run(prepared)
@@ -97,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         complain("predict", f"row {row} is invalid and masked: {why}")
     if arguments.json:
         report = {
-            "model": str(model.directory),
+            "model": str(getattr(model, "directory", arguments.model)),
             "signature": model.signature,
             "inputs": sent,
             "outputs": [{key: plain(value) for key, value in one.items()} for one in results],
@@ -117,6 +120,15 @@ def run(arguments: argparse.Namespace) -> int:
         say("")
     table(("name", "dtype", "shape", *STATISTICS), rows, right=STATISTICS)
     return 1 if masked else 0
+
+
+def opened_model(arguments: argparse.Namespace) -> InProcess | Rest:
+    """The model of a directory, in this process, or of a URL."""
+    if is_url(arguments.model):
+        headers = dict(arguments.header)
+        return Rest(arguments.model, signature=arguments.signature, headers=headers)
+    import_quietly()
+    return InProcess(Path(arguments.model), arguments.signature)
 
 
 #: How a file was sent, in words for people.

@@ -12,10 +12,15 @@ import numpy.typing as npt
 
 from .. import reading
 from ..errors import DecodeError, FileError, SpecError, TfdecodeError
+from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..saved_models.session import ServingSession, reason
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
-from .inputs import Input, PreparedInput, Value, prepare_batch
+from .answer import decoded
+from .inputs import PreparedInput, Value, prepare_batch
+from .signature import by_key, tensors
+
+types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
 
 
 class InProcess:
@@ -66,7 +71,7 @@ class InProcess:
             self.signature = signature
             self.schema = self._read_schema()
             inputs, _ = self._signatures[signature]
-            self.inputs = Input.of_signature(inputs, self.schema)
+            self.inputs = tensors({key: form(info) for key, info in inputs.items()}, self.schema)
         except BaseException:
             self.close()
             raise
@@ -112,8 +117,8 @@ class InProcess:
         inputs : mapping
             As ``predict`` takes it. The result is by signature key, in the same order.
         """
-        by_key = self._by_key(inputs)
-        return {key: prepare_batch(self.inputs[key], value) for key, value in by_key.items()}
+        given = by_key(inputs, self.inputs, self.signature)
+        return {key: prepare_batch(self.inputs[key], value) for key, value in given.items()}
 
     def run(self, prepared: Mapping[str, PreparedInput]) -> dict[str, npt.NDArray[Any]]:
         """Run the model on prepared inputs: the second half of ``predict``.
@@ -132,7 +137,8 @@ class InProcess:
             results = self._session.run(self.signature, feeds)
         except tf.errors.OpError as error:
             raise self._refused(error) from None
-        return {name: np.asarray(result) for name, result in results.items()}
+        outputs = {name: np.asarray(result) for name, result in results.items()}
+        return decoded(outputs, self.schema)
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -155,27 +161,6 @@ class InProcess:
             return Schema.load(self.directory)
         return Schema({})
 
-    def _by_key(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """``inputs`` by signature key; an input may be given by its name or by its key."""
-        names = {given.name: key for key, given in self.inputs.items()}
-        by_name = {**{key: key for key in self.inputs}, **names}
-        found: dict[str, Any] = {}
-        for name, value in inputs.items():
-            key = by_name.get(name)
-            if key is None:
-                raise SpecError(f"no input is named {name!r}; {self._takes()}")
-            if key in found:
-                raise SpecError(f"input {self.inputs[key].name} is given twice, also as {key}")
-            found[key] = value
-        missing = [given.name for key, given in self.inputs.items() if key not in found]
-        if missing:
-            raise SpecError(f"inputs are missing: {', '.join(missing)}; {self._takes()}")
-        return found
-
-    def _takes(self) -> str:
-        listed = ", ".join(str(given) for given in self.inputs.values())
-        return f"signature {self.signature} takes {listed or 'nothing'}"
-
     def _refused(self, error: Any) -> TfdecodeError:
         """A DecodeError if the model refused a payload, else a TfdecodeError."""
         text = reason(error)
@@ -185,3 +170,10 @@ class InProcess:
         if specced and isinstance(error, tf.errors.DataLossError):
             return DecodeError(f"a payload is damaged: {text}")
         return TfdecodeError(f"the model failed: {text}")
+
+
+def form(info: Any) -> tuple[str, tuple[int | None, ...] | None]:
+    """The DT_ name and the shape of a TensorInfo protobuf."""
+    shape = info.tensor_shape
+    sides = tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+    return types_pb2.DataType.Name(info.dtype), None if shape.unknown_rank else sides

@@ -1,10 +1,10 @@
-"""The inputs of a signature, and the batches to feed for arrays, files and payloads."""
+"""The batches that a model is fed, from arrays, files and payloads."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -15,13 +15,11 @@ import numpy.typing as npt
 from .. import reading
 from ..casts import exact_astype
 from ..choose.as_is import reads_as_is, same, untouched
-from ..codecs.chain_text import brief
 from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
-from ..extras import tensorflow as tf
 from ..files import load, naming, opened
 from ..formats.contents import MAX_BYTES
-from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
+from .signature import Tensor
 
 #: The suffix of files that hold a payload.
 PAYLOAD_SUFFIX = ".tfd"
@@ -80,42 +78,7 @@ class PreparedInput(NamedTuple):
 Value: TypeAlias = "npt.ArrayLike | bytes | os.PathLike[str] | ArrayFile"
 
 
-@dataclass(frozen=True)
-class Input:
-    """One input of a signature."""
-
-    name: str
-    key: str
-    dtype: Any  # a tf.DType
-    shape: Any  # a tf.TensorShape, with the batch dimension
-    spec: ArraySpec | None = None
-
-    @classmethod
-    def of_signature(cls, infos: Mapping[str, Any], schema: Schema) -> dict[str, Input]:
-        """Signature key -> input, from the TensorInfo of each and the schema."""
-        specs = {bytes_key(name): (name, spec) for name, spec in schema.items()}
-        inputs = {}
-        for key, info in infos.items():
-            dtype, shape = tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape)
-            name, spec = specs.get(key, (key, None)) if dtype == tf.string else (key, None)
-            inputs[key] = cls(name, key, dtype, shape, spec)
-        return inputs
-
-    @property
-    def batched(self) -> bool:
-        """Whether the first dimension may be any number of rows."""
-        return self.shape.rank is None or (self.shape.rank > 0 and self.shape[0] is None)
-
-    def __str__(self) -> str:
-        if self.spec is not None:
-            return f"{self.name} ({self.spec.chain.form} by {brief(self.spec.chain.text)})"
-        if self.shape.rank is None:
-            return f"{self.name} ({self.dtype.name} of any shape)"
-        sides = ", ".join(str(side) for side in self.shape.as_list())
-        return f"{self.name} ({self.dtype.name} [{sides}])"
-
-
-def prepare_batch(given: Input, value: Value | Sequence[Value]) -> PreparedInput:
+def prepare_batch(given: Tensor, value: Value | Sequence[Value]) -> PreparedInput:
     """The batch to feed for one example or a list of examples."""
     if isinstance(value, bytearray | memoryview):
         value = bytes(value)
@@ -137,12 +100,12 @@ def prepare_batch(given: Input, value: Value | Sequence[Value]) -> PreparedInput
     return PreparedInput(assemble(given, rows, several), provenance)
 
 
-def prepare_row(given: Input, value: Any) -> tuple[Any, Provenance]:
+def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:
     """The row to feed for one example, bytes or an array, and how it was produced."""
     if isinstance(value, str):  # a service that forwards text must not read local files
         raise EncodeError("is text, needs an array, bytes or a pathlib.Path")
     file = ArrayFile(value) if isinstance(value, os.PathLike) else value
-    if given.dtype == tf.string:
+    if given.dtype == "string":
         if isinstance(value, bytes):
             return value, Provenance()
         if isinstance(file, ArrayFile):
@@ -155,14 +118,14 @@ def prepare_row(given: Input, value: Any) -> tuple[Any, Provenance]:
     if isinstance(file, ArrayFile):
         try:
             array = load(file.path, file.key, max_bytes=file.max_bytes, missing=file.missing)
-            return exact_astype(array, given.dtype.name), Provenance("array")
+            return exact_astype(array, given.dtype), Provenance("array")
         except EncodeError as error:
             raise EncodeError(f"{file.path}: {error}") from None
     if isinstance(value, bytes):
-        raise EncodeError(f"is bytes, needs an array of {given.dtype.name}")
+        raise EncodeError(f"is bytes, needs an array of {given.dtype}")
     array = np.asarray(value)
-    if array.dtype.name != given.dtype.name:
-        raise EncodeError(f"array is {array.dtype.name}, the signature needs {given.dtype.name}")
+    if array.dtype.name != given.dtype:
+        raise EncodeError(f"array is {array.dtype.name}, the signature needs {given.dtype}")
     return array, Provenance()
 
 
@@ -192,22 +155,22 @@ def encode_array(spec: ArraySpec, array: npt.NDArray[Any]) -> tuple[bytes, Prove
     return payload, Provenance("packed", spec.chain.chosen(payload)[0].text)
 
 
-def assemble(given: Input, rows: Sequence[Any], several: bool) -> npt.NDArray[Any]:
+def assemble(given: Tensor, rows: Sequence[Any], several: bool) -> npt.NDArray[Any]:
     """Rows as one array of the signature's shape."""
     batch: npt.NDArray[Any]
     if isinstance(rows[0], bytes):
         batch = np.empty(len(rows), object)
         batch[:] = rows
-    elif not several and given.shape.rank == rows[0].ndim:
+    elif not several and given.shape is not None and len(given.shape) == rows[0].ndim:
         batch = rows[0]  # has its batch dimension, or the input has none
     elif len({row.shape for row in rows}) > 1:
         listed = ", ".join(str(list(row.shape)) for row in rows[:5])
         raise EncodeError(f"input {given.name}: rows differ in shape: {listed}")
     else:
         batch = np.stack(rows)
-    if given.shape.rank == 0 and batch.shape == (1,):
+    if given.shape == () and batch.shape == (1,):
         batch = batch.reshape(())
-    if not given.shape.is_compatible_with(batch.shape):
+    if not given.takes(batch.shape):
         shape = list(batch.shape)
         raise EncodeError(f"input {given.name}: has shape {shape}, the signature takes {given}")
     return batch

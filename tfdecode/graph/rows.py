@@ -248,8 +248,8 @@ def checked_shape(tensor: Any, shape: list[int | None], name: str, needs: str) -
         return fail_with(text, tf.zeros([side or 0 for side in shape], tensor.dtype))
 
     checked = tf.cond(tf.reduce_all(tf.stack(fits)), lambda: fed, fail)
-    checked.set_shape(tensor.shape)
-    return checked
+    # An op, as set_shape is not part of the graph: one of static sizes is then refused when loaded.
+    return tf.ensure_shape(checked, tensor.shape)
 
 
 def same_size(payloads: dict[str, Any]) -> dict[str, Any]:

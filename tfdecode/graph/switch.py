@@ -62,16 +62,19 @@ def switch(branch: Any, *functions: Callable[[], Sequence[Any]]) -> list[Any]:
 def case(branch: Any, branches: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     """What the traced function ``branches[branch]`` makes of ``inputs``."""
     kinds = [[tf.TensorSpec.from_tensor(output) for output in one.outputs] for one in branches]
+    shapes = [first.shape for first in kinds[0]]
+    for other in kinds[1:]:
+        pairs = zip(shapes, other, strict=True)
+        shapes = [shape.most_specific_compatible_shape(kind.shape) for shape, kind in pairs]
+    # The shapes are part of the graph: without them one of static sizes is refused when loaded.
     outputs: list[Any] = tf.raw_ops.Case(
         branch_index=branch,
         input=inputs,
         Tout=[kind.dtype for kind in kinds[0]],
         branches=branches,
+        output_shapes=shapes,
     )
-    for output, first, *others in zip(outputs, *kinds, strict=True):
-        shape = first.shape
-        for other in others:
-            shape = shape.most_specific_compatible_shape(other.shape)
+    for output, shape in zip(outputs, shapes, strict=True):
         output.set_shape(shape)
     return outputs
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy.typing as npt
@@ -21,19 +16,11 @@ from ..spec import ArraySpec
 from ..spec_graph import MAX_ROWS
 from .model import holder
 from .plan import Plan
+from .publish import MAX_VERSION, publish
 from .session import quiet
 from .verify import verify
 from .warmup import ASSET as WARMUP
 from .warmup import write_warmup
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows, where leftovers of killed exports stay
-    fcntl = None
-
-#: Servers read the number of a version as int64.
-MAX_VERSION = 2**63 - 1
 
 
 def export(
@@ -138,34 +125,17 @@ def export(
         names = "signature and arrays_signature"
         raise ExportError(f"{names} must differ, and neither may be {SIGNATURE!r}")
 
-    base = Path(directory)
-    if (base / "saved_model.pb").exists():
-        raise ExportError(f"{base} is a SavedModel; pass the directory of its versions")
-    existed = base.exists()
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        temporary, lock = workspace(base)
-    except OSError as error:
-        raise ExportError(f"{base}: cannot be written: {error.strerror}") from None
-    try:
-        built = temporary / "model"
+    def build(path: Path) -> None:
         with quiet():
-            save(plan, functions, built)
-        (built / ASSET).parent.mkdir(parents=True)
-        plan.schema.save(built / ASSET)
+            save(plan, functions, path)
+        (path / ASSET).parent.mkdir(parents=True)
+        plan.schema.save(path / ASSET)
         others = [] if isinstance(warmup, bool) else examples
-        ran = verify(plan, built, signature, arrays_signature, sample, others, independent_rows)
+        ran = verify(plan, path, signature, arrays_signature, sample, others, independent_rows)
         if warmup and ran:
-            write_warmup(built / WARMUP, signature, ran)
-        return publish(built, base, version)
-    except OSError as error:
-        raise ExportError(f"{base}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        release(lock)
-        if not existed:
-            with contextlib.suppress(OSError):  # not empty: a version is in it
-                base.rmdir()
+            write_warmup(path / WARMUP, signature, ran)
+
+    return publish(build, Path(directory), version)
 
 
 def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
@@ -178,68 +148,3 @@ def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
             f"the model could not be saved: {' '.join(str(error).split())[:300]} (if the model "
             "uses lookup tables, pass the tf.Module or Keras model that owns them, not a function)"
         ) from error
-
-
-def workspace(base: Path) -> tuple[Path, int | None]:
-    """A new directory to build in, locked while this process lives; those of dead ones go."""
-    with locked(base, wait=True):  # between making and locking it nobody may sweep it
-        for left in base.glob(".tfdecode-*"):
-            with locked(left) as free:
-                if free:
-                    shutil.rmtree(left, ignore_errors=True)
-        # Servers look at directories with a number for a name only.
-        temporary = Path(tempfile.mkdtemp(prefix=".tfdecode-", dir=base))
-        return temporary, acquire(temporary)
-
-
-@contextlib.contextmanager
-def locked(directory: Path, wait: bool = False) -> Iterator[bool]:
-    """Hold the lock of a directory; whether it was free."""
-    lock = acquire(directory, wait)
-    try:
-        yield lock is not None
-    finally:
-        release(lock)
-
-
-def acquire(directory: Path, wait: bool = False) -> int | None:
-    """Lock a directory until it is released or this process ends; None if it cannot be locked."""
-    if fcntl is None:
-        return None
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # another process has it, or the file system has no locks
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def release(lock: int | None) -> None:
-    """Give back what ``acquire`` returned."""
-    if lock is not None:
-        os.close(lock)
-
-
-def publish(built: Path, base: Path, version: int | None) -> Path:
-    """Rename to a version directory, atomically: both are on the same file system."""
-    while True:
-        numbers = [int(p.name) for p in base.iterdir() if p.name.isdecimal()]
-        number = version if version is not None else max(numbers, default=0) + 1
-        if number > MAX_VERSION:
-            raise ExportError(f"{base} has version {number - 1}, the last that servers read")
-        target = base / str(number)
-        try:
-            if target.exists():  # an empty directory would be replaced
-                raise FileExistsError
-            os.rename(built, target)
-            return target
-        except OSError as error:
-            if error.errno not in (None, errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            if version is not None:
-                raise ExportError(f"{target} exists: versions are never overwritten") from None
-            # Another export took the number: the next one.

@@ -44,13 +44,12 @@ class Plan:
                 raise ExportError(f"output {name} is {type(spec).__name__}, needs an ArraySpec")
         self.outputs = outputs
         try:
-            self.schema = Schema(self.specs)
+            self.keys = Schema(self.specs).feature_keys()
         except SpecError as error:
             advice = ""
             if not all(str(name).isidentifier() for name in self.specs):
                 advice = "; export a function of other names, lambda pose: model({'a name': pose})"
             raise ExportError(f"{error}{advice}") from None
-        self.keys = self.schema.feature_keys()
         clash = set(self.keys.values()) & set(self.others)
         if clash:
             raise ExportError(f"two inputs would have the signature key {', '.join(sorted(clash))}")
@@ -66,6 +65,7 @@ class Plan:
         arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
         self.max_batch_size = max_batch_size or batch_limit(self.max_rows, arrays)
+        self.schema = Schema(self.specs, outputs, self.max_batch_size)
         self.call = caller(model, inputs)
 
     def check_maskable(self) -> None:
@@ -146,11 +146,10 @@ class Plan:
                 checked[name] = checked_shape(tensor, sides, name, f"[{', '.join(words)}]")
         return checked
 
-    def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
-        """Decode payloads, run the model and encode its outputs."""
-        arrays = self.checked({name: payloads[name] for name in self.others})
+    def decode(self, payloads: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """The arrays of all specs by name, and with ``mask`` the status of each row."""
         packed = same_size({key: payloads[key] for key in self.keys.values()})
-        statuses = []
+        arrays, statuses = {}, []
         for name, spec in self.specs.items():
             key = self.keys[name]
             options: Any = {
@@ -165,6 +164,12 @@ class Plan:
                 statuses.append(status)
             else:
                 arrays[name] = spec.decode_tensor(packed[key], **options)
+        return arrays, tf.reduce_max(tf.stack(statuses), axis=0) if self.mask else None
+
+    def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
+        """Decode payloads, run the model and encode its outputs."""
+        arrays, status = self.decode(payloads)
+        arrays |= self.checked({name: payloads[name] for name in self.others})
         results = self.results(arrays)
         for name, spec in self.outputs.items():
             tensor = results.pop(name)
@@ -174,7 +179,7 @@ class Plan:
         if self.mask:
             if STATUS in results:
                 raise ExportError(f"the model has an output {STATUS}, which on_invalid='mask' adds")
-            results[STATUS] = tf.reduce_max(tf.stack(statuses), axis=0)
+            results[STATUS] = status
         return results
 
     def results(self, arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,309 @@
+"""Rest and AsyncRest: the answers of the model in this process, over HTTP, whatever the server."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+
+tf = pytest.importorskip("tensorflow")
+pytest.importorskip("httpx2")
+
+from tfdecode.client import ArrayFile, AsyncRest, InProcess, Rest  # noqa: E402
+
+from .server import Server, serving  # noqa: E402
+
+POSE = tfd.ArraySpec((2, 3), "float32", "zlib")
+SIZE = tfd.ArraySpec((), "uint16", "raw|seal")
+RNG = np.random.default_rng(4)
+ARRAYS = list(RNG.standard_normal((5, 2, 3)).astype("float32"))
+SIZES = [np.array(n, "uint16") for n in range(5)]
+WORDS = [b"a", b"\xff\x00", b"", b"c", b"d"]
+
+
+def answer(pose: Any, size: Any, word: Any, weight: Any) -> dict[str, Any]:
+    return {
+        "sum": tf.reduce_sum(pose, [1, 2]) * weight,
+        "size": tf.cast(size, tf.int32),
+        "word_bytes": word,
+        "pose": pose,
+    }
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    inputs = {
+        "pose": POSE,
+        "size": SIZE,
+        "word": tf.TensorSpec([None], tf.string),
+        "weight": tf.TensorSpec([None], tf.float32),
+    }
+    return tfd.export(
+        answer, tmp_path_factory.mktemp("models"), inputs=inputs, arrays_signature=None
+    )
+
+
+def test_encoded_outputs_are_decoded(tmp_path: Path) -> None:
+    mask = tfd.ArraySpec((2, 3), "bool")
+    path = tfd.export(lambda pose: {"mask": pose > 0}, tmp_path, {"pose": POSE}, {"mask": mask})
+    with serving(path) as server, Rest(server.url) as client, InProcess(path) as process:
+        for outputs in (client.predict({"pose": ARRAYS}), process.predict({"pose": ARRAYS})):
+            check(outputs, {"mask": np.stack(ARRAYS) > 0})
+
+
+@pytest.fixture(scope="module")
+def server(model: Path) -> Iterator[Server]:
+    with serving(model) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def forgotten(server: Server) -> None:
+    server.requests.clear()
+
+
+INPUTS = {
+    "pose": ARRAYS,
+    "size": SIZES,
+    "word": WORDS,
+    "weight": [np.float32(x) for x in (1, 0.1, -2, np.nan, np.inf)],
+}
+
+
+def one(index: int) -> dict[str, Any]:
+    return {name: values[index] for name, values in INPUTS.items()}
+
+
+def check(outputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert outputs.keys() == expected.keys()
+    for name, value in expected.items():
+        got = outputs[name]
+        assert got.dtype == value.dtype and got.shape == value.shape, name
+        same = (
+            got.tolist() == value.tolist()
+            if got.dtype == object
+            else got.tobytes() == value.tobytes()
+        )
+        assert same, name
+
+
+@pytest.fixture(scope="module")
+def expected(model: Path) -> dict[str, Any]:
+    with InProcess(model) as process:
+        return process.predict(INPUTS)
+
+
+@pytest.mark.parametrize("suffix", ["", ":predict", "/versions/1", "/labels/stable:predict"])
+def test_the_url_is_enough(server: Server, expected: dict[str, Any], suffix: str) -> None:
+    with Rest(server.url + suffix) as client:
+        check(client.predict(INPUTS), expected)
+        check(client.predict(one(1)), {name: value[1:2] for name, value in expected.items()})
+        schema, inputs, outputs = client.describe()
+    assert dict(schema) == {"pose": POSE, "size": SIZE}
+    assert set(inputs) == {"pose_bytes", "size_bytes", "word", "weight"} and set(outputs) == set(
+        expected
+    )
+    paths = [path.rpartition("/m")[2] for path, _, _ in server.requests]
+    assert len(paths) == 4, "asked for the metadata and the schema once"
+
+
+def test_a_managed_endpoint_takes_rows(server: Server, expected: dict[str, Any]) -> None:
+    url = f"{server.url.rpartition('/v1')[0]}/invocations"
+    headers = {"Authorization": "Bearer secret"}
+    schema = tfd.Schema({"pose": POSE, "size": SIZE})
+    with Rest(url, schema, headers=headers, max_body_bytes=700, gzip=True) as client:
+        got = client.predict(INPUTS)
+    assert all(
+        np.array_equal(got[name], expected[name], equal_nan=True) for name in ("sum", "size")
+    )
+    assert got["word_bytes"].tolist() == WORDS
+    assert len(server.requests) > 1
+    for path, sent, body in server.requests:
+        assert path == "/invocations" and sent["Authorization"] == "Bearer secret"
+        plain = gzip.decompress(body)
+        assert len(plain) <= 700 and "instances" in json.loads(plain)
+
+
+@pytest.mark.parametrize(("budget", "parts"), [(260, 5), (400, 3), (700, 1), (None, 1)])
+def test_a_large_batch_is_sent_in_parts(
+    server: Server, expected: dict[str, Any], budget: int | None, parts: int
+) -> None:
+    with Rest(server.url, max_body_bytes=budget) as client:
+        check(client.predict(INPUTS), expected)
+    bodies = [body for path, _, body in server.requests if b"pose_bytes" in body]
+    assert all(budget is None or len(body) <= budget for body in bodies)
+    assert len(bodies) == (1 if budget is None else len(bodies)) and (
+        budget != 600 or len(bodies) > 2
+    )
+    with (
+        Rest(server.url, max_body_bytes=150) as client,
+        pytest.raises(tfd.EncodeError, match="row 0"),
+    ):
+        client.predict(INPUTS)
+
+
+def test_many_requests_are_answered_in_order(server: Server, expected: dict[str, Any]) -> None:
+    many = [one(index % 5) for index in range(40)]
+    counted: list[int] = []
+    with Rest(server.url) as client:
+        got = list(client.predict_each(iter(many), max_in_flight=6, progress=counted.append))
+    assert counted == list(range(1, 41))
+
+    async def ask() -> list[dict[str, Any]]:
+        async with AsyncRest(server.url) as client:
+            return [out async for out in client.predict_each(iter(many), max_in_flight=6)]
+
+    for outputs in (got, asyncio.run(ask())):
+        assert len(outputs) == 40
+        for index, out in enumerate(outputs):
+            check(out, {name: value[index % 5 : index % 5 + 1] for name, value in expected.items()})
+
+
+def test_files(server: Server, expected: dict[str, Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "pose.npz", a=ARRAYS[0], b=ARRAYS[1].astype("float64"))
+    (tmp_path / "word.txt").write_bytes(WORDS[0])
+    files = [ArrayFile(tmp_path / "pose.npz", key) for key in "ab"]
+    inputs = {**{k: v[:2] for k, v in INPUTS.items()}, "pose": files}
+    inputs["word"] = [tmp_path / "word.txt", WORDS[1]]
+    with Rest(server.url) as client:
+        check(client.predict(inputs), {name: value[:2] for name, value in expected.items()})
+
+
+def test_refusals_name_input_and_row(server: Server) -> None:
+    with Rest(server.url) as client, pytest.raises(tfd.DecodeError) as error:
+        client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})
+    found = error.value
+    assert isinstance(found, tfd.errors.RefusedError)
+    assert (found.status, found.input, found.row) == (400, "pose_bytes", 3)
+    assert "row 3 has 3 bytes" in str(found) and "\n" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"pose": np.zeros((2, 2), "float32")}, tfd.EncodeError, "pose"),
+        ({"pose": "pose.pkl"}, tfd.EncodeError, "text"),
+        ({"poze": ARRAYS[0]}, tfd.SpecError, "poze"),
+        ({"size": SIZES[:2]}, tfd.SpecError, "number of rows"),
+        ({"weight": np.float64(1)}, tfd.EncodeError, "float64"),
+        ({"word": Path("gone")}, tfd.FileError, "gone"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_sent(
+    server: Server, changed: dict[str, Any], error: type, words: str
+) -> None:
+    with Rest(server.url) as client:
+        client.describe()
+        before = len(server.requests)
+        with pytest.raises(error, match=words):
+            client.predict({**one(0), **changed})
+    assert len(server.requests) == before
+
+
+def test_a_busy_server_is_asked_again_only_if_wanted(
+    server: Server, expected: dict[str, Any]
+) -> None:
+    with Rest(server.url) as client:
+        client.describe()
+        server.busy = [503]
+        with pytest.raises(tfd.errors.ServerError, match="HTTP 503: busy") as error:
+            client.predict(INPUTS)
+        assert error.value.status == 503
+    with Rest(server.url, retries=2) as client:
+        client.describe()
+        server.busy = [503, 429]
+        check(client.predict(INPUTS), expected)
+
+
+def test_a_server_that_dies_and_comes_back(model: Path, expected: dict[str, Any]) -> None:
+    with serving(model) as first:
+        port, url = first.server_port, first.url
+        client = Rest(url)
+        check(client.predict(INPUTS), expected)
+    with pytest.raises(tfd.errors.ServerError, match="no answer"):
+        Rest(url).predict(INPUTS)
+    with serving(model, port):
+        check(Rest(url, retries=1).predict(INPUTS), expected)
+    client.close()
+
+
+def test_a_model_without_a_schema(tmp_path: Path) -> None:
+    class Plain(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+        def __call__(self, x: Any) -> Any:
+            return {"y": x * 2}
+
+    tf.saved_model.save(Plain(), str(tmp_path))
+    with serving(tmp_path) as server, Rest(server.url) as client:
+        x = np.array([0.1, np.float32(1 / 3)], "float32")
+        assert client.predict({"x": x})["y"].tobytes() == (x * 2)[None].tobytes()
+        assert not client.describe()[0]
+
+
+def test_uint16_cannot_be_sent_as_a_list(tmp_path: Path) -> None:
+    class Depth(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.uint16, name="x")])
+        def __call__(self, x: Any) -> Any:
+            return {"y": tf.cast(x, tf.int32)}
+
+    tf.saved_model.save(Depth(), str(tmp_path))
+    with (
+        serving(tmp_path) as server,
+        Rest(server.url) as client,
+        pytest.raises(tfd.EncodeError, match="uint16, which the server does not read from JSON"),
+    ):
+        client.predict({"x": np.zeros(2, "uint16")})
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>", "is not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"outputs": {"sum": "x"}}', "has outputs"),
+        (b'{"other": 1}', "no outputs"),
+    ],
+)
+def test_strange_answers(server: Server, monkeypatch, body: bytes, words: str) -> None:
+    with Rest(server.url) as client:
+        client.describe()
+        monkeypatch.setattr(client, "_send", lambda request: (200, body))
+        with pytest.raises(tfd.errors.ServerError, match=words):
+            client.predict(INPUTS)
+
+
+def test_a_schema_that_is_too_long_is_not_read(server: Server, monkeypatch) -> None:
+    monkeypatch.setattr(Server, "predict", lambda *_: {"outputs": "x" * 2**24})
+    with Rest(server.url) as client, pytest.raises(tfd.errors.ServerError, match="more than"):
+        client.describe()
+
+
+def test_urls() -> None:
+    for url in ("localhost:8501/v1/models/m", "file:///etc/passwd", "models/pose", ""):
+        with pytest.raises(tfd.SpecError, match="not an http"):
+            Rest(url)
+
+
+def test_no_tensorflow_is_imported(server: Server) -> None:
+    program = f"""
+import sys, numpy as np
+from tfdecode.client import Rest
+with Rest({server.url!r}) as client:
+    outputs = client.predict({{"pose": np.ones((2, 3), "float32"), "size": np.array(7, "uint16"),
+                               "word": b"w", "weight": np.float32(2)}})
+print(outputs["sum"].tolist(), outputs["size"].tolist(), "tensorflow" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[12.0] [7] False\n", done.stderr

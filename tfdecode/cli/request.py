@@ -1,0 +1,76 @@
+"""Print the body of a request to TensorFlow Serving, to post it with curl or another program.
+
+An input of the schema is packed from an array file, or is a payload (.tfd), or a file that its
+chain reads as it is. Another input is sent as a list if it is an array file, else as the bytes of
+the file. Give NAME several times to send a batch of rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..client.inputs import PAYLOAD_SUFFIX, ArrayFile
+from ..client.request import request
+from ..files import has_suffix, load
+from ..schema import Schema
+from .predict import assignment
+from .show import say
+from .source import add_limit
+from .write import named_path, refuse_overwriting, write_files
+
+EXAMPLES = """\
+examples:
+  tfdecode request models/pose pose_map=pose.pkl | curl -d @- http://localhost:8501/v1/models/pose:predict
+  tfdecode request pose.json pose_map=a.pkl pose_map=b.pkl -o body.json
+  tfdecode request models/pose pose_map=pose.pkl -o body.json --url http://localhost:8501/v1/models/pose
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``request``."""
+    add = parser.add_argument
+    model = "SavedModel or its versions, or a schema file"
+    add("schema", type=Path, metavar="MODEL_OR_SCHEMA", help=model)
+    add("inputs", nargs="+", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
+    run_ = "signature to run (default: %(default)s)"
+    add("--signature", default="serving_default", metavar="S", help=run_)
+    rows = 'the row format, {"instances": [...]}, which managed endpoints need'
+    add("--rows", action="store_true", help=rows)
+    add(
+        "-o", type=named_path, metavar="BODY.json", help="write the body to a file (default: print)"
+    )
+    add("--url", help="print the curl command that posts the body to this URL of a model")
+    add_limit(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print or write the body."""
+    schema = Schema.load(arguments.schema)
+    known = {name for pair in schema.feature_keys().items() for name in pair}
+    inputs: dict[str, list[Any]] = {}
+    for name, file in arguments.inputs:
+        file = ArrayFile(file.path, file.key, arguments.max_bytes)
+        listed = name not in known and has_suffix(file.path) and file.path.suffix != PAYLOAD_SUFFIX
+        value = load(file.path, file.key, max_bytes=file.max_bytes) if listed else file
+        inputs.setdefault(name, []).append(value)
+    single = {name: values if len(values) > 1 else values[0] for name, values in inputs.items()}
+    body = request(schema, single, signature=arguments.signature, by_rows=arguments.rows)
+    out: Path | None = arguments.o
+    if out is not None:
+        refuse_overwriting([file.path for _, file in arguments.inputs], [out])
+        write_files({out: body})
+    elif arguments.url is None:
+        sys.stdout.buffer.write(body + b"\n")
+    if arguments.url is not None:
+        data = f"@{out}" if out is not None else body.decode()
+        say(shlex.join(["curl", "--data-binary", data, predict_url(arguments.url)]))
+    return 0
+
+
+def predict_url(url: str) -> str:
+    """Where to post to: a model's own URL gets ``:predict``."""
+    return url if url.endswith(":predict") or "/v1/models/" not in url else f"{url}:predict"

@@ -1,0 +1,85 @@
+"""Print what a model takes, from its directory, a schema file or the URL of a server."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..client.rest import Rest
+from ..client.signature import Tensor, schema_inputs
+from ..codecs.chain_text import brief
+from ..schema import Schema, bytes_key
+from ..spec import ArraySpec
+from .show import dimensions, say, table
+
+EXAMPLES = """\
+examples:
+  tfdecode schema models/pose
+  tfdecode schema http://localhost:8501/v1/models/pose
+  tfdecode schema http://localhost:8501/v1/models/pose --json > pose.json   for pack --spec
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``schema``."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="SavedModel or its versions, schema file, or URL")
+    signature = "signature of a server's model to show (default: %(default)s)"
+    add("--signature", default="serving_default", metavar="S", help=signature)
+    add_headers(parser)
+    add("--json", action="store_true", help="print the schema as JSON")
+
+
+def add_headers(parser: argparse.ArgumentParser) -> None:
+    """``--header``."""
+    header = "header of each request, as 'Authorization: Bearer TOKEN'"
+    parser.add_argument(
+        "--header", action="append", default=[], type=header_line, metavar="H", help=header
+    )
+
+
+def header_line(text: str) -> tuple[str, str]:
+    """The argument ``NAME: VALUE``."""
+    name, mark, value = text.partition(":")
+    if not (name.strip() and mark):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME: VALUE")
+    return name.strip(), value.strip()
+
+
+def is_url(text: str) -> bool:
+    """Whether an argument is the URL of a server, not a path."""
+    return text.startswith(("http://", "https://"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    outputs: dict[str, Tensor] | None = None
+    if is_url(arguments.model):
+        options = {"signature": arguments.signature, "headers": dict(arguments.header)}
+        with Rest(arguments.model, **options) as client:
+            schema, inputs, outputs = client.describe()
+    else:
+        schema = Schema.load(Path(arguments.model))
+        inputs = schema_inputs(schema)
+    if arguments.json:
+        say(schema.to_json())
+        return 0
+    rows = [row("input", given.key, given, given.spec) for given in inputs.values()]
+    if outputs is None:
+        rows += [row("output", bytes_key(name), None, s) for name, s in schema.outputs.items()]
+    else:
+        packed = {bytes_key(name): spec for name, spec in schema.outputs.items()}
+        rows += [row("output", key, one, packed.get(key)) for key, one in outputs.items()]
+    table(("", "name", "dtype", "shape", "packed by"), rows)
+    if schema.max_batch_size is not None:
+        say(f"at most {schema.max_batch_size:,} rows in a batch")
+    return 0
+
+
+def row(role: str, key: str, one: Tensor | None, spec: ArraySpec | None) -> list[str]:
+    """The cells of an input or output: of the array if it is packed, else of the tensor."""
+    if spec is not None:
+        return [role, key, spec.dtype, dimensions(spec.shape), brief(spec.chain.text)]
+    assert one is not None
+    shape = "any" if one.shape is None else dimensions(one.shape)
+    return [role, key, one.dtype, shape, ""]

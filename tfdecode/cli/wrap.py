@@ -1,0 +1,138 @@
+"""Add byte inputs to a SavedModel of any origin, without its source.
+
+Writes a new version into OUT_DIR with one more signature, whose inputs are byte strings. Everything
+else of the model stays as it is: signatures, weights, assets. The new version is run as a server
+runs it, and compared with the old signature, before it gets its name.
+
+SPEC is a spec file (SPEC.json, or MODEL_DIR#INPUT), a chain, or an array file like those that
+clients will send: then the chain is chosen for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..casts import exact_astype
+from ..choose.infer import infer
+from ..codecs.chain_text import brief
+from ..errors import EncodeError, ExportError, SpecError
+from ..files import has_suffix, load
+from ..saved_models.wrap import signature_of, wrap
+from ..schema import bytes_key
+from ..spec import ArraySpec
+from .failure import one_line
+from .packing import add_choice, preferences
+from .quiet_import import import_quietly
+from .show import dimensions, say, table
+from .source import add_limit, read_spec, split_fragment
+
+EXAMPLES = """\
+examples:
+  tfdecode wrap theirs/ models/pose --input pose_map=pose.pkl
+  tfdecode wrap theirs/1 models/pose --input pose_map=spec.json --input labels='astype:uint8|png'
+  tfdecode wrap theirs/ models/seg --input image=image.npy --output mask=raw --replace-default
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``wrap``."""
+    add = parser.add_argument
+    add(
+        "model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the directory of its versions"
+    )
+    add("out", type=Path, metavar="OUT_DIR", help="directory of the versions of the result")
+    each = "an input that becomes NAME_bytes; once for each"
+    add("--input", action="append", type=assigned, metavar="NAME=SPEC", required=True, help=each)
+    each = "an output that becomes NAME_bytes; once for each"
+    add("--output", action="append", type=assigned, metavar="NAME=SPEC", default=[], help=each)
+    source = "signature of the model to take them from (default: %(default)s)"
+    add("--source", default="serving_default", metavar="S", help=source)
+    new = "name of the new signature (default: %(default)s)"
+    add("--signature", default="bytes", metavar="S", help=new)
+    default = 'make it serving_default too; the old one is then called "arrays"'
+    add("--replace-default", action="store_true", help=default)
+    mask = "answer the good rows of a batch and report the bad ones in the output status"
+    add("--mask", action="store_true", help=f"{mask} (default: a bad row fails the request)")
+    rows = "rows to decode at once (default: as many as the memory budget allows)"
+    add("--max-rows", type=int, metavar="N", help=rows)
+    add("--version", type=int, metavar="N", help="number of the version (default: the next)")
+    add_choice(parser)
+    add_limit(parser)
+    add("--json", action="store_true", help="print a JSON object")
+
+
+def assigned(text: str) -> tuple[str, str]:
+    """The argument ``NAME=SPEC``."""
+    name, mark, spec = text.partition("=")
+    if not (name and mark and spec):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SPEC")
+    return name, spec
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Wrap one model."""
+    import_quietly()
+    inputs, outputs = signature_of(arguments.model, arguments.source)
+    specs = {name: spec_of(name, text, inputs, arguments) for name, text in arguments.input}
+    encoded = {name: spec_of(name, text, outputs, arguments) for name, text in arguments.output}
+    path = wrap(
+        arguments.model,
+        arguments.out,
+        specs,
+        encoded,
+        source=arguments.source,
+        signature=arguments.signature,
+        replace_default=arguments.replace_default,
+        on_invalid="mask" if arguments.mask else "error",
+        max_rows=arguments.max_rows,
+        version=arguments.version,
+    )
+    groups = (("input", specs), ("output", encoded))
+    added = [
+        (bytes_key(name), role, spec) for role, group in groups for name, spec in group.items()
+    ]
+    if arguments.json:
+        report = [{"name": key, "role": role, "spec": spec.to_dict()} for key, role, spec in added]
+        result = {"model": str(path), "signature": arguments.signature, "bytes": report}
+        say(json.dumps(result, indent=2))
+        return 0
+    say(one_line(f"{path}: signature {arguments.signature}, compared with {arguments.source}"))
+    cells = [
+        [key, role, spec.dtype, dimensions(spec.shape), brief(spec.chain.text)]
+        for key, role, spec in added
+    ]
+    table(("name", "role", "dtype", "shape", "chain"), cells)
+    return 0
+
+
+def spec_of(
+    name: str, text: str, known: dict[str, Any], arguments: argparse.Namespace
+) -> ArraySpec:
+    """The spec of an input or output; an array or a chain takes dtype and shape of the model."""
+    if name not in known:
+        listed = ", ".join(known)
+        raise ExportError(f"{arguments.source} has no {name!r}; it has: {listed}")
+    dtype, shape = known[name].dtype.name, known[name].shape
+    path, key = split_fragment(text)
+    if path.is_file() and has_suffix(path):
+        array = load(path, key, max_bytes=arguments.max_bytes)
+        if array.dtype.name != dtype:
+            try:
+                array = exact_astype(array, dtype)
+            except EncodeError as error:
+                raise EncodeError(f"{text}: the model takes {dtype} for {name}: {error}") from None
+        return infer(array, label=name, **preferences(arguments))
+    if path.exists():
+        return read_spec(text)[0]
+    if shape.rank is None or None in shape.as_list()[1:]:
+        raise SpecError(
+            f"{name} has shape {shape} in the model, so a chain does not say enough; pass an array "
+            f"file or SPEC.json"
+        )
+    try:
+        return ArraySpec(shape.as_list()[1:], dtype, text, label=name)
+    except SpecError as error:
+        raise SpecError(f"{text!r} is neither a file nor a chain for {name}: {error}") from None

@@ -1,0 +1,142 @@
+"""Answers of a server as arrays, and its errors as exceptions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..dtypes import numpy_dtype
+from ..errors import DecodeError, RefusedError, ServerError, shown
+from ..schema import Schema, bytes_key
+from .signature import Tensor
+
+
+def arrays_of(body: bytes, outputs: Mapping[str, Tensor] | None) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of an answer in row or column format, by name; ServerError if it is another.
+
+    ``outputs`` says their names and dtypes; without it, JSON decides.
+    """
+    answer = _json(body)
+    if "outputs" in answer:
+        values = answer["outputs"]
+    elif isinstance(answer.get("predictions"), list):
+        values = _by_column(answer["predictions"])
+    else:
+        start = shown(body[:200].decode(errors="replace"))
+        raise ServerError(f"the answer has no outputs: {start}")
+    alone = next(iter(outputs)) if outputs and len(outputs) == 1 else None
+    if not isinstance(values, dict) or (alone is not None and alone not in values):
+        values = {alone or "output_0": values}  # one output comes without its name
+    if outputs and set(values) != set(outputs):
+        raise ServerError(f"the answer has outputs {list(values)}, expected {list(outputs)}")
+    return {
+        name: _array(name, value, outputs[name].dtype if outputs else None)
+        for name, value in values.items()
+    }
+
+
+def decoded(outputs: dict[str, npt.NDArray[Any]], schema: Schema) -> dict[str, npt.NDArray[Any]]:
+    """The outputs, with those that the model encodes decoded to arrays ``[B, *shape]``."""
+    found = dict(outputs)
+    for name, spec in schema.outputs.items():
+        rows = found.pop(bytes_key(name), None)
+        if rows is None:
+            continue
+        try:
+            arrays = [spec.decode(row) for row in rows]
+        except DecodeError as error:
+            raise ServerError(f"output {name} of the answer: {error}") from None
+        empty = np.zeros((0, *(side or 0 for side in spec.shape)), numpy_dtype(spec.dtype))
+        found[name] = np.stack(arrays) if arrays else empty
+    return found
+
+
+def _by_column(rows: list[Any]) -> Any:
+    """Rows that are objects of outputs as an object of columns; other rows are a column."""
+    if not rows or not all(isinstance(row, dict) and "b64" not in row for row in rows):
+        return rows
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _array(name: str, value: Any, dtype: str | None) -> npt.NDArray[Any]:
+    try:
+        if dtype == "string" or (dtype is None and _first(value) in (dict, str)):
+            texts: npt.NDArray[Any] = np.array(value, object)
+            texts.ravel()[:] = [_bytes(item) for item in texts.ravel()]
+            return texts
+        return np.asarray(value, None if dtype is None else numpy_dtype(dtype))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ServerError(f"output {name} of the answer is not an array: {error}") from None
+
+
+def _first(value: Any) -> type:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return type(value)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    try:
+        return base64.b64decode(value["b64"], validate=True)
+    except (KeyError, TypeError, binascii.Error) as error:
+        raise ValueError(f"bytes are not base64: {error}") from None
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        start = shown(body[:80].decode(errors="replace"))
+        raise ServerError(f"the answer is not JSON ({error}): {start}") from None
+    if not isinstance(answer, dict):
+        raise ServerError("the answer is not a JSON object")
+    return answer
+
+
+#: The DT_ name and the shape of each input or output.
+Forms = dict[str, tuple[str, "tuple[int | None, ...] | None"]]
+
+
+def signatures_of(body: bytes) -> dict[str, tuple[Forms, Forms]]:
+    """Inputs and outputs of each signature, from the answer of a server's metadata endpoint."""
+    try:
+        return {
+            name: tuple(
+                {key: _form(info) for key, info in signature.get(side, {}).items()}
+                for side in ("inputs", "outputs")
+            )  # type: ignore[misc]
+            for name, signature in _json(body)["metadata"]["signature_def"]["signature_def"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ServerError(f"the server's metadata cannot be read: {error!r}") from None
+
+
+def _form(info: Mapping[str, Any]) -> tuple[str, tuple[int | None, ...] | None]:
+    shape = info["tensor_shape"]
+    if shape.get("unknown_rank"):
+        return info["dtype"], None
+    sizes = [int(side["size"]) for side in shape.get("dim", [])]
+    return info["dtype"], tuple(None if size < 0 else size for size in sizes)
+
+
+def error_of(status: int, body: bytes) -> ServerError:
+    """The exception for an HTTP status that is not 200."""
+    try:
+        text = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError):
+        text = body[:500].decode(errors="replace")
+    asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", str(text), re.DOTALL)
+    sentence = " ".join((asserted[1] if asserted else str(text)).split())
+    named = re.match(r"(\w+): (?:row (\d+) )?", sentence) if asserted else None
+    kind = RefusedError if named else ServerError
+    row = int(named[2]) if named and named[2] else None
+    return kind(f"HTTP {status}: {shown(sentence, 1000)}", status, named[1] if named else None, row)

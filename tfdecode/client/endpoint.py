@@ -1,0 +1,170 @@
+"""What is asked of a server over HTTP and what its answers mean, without sending anything."""
+
+from __future__ import annotations
+
+import gzip as gzip_format
+from collections.abc import (
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ServerError, SpecError
+from ..schema import MAX_BYTES, SIGNATURE, Schema
+from .answer import Forms, arrays_of, decoded, error_of, signatures_of
+from .body import bodies, rows_of
+from .inputs import PreparedInput, Value, prepare_batch
+from .signature import Tensor, by_key, schema_inputs, tensors, with_given
+
+Inputs = Mapping[str, "Value | Sequence[Value]"]
+Outputs = dict[str, npt.NDArray[Any]]
+Result = TypeVar("Result")
+
+#: Answers of a server that is busy; a later request may get another.
+BUSY = (429, 503)
+#: Seconds to wait before the first new try; each wait is twice as long as the one before.
+FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to send, and the largest answer to read."""
+
+    url: str
+    body: bytes | None = None  #: None for GET
+    max_bytes: int | None = None
+
+
+#: The status and the body of an answer.
+Answer = tuple[int, bytes]
+#: A dialogue with a server: it yields requests that may be sent at once, and is sent their answers.
+Dialogue = Generator[list[Request], list[Answer], Result]
+
+
+class Endpoint:
+    """A model behind a URL; its dialogues yield requests and are sent the answers."""
+
+    def __init__(
+        self,
+        url: str,
+        schema: Schema | None = None,
+        *,
+        signature: str = "serving_default",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        verify: bool | str = True,
+        max_body_bytes: int | None = None,
+        gzip: bool = False,
+        retries: int = 0,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise SpecError(f"{url!r} is not an http or https URL")
+        if retries < 0:
+            raise SpecError(f"retries is {retries}, needs 0 or more")
+        self.url, self.signature, self.schema = url, signature, schema
+        #: TensorFlow Serving, and KServe's protocol 1: the model's own URL, which has more to ask.
+        self._model = url.removesuffix(":predict") if "/v1/models/" in parts.path else None
+        self._predict_url = f"{self._model}:predict" if self._model else url
+        self._headers = dict(headers or {})
+        self._client = self._open(timeout=timeout, verify=verify)
+        self._max_body_bytes, self._gzip, self._retries = max_body_bytes, gzip, retries
+        self._inputs: dict[str, Tensor] | None = None
+        self._outputs: dict[str, Tensor] | None = None
+
+    def _open(self, **options: Any) -> Any:
+        raise NotImplementedError
+
+    def _describe(self) -> Dialogue[None]:
+        """Ask once for the schema and for the inputs and outputs of the signature."""
+        if self._inputs is not None:
+            return
+        signatures: dict[str, tuple[Forms, Forms]] = {}
+        if self._model is not None:
+            ((status, body),) = yield [Request(f"{self._model}/metadata", max_bytes=MAX_BYTES)]
+            if status == 200:
+                signatures = signatures_of(body)
+            elif status in (401, 403) or (status == 404 and self.schema is None):
+                raise error_of(status, body)
+        schema = self.schema
+        if schema is None:
+            told = SIGNATURE in signatures or not signatures
+            schema = (yield from self._ask_schema()) if told else Schema({})
+        if not signatures:  # an endpoint that does not describe itself
+            self.schema, self._inputs = schema, schema_inputs(schema)
+            return
+        if self.signature not in signatures:
+            known = ", ".join(sorted(signatures))
+            raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
+        inputs, outputs = signatures[self.signature]
+        # The inputs last: other threads may be here too.
+        self.schema, self._outputs = schema, tensors(outputs, Schema({}))
+        self._inputs = tensors(inputs, schema)
+
+    def _ask_schema(self) -> Dialogue[Schema]:
+        body = b'{"signature_name":"%b","inputs":{"batch":["-"]}}' % SIGNATURE.encode()
+        ((status, answer),) = yield [Request(self._predict_url, body, 8 * MAX_BYTES)]
+        if status != 200:
+            raise SpecError(
+                f"{self.url} does not tell its schema ({error_of(status, answer)}); pass schema="
+            )
+        (text,) = arrays_of(answer, None).values()
+        return Schema.from_json(np.ravel(text)[0])  # from a server: limited and checked
+
+    def _prepare(self, inputs: Inputs) -> Dialogue[dict[str, PreparedInput]]:
+        yield from self._describe()
+        known = self._known(inputs)
+        given = by_key(inputs, known, self.signature)
+        return {key: prepare_batch(known[key], value) for key, value in given.items()}
+
+    def _known(self, inputs: Inputs) -> dict[str, Tensor]:
+        """The inputs of the model; if it does not say its outputs, it does not say all of them."""
+        assert self._inputs is not None
+        return self._inputs if self._outputs is not None else with_given(self._inputs, inputs)
+
+    def _ask(self, prepared: Mapping[str, PreparedInput]) -> Dialogue[Outputs]:
+        yield from self._describe()
+        arrays = {key: one.array for key, one in prepared.items()}
+        known = self._known(arrays)
+        parts = bodies(
+            self.signature,
+            rows_of(known, arrays),
+            by_rows=self._model is None,
+            max_body_bytes=self._max_body_bytes,
+        )
+        answers = yield [Request(self._predict_url, body) for body in parts]
+        results = []
+        for status, body in answers:
+            if status != 200:
+                raise error_of(status, body)
+            results.append(arrays_of(body, self._outputs))
+        outputs = results[0]
+        if len(results) > 1:
+            outputs = {name: np.concatenate([one[name] for one in results]) for name in outputs}
+        assert self.schema is not None
+        return decoded(outputs, self.schema)
+
+    def _message(self, request: Request) -> dict[str, Any]:
+        """The arguments of the HTTP library for a request."""
+        if request.body is None:
+            return {"method": "GET", "url": request.url, "headers": self._headers}
+        headers, body = {"Content-Type": "application/json", **self._headers}, request.body
+        if self._gzip:
+            headers["Content-Encoding"], body = "gzip", gzip_format.compress(body, 1, mtime=0)
+        return {"method": "POST", "url": request.url, "headers": headers, "content": body}
+
+    def _waits(self) -> Iterator[float]:
+        """Seconds to wait before each new try."""
+        for tried in range(self._retries):
+            yield min(FIRST_WAIT * 2**tried, LONGEST_WAIT)
+
+    def _unreachable(self, request: Request, error: Exception) -> ServerError:
+        text = " ".join(str(error).split()) or type(error).__name__
+        return ServerError(f"{request.url}: no answer: {text}")

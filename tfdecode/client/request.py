@@ -1,0 +1,75 @@
+"""Bodies of requests and arrays of answers, for who sends them otherwise."""
+
+from __future__ import annotations
+
+from ..schema import Schema
+from .answer import arrays_of, decoded
+from .body import bodies, rows_of
+from .endpoint import Inputs, Outputs
+from .inputs import prepare_batch
+from .signature import by_key, schema_inputs, with_given
+
+
+def request(
+    schema: Schema, inputs: Inputs, *, signature: str = "serving_default", by_rows: bool = False
+) -> bytes:
+    """The body of one request to TensorFlow Serving, as JSON.
+
+    Parameters
+    ----------
+    schema : Schema
+        What the model takes; other inputs are sent as they are given.
+    inputs : mapping
+        What `InProcess.predict` takes: arrays, payloads or `pathlib.Path` of files by input name,
+        one example or a list of them.
+    signature : str, default "serving_default"
+        The signature to run.
+    by_rows : bool, default False
+        The row format, ``{"instances": [...]}``, instead of ``{"inputs": {...}}``.
+
+    Returns
+    -------
+    bytes
+        To post to ``http://HOST:8501/v1/models/NAME:predict``.
+
+    Raises
+    ------
+    SpecError, EncodeError, FileError
+        If an input is unknown, missing, outside the domain of its spec or cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np, tfdecode as tfd
+    >>> schema = tfd.Schema({"size": tfd.ArraySpec((2,), "uint8")})
+    >>> request(schema, {"size": np.array([1, 2], "uint8")})
+    b'{"signature_name":"serving_default","inputs":{"size_bytes":[{"b64":"AQI="}]}}'
+    """
+    known = with_given(schema_inputs(schema), inputs)
+    given = by_key(inputs, known, signature)
+    arrays = {key: prepare_batch(known[key], value).array for key, value in given.items()}
+    (body,) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)
+    return body
+
+
+def response(schema: Schema, body: bytes) -> Outputs:
+    """The arrays of an answer of TensorFlow Serving, by output name.
+
+    Parameters
+    ----------
+    schema : Schema
+        Its outputs are decoded.
+    body : bytes
+        The body of the answer, in either format.
+
+    Raises
+    ------
+    ServerError
+        If it is not an answer with outputs.
+
+    Examples
+    --------
+    >>> import tfdecode as tfd
+    >>> response(tfd.Schema({}), b'{"outputs": {"score": [[0.5]]}}')
+    {'score': array([[0.5]])}
+    """
+    return decoded(arrays_of(body, None), schema)

@@ -1,0 +1,281 @@
+"""Rest and AsyncRest: ask a server over HTTP, with arrays and files in and arrays out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from ..errors import ServerError
+from ..extras import LazyModule
+from ..schema import Schema
+from .endpoint import BUSY, Answer, Dialogue, Endpoint, Inputs, Outputs, Request, Result
+from .inputs import PreparedInput
+from .signature import Tensor
+
+httpx2: Any = LazyModule("httpx2", "client")
+
+#: Requests of one client at the same time.
+IN_FLIGHT = 8
+
+
+class Rest(Endpoint):
+    """Ask a server over HTTP.
+
+    Connections are kept open and used again; an instance can be used by several threads.
+
+    Parameters
+    ----------
+    url : str
+        The model: ``http://host:8501/v1/models/pose``, also with ``/versions/3`` or
+        ``/labels/stable``, of TensorFlow Serving or KServe. Another URL is posted to as it is, with
+        a body of ``instances``, as Vertex AI and SageMaker take it.
+    schema : Schema, optional
+        By default the server is asked for it.
+    signature : str, default "serving_default"
+        The signature to run.
+    headers : mapping of str to str, optional
+        For example ``{"Authorization": "Bearer ..."}``.
+    timeout : float, default 60
+        Seconds to wait for a connection, and for each part of an answer.
+    verify : bool or str, default True
+        Whether to check certificates, or the file of those to trust.
+    max_body_bytes : int, optional
+        The largest body that the endpoint takes, before gzip: 1,500,000 for Vertex AI, 6,000,000
+        for SageMaker. A larger batch is sent in several requests at once.
+    gzip : bool, default False
+        Compress bodies. Payloads are small already; lists are not.
+    retries : int, default 0
+        How often to try again if there is no connection, or the server is busy (429, 503).
+
+    Raises
+    ------
+    SpecError
+        If the URL is not one.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> def ask() -> None:
+    ...     with Rest("http://localhost:8501/v1/models/pose") as model:
+    ...         outputs = model.predict({"pose_map": pathlib.Path("pose.pkl")})
+    """
+
+    def _open(self, **options: Any) -> Any:
+        return httpx2.Client(**options)
+
+    def predict(self, inputs: Inputs) -> Outputs:
+        """Run the signature on one example or on a list of them, as `InProcess.predict` does.
+
+        Raises
+        ------
+        SpecError, EncodeError, FileError
+            Before anything is sent, if the inputs are not what the model takes.
+        RefusedError
+            If the model refuses a payload: with ``input`` and ``row``.
+        ServerError
+            If there is no answer, or it is an error: with the HTTP ``status``.
+        """
+        return self.run(self.prepare(inputs))
+
+    def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
+        """Encode inputs without asking for an answer: the first half of ``predict``."""
+        return self._run(self._prepare(inputs))
+
+    def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
+        """Ask for the answer to prepared inputs: the second half of ``predict``."""
+        return self._run(self._ask(prepared))
+
+    def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = IN_FLIGHT,
+        progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Outputs]:
+        """Run the signature on each of many inputs, several at a time; answers come in order.
+
+        Parameters
+        ----------
+        many : iterable
+            What ``predict`` takes; read only as far as needed.
+        max_in_flight : int, default 8
+            Requests at the same time.
+        progress : callable, optional
+            Called with the number of answers so far.
+        """
+        waiting: deque[Future[Outputs]] = deque()
+        done = 0
+        with ThreadPoolExecutor(max_in_flight) as pool:
+            try:
+                for inputs in many:
+                    waiting.append(pool.submit(self.predict, inputs))
+                    if len(waiting) < max_in_flight:
+                        continue
+                    yield waiting.popleft().result()
+                    done += 1
+                    if progress:
+                        progress(done)
+                while waiting:
+                    yield waiting.popleft().result()
+                    done += 1
+                    if progress:
+                        progress(done)
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor] | None]:
+        """The schema, the inputs and the outputs (None if the endpoint does not say them)."""
+        self._run(self._describe())
+        assert self.schema is not None and self._inputs is not None
+        return self.schema, self._inputs, self._outputs
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Rest:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _run(self, dialogue: Dialogue[Result]) -> Result:
+        try:
+            requests = next(dialogue)
+            while True:
+                requests = dialogue.send(self._send_all(requests))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    def _send_all(self, requests: list[Request]) -> list[Answer]:
+        if len(requests) == 1:
+            return [self._send(requests[0])]
+        with ThreadPoolExecutor(min(len(requests), IN_FLIGHT)) as pool:
+            return list(pool.map(self._send, requests))
+
+    def _send(self, request: Request) -> Answer:
+        waits = self._waits()
+        while True:
+            try:
+                with self._client.stream(**self._message(request)) as response:
+                    body = _limited(response.iter_bytes(), request)
+                if response.status_code not in BUSY or (wait := next(waits, None)) is None:
+                    return response.status_code, body
+            except httpx2.ConnectError as error:
+                if (wait := next(waits, None)) is None:
+                    raise self._unreachable(request, error) from None
+            except httpx2.HTTPError as error:
+                raise self._unreachable(request, error) from None
+            time.sleep(wait)
+
+
+def _limited(chunks: Iterable[bytes], request: Request) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        _check_size(body, request)
+    return bytes(body)
+
+
+def _check_size(body: bytearray, request: Request) -> None:
+    if request.max_bytes is not None and len(body) > request.max_bytes:
+        raise ServerError(f"{request.url}: the answer has more than {request.max_bytes} bytes")
+
+
+class AsyncRest(Endpoint):
+    """`Rest` for asyncio: the same parameters, and methods to await.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> async def ask() -> None:
+    ...     async with AsyncRest("http://localhost:8501/v1/models/pose") as model:
+    ...         outputs = await model.predict({"pose_map": pathlib.Path("pose.pkl")})
+    """
+
+    def _open(self, **options: Any) -> Any:
+        return httpx2.AsyncClient(**options)
+
+    async def predict(self, inputs: Inputs) -> Outputs:
+        """Run the signature on one example or on a list of them; see `Rest.predict`."""
+        return await self._run(self._ask(await self._run(self._prepare(inputs))))
+
+    async def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = IN_FLIGHT,
+        progress: Callable[[int], object] | None = None,
+    ) -> AsyncIterator[Outputs]:
+        """Run the signature on each of many inputs; see `Rest.predict_each`."""
+        waiting: deque[asyncio.Task[Outputs]] = deque()
+        done = 0
+        try:
+            for inputs in many:
+                waiting.append(asyncio.create_task(self.predict(inputs)))
+                if len(waiting) < max_in_flight:
+                    continue
+                yield await waiting.popleft()
+                done += 1
+                if progress:
+                    progress(done)
+            while waiting:
+                yield await waiting.popleft()
+                done += 1
+                if progress:
+                    progress(done)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> AsyncRest:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def _run(self, dialogue: Dialogue[Result]) -> Result:
+        try:
+            requests = next(dialogue)
+            while True:
+                requests = dialogue.send(await self._send_all(requests))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    async def _send_all(self, requests: list[Request]) -> list[Answer]:
+        gate = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(request: Request) -> Answer:
+            async with gate:
+                return await self._send(request)
+
+        return list(await asyncio.gather(*map(one, requests)))
+
+    async def _send(self, request: Request) -> Answer:
+        waits = self._waits()
+        while True:
+            try:
+                async with self._client.stream(**self._message(request)) as response:
+                    body = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        _check_size(body, request)
+                if response.status_code not in BUSY or (wait := next(waits, None)) is None:
+                    return response.status_code, bytes(body)
+            except httpx2.ConnectError as error:
+                if (wait := next(waits, None)) is None:
+                    raise self._unreachable(request, error) from None
+            except httpx2.HTTPError as error:
+                raise self._unreachable(request, error) from None
+            await asyncio.sleep(wait)

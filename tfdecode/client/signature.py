@@ -1,0 +1,133 @@
+"""The inputs and outputs of a signature, as a SavedModel or a server describes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..codecs.chain_text import brief
+from ..errors import SpecError
+from ..schema import Schema, bytes_key
+from ..spec import ArraySpec
+
+#: TensorFlow's names of dtypes in protobufs, and NumPy's.
+DTYPES = {
+    "DT_STRING": "string",
+    "DT_BOOL": "bool",
+    "DT_HALF": "float16",
+    "DT_BFLOAT16": "bfloat16",
+    "DT_FLOAT": "float32",
+    "DT_DOUBLE": "float64",
+    "DT_COMPLEX64": "complex64",
+    "DT_COMPLEX128": "complex128",
+    **{
+        f"DT_{kind}{bits}": f"{kind.lower()}{bits}"
+        for kind in ("INT", "UINT")
+        for bits in (8, 16, 32, 64)
+    },
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature.
+
+    Attributes
+    ----------
+    name : str
+        What a user calls it: for a byte input, the name that the schema has.
+    key : str
+        What the signature calls it.
+    dtype : str
+        NumPy's name, or ``"string"``.
+    shape : tuple of int or None, or None
+        With the batch dimension; None if the rank is unknown.
+    spec : ArraySpec or None
+        How it is packed, if it is.
+    """
+
+    name: str
+    key: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    spec: ArraySpec | None = None
+
+    @property
+    def batched(self) -> bool:
+        """Whether the first dimension may be any number of rows."""
+        return self.shape is None or (len(self.shape) > 0 and self.shape[0] is None)
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether it can have that shape."""
+        return self.shape is None or (
+            len(shape) == len(self.shape)
+            and all(side in (None, got) for side, got in zip(self.shape, shape, strict=True))
+        )
+
+    def __str__(self) -> str:
+        if self.spec is not None:
+            return f"{self.name} ({self.spec.chain.form} by {brief(self.spec.chain.text)})"
+        if self.shape is None:
+            return f"{self.name} ({self.dtype} of any shape)"
+        return f"{self.name} ({self.dtype} [{', '.join(map(str, self.shape))}])"
+
+
+def tensors(
+    infos: Mapping[str, tuple[str, tuple[int | None, ...] | None]], schema: Schema
+) -> dict[str, Tensor]:
+    """Signature key -> tensor, from the DT_ name and shape of each and the schema."""
+    specs = {bytes_key(name): (name, spec) for name, spec in schema.items()}
+    found = {}
+    for key, (kind, shape) in sorted(infos.items()):
+        dtype = DTYPES.get(kind)
+        if dtype is None:
+            raise SpecError(f"{key} has dtype {kind}, which no client can send")
+        name, spec = specs.get(key, (key, None)) if dtype == "string" else (key, None)
+        found[key] = Tensor(name, key, dtype, shape, spec)
+    return found
+
+
+def schema_inputs(schema: Schema) -> dict[str, Tensor]:
+    """The inputs that a schema knows: batches of payloads."""
+    keys = schema.feature_keys().values()
+    return tensors(dict.fromkeys(keys, ("DT_STRING", (None,))), schema)
+
+
+def with_given(known: Mapping[str, Tensor], inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The known inputs, and as they are given those that nobody described."""
+    names = {given.name for given in known.values()} | set(known)
+    others = {n: _given(n, value) for n, value in inputs.items() if n not in names}
+    return {**known, **others}
+
+
+def _given(name: str, value: Any) -> Tensor:
+    """An input that nobody described, as the value that is given for it."""
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    if isinstance(first, bytes | os.PathLike):
+        return Tensor(name, name, "string", None)
+    array = np.asarray(first)
+    return Tensor(name, name, "string" if array.dtype == object else array.dtype.name, None)
+
+
+def by_key(
+    inputs: Mapping[str, Any], known: Mapping[str, Tensor], signature: str
+) -> dict[str, Any]:
+    """``inputs`` by signature key; each may be given by its name or by its key."""
+    takes = f"signature {signature} takes {', '.join(map(str, known.values())) or 'nothing'}"
+    names = {**{key: key for key in known}, **{given.name: key for key, given in known.items()}}
+    found: dict[str, Any] = {}
+    for name, value in inputs.items():
+        key = names.get(name)
+        if key is None:
+            raise SpecError(f"no input is named {name!r}; {takes}")
+        if key in found:
+            raise SpecError(f"input {known[key].name} is given twice, also as {key}")
+        found[key] = value
+    missing = [given.name for key, given in known.items() if key not in found]
+    if missing:
+        raise SpecError(f"inputs are missing: {', '.join(missing)}; {takes}")
+    return found

@@ -1,0 +1,185 @@
+"""The signature with byte inputs that wrap adds to the graph of a SavedModel."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ExportError
+from ..extras import LazyModule
+from ..extras import tensorflow as tf
+from ..schema import Schema, bytes_key
+from ..spec import ArraySpec
+from .limits import STATUS
+from .plan import Plan
+from .splice import Splice, Tensor, tensor
+
+meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
+
+PREDICT = "tensorflow/serving/predict"
+
+
+class ByteSignature:
+    """What is added to a MetaGraphDef, whose graph it changes."""
+
+    def __init__(
+        self,
+        meta: Any,
+        source: str,
+        inputs: Mapping[str, ArraySpec],
+        outputs: Mapping[str, ArraySpec],
+        mask: bool,
+        max_rows: int | None,
+        max_batch_size: int | None,
+    ) -> None:
+        self.source, self.given = source, copy.deepcopy(signature_in(meta, source))
+        for what, mapping, known in (
+            ("input", inputs, self.given.inputs),
+            ("output", outputs, self.given.outputs),
+        ):
+            for name in mapping:
+                if name not in known:
+                    listed = ", ".join(sorted(known)) or "none"
+                    raise ExportError(f"{source} has no {what} {name!r}; it has: {listed}")
+        for name, spec in inputs.items():
+            check_spec(f"input {name}", self.given.inputs[name], spec)
+        for name, spec in outputs.items():
+            check_spec(f"output {name}", self.given.outputs[name], spec)
+        # An input without a batch dimension is a batch of one, on its own.
+        single = {n for n, spec in inputs.items() if _is_single(self.given.inputs[n], spec)}
+        groups = ([n for n in inputs if n not in single], [n for n in inputs if n in single])
+        self.single, self.outputs = single, outputs
+        limits = (max_rows, max_batch_size)
+        # The model of these plans is never called: they decode.
+        self.plans = [
+            Plan(lambda **arrays: arrays, {n: inputs[n] for n in names}, {}, mask, *limits)
+            for names in groups
+            if names
+        ]
+        if mask and single:
+            raise ExportError(f"input {min(single)} has no batch dimension, so it has no status")
+        sizes = [plan.max_batch_size for plan in self.plans if not single & plan.specs.keys()]
+        self.schema = Schema(inputs, outputs, min(sizes, default=None))
+        self.keys = self.schema.feature_keys()
+        clash = sorted(set(self.keys.values()) & set(self.given.inputs))
+        if clash:
+            raise ExportError(f"{source} has an input {clash[0]!r} already")
+        self.mask, self._splice = mask, Splice(meta.graph_def)
+
+    def batched(self) -> list[Any]:
+        """What the signature says of the inputs that are given as batches of payloads."""
+        return [self.given.inputs[name] for name in self.keys if name not in self.single]
+
+    def signature(self) -> Any:
+        """Add the decoders, and a copy of the model that they feed; return the new signature."""
+        prefix, new = self._splice.prefix, meta_graph_pb2.SignatureDef(method_name=PREDICT)
+        self._splice.insert(self._decoders().as_graph_def(), "decode", {})
+        fed, waits = {}, {}
+        for number, (name, info) in enumerate(sorted(self.given.inputs.items())):
+            if name in self.keys:
+                fed[tensor(info.name)] = array = Tensor(f"{prefix}/decode/array_{number}", 0)
+                waits[f"wait_{number}"] = str(array)
+                batch = [] if name in self.single else batch_of(info)
+                payloads = f"{prefix}/decode/payloads_{number}:0"
+                new.inputs[self.keys[name]].CopyFrom(_info(payloads, tf.string, batch))
+            else:
+                new.inputs[name].CopyFrom(info)
+        outputs = sorted(self.given.outputs.items())
+        moved = self._splice.copy(fed, [tensor(info.name) for _, info in outputs])
+        given = {f"given_{n}": str(moved(tensor(i.name))) for n, (_, i) in enumerate(outputs)}
+        self._splice.insert(self._results(list(waits)).as_graph_def(), "results", given | waits)
+        for number, (name, info) in enumerate(outputs):
+            result, encoded = f"{prefix}/results/result_{number}:0", name in self.outputs
+            shape = batch_of(info) if encoded else tf.TensorShape(info.tensor_shape)
+            dtype = tf.string if encoded else tf.as_dtype(info.dtype).base_dtype
+            new.outputs[bytes_key(name) if encoded else name].CopyFrom(_info(result, dtype, shape))
+        if self.mask:
+            new.outputs[STATUS].CopyFrom(_info(f"{prefix}/decode/{STATUS}:0", tf.int32, [None]))
+        return new
+
+    def _decoders(self) -> Any:
+        """A graph from ``payloads_0``, ``payloads_1``, ... to ``array_0``, ... and ``status``."""
+        numbers = {name: number for number, name in enumerate(sorted(self.given.inputs))}
+        with tf.Graph().as_default() as graph:
+            for plan in self.plans:
+                packed = {}
+                for name, key in plan.keys.items():
+                    single = name in self.single
+                    shape = [] if single else batch_of(self.given.inputs[name])
+                    payloads = tf.compat.v1.placeholder(
+                        tf.string, shape, name=f"payloads_{numbers[name]}"
+                    )
+                    packed[key] = payloads[tf.newaxis] if single else payloads
+                arrays, status = plan.decode(packed)
+                if self.mask:
+                    tf.identity(status, name=STATUS)
+                for name, array in arrays.items():
+                    array = tf.squeeze(array, 0) if name in self.single else array
+                    tf.identity(array, name=f"array_{numbers[name]}")
+        return graph
+
+    def _results(self, waits: list[str]) -> Any:
+        """A graph from ``given_0``, ... to ``result_0``, ...: no output before all checks."""
+        with tf.Graph().as_default() as graph:
+            checked = [tf.compat.v1.placeholder(tf.float32, name=name) for name in waits]
+            for number, (name, info) in enumerate(sorted(self.given.outputs.items())):
+                dtype = tf.as_dtype(info.dtype).base_dtype
+                shape = tf.TensorShape(info.tensor_shape)
+                given = tf.compat.v1.placeholder(dtype, shape, name=f"given_{number}")
+                with tf.control_dependencies(checked):
+                    if name in self.outputs:
+                        given = self.outputs[name].encode_tensor(given)
+                    tf.identity(given, name=f"result_{number}")
+        return graph
+
+    def schema_signature(self, schema: Schema) -> Any:
+        """Add the schema as a constant; return the signature that answers with it."""
+        with tf.Graph().as_default() as graph:
+            batch = tf.compat.v1.placeholder(tf.string, [None], name="batch")
+            tf.fill(tf.shape(batch), tf.constant(schema.to_json()), name="schema")
+        self._splice.insert(graph.as_graph_def(), "about", {})
+        new, inside = meta_graph_pb2.SignatureDef(method_name=PREDICT), self._splice.prefix
+        new.inputs["batch"].CopyFrom(_info(f"{inside}/about/batch:0", tf.string, [None]))
+        new.outputs["schema"].CopyFrom(_info(f"{inside}/about/schema:0", tf.string, [None]))
+        return new
+
+
+def check_spec(what: str, info: Any, spec: ArraySpec) -> None:
+    """ExportError unless arrays of the spec are what the signature takes or gives."""
+    if not isinstance(spec, ArraySpec):
+        raise ExportError(f"{what} is {type(spec).__name__}, needs an ArraySpec")
+    if info.WhichOneof("encoding") != "name":
+        raise ExportError(f"{what} is not a dense tensor")
+    dtype, shape = tf.as_dtype(info.dtype).base_dtype.name, tf.TensorShape(info.tensor_shape)
+    if dtype != spec.dtype:
+        raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}")
+    if not shape.is_compatible_with([None, *spec.shape]) and not _is_single(info, spec):
+        raise ExportError(f"{what} has shape {shape}, the spec makes [B, *{list(spec.shape)}]")
+
+
+def _is_single(info: Any, spec: ArraySpec) -> bool:
+    """Whether an input takes one array, without a batch dimension."""
+    shape = tf.TensorShape(info.tensor_shape)
+    return shape.rank == len(spec.shape) and bool(shape.is_compatible_with(spec.shape))
+
+
+def batch_of(info: Any) -> Any:
+    """The shape of the payloads: the batch dimension of an input or output."""
+    shape = tf.TensorShape(info.tensor_shape)
+    return [None] if shape.rank is None else shape[:1]
+
+
+def _info(name: str, dtype: Any, shape: Any) -> Any:
+    """The TensorInfo of a signature."""
+    info = meta_graph_pb2.TensorInfo(name=name, dtype=dtype.as_datatype_enum)
+    info.tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
+    return info
+
+
+def signature_in(meta: Any, name: str) -> Any:
+    """The signature of a graph; ExportError lists those that there are."""
+    names = sorted(known for known in meta.signature_def if not known.startswith("__"))
+    if name not in names:
+        raise ExportError(f"no signature {name!r}; the model has: {', '.join(names)}")
+    return meta.signature_def[name]

@@ -1,0 +1,275 @@
+"""wrap: byte inputs for a SavedModel of any origin, without its source."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import EncodeError, ExportError
+from ..extras import LazyModule
+from ..extras import tensorflow as tf
+from ..schema import ASSET, SIGNATURE, Schema, bytes_key, version_directory
+from ..spec import ArraySpec
+from .byte_signature import ByteSignature, batch_of, signature_in
+from .protobuf import read_protobuf
+from .publish import publish
+from .session import ServingSession, reason
+from .verify import batched, filler, passed_row, unlike
+
+meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
+
+#: Files that describe the protobuf of the source, which is another one than that of the result.
+NOT_COPIED = ("saved_model.pb", "saved_model.pbtxt", "fingerprint.pb")
+DEFAULT, OLD_DEFAULT = "serving_default", "arrays"
+WARM_UP = Path("assets.extra", "tf_serving_warmup_requests")
+
+
+def wrap(
+    saved_model: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    inputs: Mapping[str, ArraySpec],
+    outputs: Mapping[str, ArraySpec] | None = None,
+    *,
+    source: str = "serving_default",
+    signature: str = "bytes",
+    replace_default: bool = False,
+    on_invalid: Literal["error", "mask"] = "error",
+    max_rows: int | None = None,
+    max_batch_size: int | None = None,
+    sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
+    version: int | None = None,
+) -> Path:
+    """Add a signature with byte inputs to a SavedModel that somebody else made.
+
+    Nodes are added to the protobuf, and nothing of the model is loaded to make them: all old
+    signatures, weights, assets and warm-up records stay as they are. The result is run as a server
+    runs it, and its answers are compared with those of the old signature, before it gets its name.
+
+    Parameters
+    ----------
+    saved_model : str or os.PathLike
+        The directory of a SavedModel, or of its versions (the newest is taken), of any release of
+        TensorFlow from 1 on. It is not changed.
+    directory : str or os.PathLike
+        The directory of the versions of the result: ``--model_base_path`` of TensorFlow Serving.
+    inputs : mapping of str to ArraySpec
+        The inputs of the source signature that become the byte inputs ``<name>_bytes`` ``[B]``, or
+        a scalar if the input has no batch dimension. The others stay as they are.
+    outputs : mapping of str to ArraySpec, optional
+        Outputs to encode as ``<name>_bytes``.
+    source : str, default "serving_default"
+        The signature to take inputs and outputs from.
+    signature : str, default "bytes"
+        The name of the new signature.
+    replace_default : bool, default False
+        Make the new signature ``serving_default`` too; the old one is then called ``arrays``.
+    on_invalid : {"error", "mask"}
+        What a bad row does; see `tfdecode.export`.
+    max_rows, max_batch_size : int, optional
+        See `tfdecode.export`.
+    sample : mapping of str to array_like or bytes, optional
+        One example of each input to try, by default zeros.
+    version : int, optional
+        The number of the version directory; by default the newest plus one.
+
+    Returns
+    -------
+    pathlib.Path
+        The version directory.
+
+    Raises
+    ------
+    FileError
+        If the source cannot be read.
+    ExportError
+        If the source has no such signature, input or output, dtypes or shapes differ, or the result
+        cannot be written or run.
+
+    Examples
+    --------
+    >>> import tempfile, tensorflow as tf, tfdecode as tfd
+    >>> class Model(tf.Module):
+    ...     @tf.function(input_signature=[tf.TensorSpec([None, 2, 3], name="pose")])
+    ...     def __call__(self, pose):
+    ...         return {"twice": pose * 2}
+    >>> spec = tfd.ArraySpec((2, 3), "float32", codecs="zlib")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tf.saved_model.save(Model(), f"{folder}/theirs")
+    ...     path = tfd.wrap(f"{folder}/theirs", f"{folder}/ours", inputs={"pose": spec})
+    ...     sorted(tfd.Schema.load(path))
+    ['pose']
+    """
+    path = version_directory(Path(saved_model))
+    model = read_protobuf(path)
+    meta = _serving_graph(path, model)
+    options = (on_invalid == "mask", max_rows, max_batch_size)
+    added = ByteSignature(meta, source, inputs, outputs or {}, *options)
+    if signature in meta.signature_def:
+        raise ExportError(f"{path} has a signature {signature!r} already; pass another signature=")
+    schema = _with_earlier(path, meta, added.schema)
+    meta.signature_def[signature].CopyFrom(added.signature())
+    if replace_default:
+        added.source = _replace_default(path, meta, signature, source)
+    meta.signature_def[SIGNATURE].CopyFrom(added.schema_signature(schema))
+    _name_ops(meta)
+
+    def build(target: Path) -> None:
+        shutil.copytree(path, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        (target / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
+        (target / ASSET).parent.mkdir(exist_ok=True)
+        schema.save(target / ASSET)
+        if replace_default and (target / WARM_UP).exists():
+            # One record that fails keeps a server from loading the model.
+            (target / WARM_UP).unlink()
+            warnings.warn(
+                "the warm-up records are left out: they may call the old serving_default",
+                stacklevel=3,
+            )
+        _compare(added, schema, target, signature, sample or {})
+
+    return publish(build, Path(directory), version)
+
+
+def _replace_default(path: Path, meta: Any, signature: str, source: str) -> str:
+    """Make a signature serving_default; return where the source signature is now."""
+    kept = DEFAULT in meta.signature_def
+    if kept and OLD_DEFAULT in meta.signature_def:
+        raise ExportError(
+            f"{path} has a signature {OLD_DEFAULT!r} already, which is the new name of the old "
+            f"{DEFAULT!r}; wrap without replace_default"
+        )
+    if kept:
+        meta.signature_def[OLD_DEFAULT].CopyFrom(meta.signature_def[DEFAULT])
+    meta.signature_def[DEFAULT].CopyFrom(meta.signature_def[signature])
+    return OLD_DEFAULT if source == DEFAULT else source
+
+
+def signature_of(
+    saved_model: str | os.PathLike[str], name: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The inputs and outputs of a signature, each a tf.TensorSpec; ExportError if there is none."""
+    path = version_directory(Path(saved_model))
+    signature = signature_in(_serving_graph(path, read_protobuf(path)), name)
+    return _specs(signature.inputs), _specs(signature.outputs)
+
+
+def _specs(infos: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype).base_dtype)
+        for name, info in sorted(infos.items())
+    }
+
+
+def _compare(
+    added: ByteSignature,
+    schema: Schema,
+    target: Path,
+    signature: str,
+    sample: Mapping[str, npt.ArrayLike | bytes],
+) -> None:
+    """Run the result as a server does: the new signature must answer as the old one does."""
+    unknown = set(sample) - set(added.given.inputs)
+    if unknown:
+        raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
+    # The source may have byte inputs, of an export or of another wrap.
+    packed = {key: schema[name] for name, key in schema.feature_keys().items()}
+    count = max((batch_of(info)[0] or 2 for info in added.batched()), default=2)
+    old: dict[str, Any] = {}
+    new: dict[str, Any] = {}
+    for name, info in added.given.inputs.items():
+        spec = added.schema.get(name)
+        if spec is None and name in packed:
+            old[name] = new[name] = [packed[name].encode(filler(packed[name]))] * count
+        elif spec is None:
+            tensor = tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))
+            row = passed_row(name, tensor, sample)
+            old[name] = new[name] = np.concatenate([row] * count) if batched(tensor) else row
+        else:
+            first = np.asarray(sample[name]) if name in sample else filler(spec)
+            arrays = [first, *[unlike(spec, first, name in sample)] * (count - 1)]
+            payloads = [_encode(name, spec, array) for array in arrays]
+            single = name in added.single
+            old[name] = first if single else np.stack(arrays)
+            new[added.keys[name]] = payloads[0] if single else payloads
+    try:
+        with ServingSession(target) as session:
+            session.run(SIGNATURE, {"batch": [b""]})
+            expected, again = (session.run(added.source, old) for _ in range(2))
+            results = session.run(signature, new)
+    except tf.errors.OpError as error:
+        raise ExportError(f"a stock server could not run the result: {reason(error)}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        text = " ".join(str(error).split())[:300]
+        raise ExportError(f"a stock server could not load the result: {text}") from error
+    for name, value in expected.items():
+        if name in added.outputs:
+            spec = added.outputs[name]
+            got: Any = np.stack([spec.decode(row) for row in results[bytes_key(name)]])
+        else:
+            got = results[name]
+        # A model that draws random numbers differs from itself.
+        if _bits(value) == _bits(again[name]) != _bits(got):
+            raise ExportError(f"output {name} of {signature} differs from that of {added.source}")
+
+
+def _encode(name: str, spec: ArraySpec, array: np.ndarray) -> bytes:
+    try:
+        return spec.encode(array)
+    except EncodeError as error:
+        raise ExportError(f"sample of {name}: {error}") from None
+
+
+def _bits(array: Any) -> Any:
+    array = np.asarray(array)
+    content = array.ravel().tolist() if array.dtype == object else array.tobytes()
+    return array.dtype, array.shape, content
+
+
+def _serving_graph(path: Path, model: Any) -> Any:
+    """The MetaGraphDef that servers load."""
+    found = [meta for meta in model.meta_graphs if set(meta.meta_info_def.tags) == {"serve"}]
+    if len(found) != 1:
+        tags = ", ".join(str(sorted(meta.meta_info_def.tags)) for meta in model.meta_graphs)
+        raise ExportError(f"{path} has no graph with the one tag 'serve', its tags are: {tags}")
+    return found[0]
+
+
+def _with_earlier(path: Path, meta: Any, schema: Schema) -> Schema:
+    """The schema, and what an earlier export or wrap put into the model, which stays."""
+    if SIGNATURE not in meta.signature_def:
+        return schema
+    earlier = Schema.load(path)
+    inputs, outputs = dict(earlier), dict(earlier.outputs)
+    for known, added in ((inputs, schema), (outputs, schema.outputs)):
+        for name in known.keys() & added.keys():
+            if known[name] != added[name]:
+                raise ExportError(
+                    f"the model has {name} as bytes with another spec: {known[name]!r}; a schema "
+                    "has one spec for a name, so take that one"
+                )
+        known.update(added)
+    sizes = [s.max_batch_size for s in (earlier, schema) if s.max_batch_size is not None]
+    return Schema(inputs, outputs, min(sizes, default=None))
+
+
+def _name_ops(meta: Any) -> None:
+    """List the ops that were added, if the model lists its ops: importers look there."""
+    from tensorflow.python.framework import op_def_registry
+
+    listed = meta.meta_info_def.stripped_op_list.op
+    if not listed:
+        return
+    library = meta.graph_def.library.function
+    used = {
+        node.op for nodes in (meta.graph_def.node, *(f.node_def for f in library)) for node in nodes
+    }
+    for name in sorted(used - {op.name for op in listed}):
+        if op := op_def_registry.get(name):
+            listed.add().CopyFrom(op)

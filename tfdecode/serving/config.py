@@ -1,0 +1,219 @@
+"""models.config, batching.config and command lines of TensorFlow Serving, as text.
+
+Sources: https://www.tensorflow.org/tfx/serving/serving_config (the models, the batching
+parameters), https://www.tensorflow.org/tfx/serving/docker (ports, volumes).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ..errors import FileError, SpecError
+from ..schema import ASSET, Schema
+
+#: What a batch has at most if no model says less: enough for a busy accelerator.
+MAX_BATCH_SIZE = 64
+#: Where the models are inside a container.
+INSIDE = PurePosixPath("/models")
+IMAGE = "tensorflow/serving"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to serve.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The directory of its versions.
+    name : str, optional
+        By default the name of that directory.
+    versions : tuple of int, optional
+        The versions to serve; by default the newest one.
+    labels : mapping of str to int, optional
+        Names for versions: ``{"stable": 3}`` is served as ``/labels/stable``.
+
+    Raises
+    ------
+    SpecError
+        If the name is not one that a URL can hold, or a label names a version that is not served.
+    FileError
+        If the directory has no version, or lacks one of these.
+    """
+
+    path: Path
+    name: str = ""
+    versions: tuple[int, ...] = ()
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        path = Path(self.path).resolve()  # the server takes absolute paths only
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "name", self.name or path.name)
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,128}", self.name):
+            raise SpecError(
+                f"model name {self.name!r} needs letters, digits and . _ -, at most 128"
+            )
+        there = self.there()
+        if not there:
+            single = (path / "saved_model.pb").exists()
+            what = "is a SavedModel; pass the directory of its versions" if single else "has none"
+            raise FileError(f"{path}: has no version directories: it {what}")
+        missing = sorted(set(self.versions) - set(there))
+        if missing:
+            listed = ", ".join(map(str, there))
+            raise FileError(f"{path}: has no version {missing[0]}; it has {listed}")
+        for label, version in self.labels.items():
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", label):
+                raise SpecError(f"label {label!r} needs letters, digits, _ and -, at most 128")
+            if version not in self.served():
+                listed = ", ".join(map(str, self.served()))
+                raise SpecError(f"label {label} is for version {version}, served are: {listed}")
+
+    def there(self) -> list[int]:
+        """The versions in the directory."""
+        try:
+            names = [entry.name for entry in self.path.iterdir() if entry.is_dir()]
+        except OSError as error:
+            raise FileError(f"{self.path}: cannot be read: {error.strerror}") from None
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def served(self) -> tuple[int, ...]:
+        """The versions that a server loads."""
+        return self.versions or (self.there()[-1],)
+
+
+def largest_batch(models: Sequence[Model], wanted: int | None = None) -> int:
+    """The largest batch that all models take, at most ``wanted`` (default: 64).
+
+    A server merges the requests of several clients. If a batch is larger than a model allows, the
+    graph refuses it, and all of these clients get the error.
+    """
+    limits = {}
+    for model in models:
+        for version in model.served():
+            directory = model.path / str(version)
+            if not (directory / ASSET).exists():  # not a model of ours: it says no limit
+                continue
+            limit = Schema.load(directory).max_batch_size
+            if limit is not None:
+                limits[f"{model.name} version {version}"] = limit
+    least = min(limits, key=lambda name: limits[name], default=None)
+    if wanted is not None and least is not None and wanted > limits[least]:
+        raise SpecError(f"a batch of {wanted} is more than {least} takes: {limits[least]}")
+    return wanted or min([MAX_BATCH_SIZE, *limits.values()])
+
+
+def models_config(models: Sequence[Model], inside: PurePosixPath | None = None) -> str:
+    """The file of ``--model_config_file``.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        What to serve; their names must differ.
+    inside : pathlib.PurePosixPath, optional
+        The directory in a container that the models' directories are mounted in.
+    """
+    names = [model.name for model in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SpecError(f"two models are named {twice[0]}")
+    return _block("model_config_list", [_model(model, inside) for model in models])
+
+
+def _model(model: Model, inside: PurePosixPath | None) -> str:
+    base = inside / model.name if inside else model.path
+    lines = [f"name: {_text(model.name)}", f"base_path: {_text(str(base))}"]
+    lines.append('model_platform: "tensorflow"')
+    if model.versions:
+        numbers = [f"versions: {version}" for version in model.versions]
+        lines.append(_block("model_version_policy", [_block("specific", numbers)]))
+    for label, version in model.labels.items():
+        lines.append(_block("version_labels", [f"key: {_text(label)}", f"value: {version}"]))
+    return _block("config", lines)
+
+
+def batching_config(
+    max_batch_size: int, *, timeout_micros: int = 2000, threads: int = 4, queue: int = 100
+) -> str:
+    """The file of ``--batching_parameters_file``.
+
+    Parameters
+    ----------
+    max_batch_size : int
+        Rows of a batch; see `largest_batch`.
+    timeout_micros : int, default 2000
+        Microseconds to wait for a batch to fill.
+    threads : int, default 4
+        Batches at the same time: the number of cores, for a model on the CPU.
+    queue : int, default 100
+        Batches that may wait; more requests are refused with 503.
+    """
+    sizes = [1]
+    while sizes[-1] * 2 < max_batch_size:
+        sizes.append(sizes[-1] * 2)
+    # The last one must equal max_batch_size, or the model never loads.
+    sizes = [size for size in sizes if size < max_batch_size] + [max_batch_size]
+    values = {
+        "max_batch_size": max_batch_size,
+        "batch_timeout_micros": timeout_micros,
+        "num_batch_threads": threads,
+        "max_enqueued_batches": queue,
+    }
+    lines = [_block(name, [f"value: {value}"]) for name, value in values.items()]
+    lines += [f"allowed_batch_sizes: {size}" for size in sizes]
+    return "\n".join(lines) + "\n"
+
+
+def command(config: str, batching: str | None, *, rest_port: int, grpc_port: int) -> list[str]:
+    """The command line of the server, for configuration files of these names."""
+    found = [
+        "tensorflow_model_server",
+        f"--port={grpc_port}",
+        f"--rest_api_port={rest_port}",
+        f"--model_config_file={config}",
+        # Labels are given to versions that are not loaded yet.
+        "--allow_version_labels_for_unavailable_models=true",
+    ]
+    if batching is not None:
+        found += ["--enable_batching=true", f"--batching_parameters_file={batching}"]
+    return found
+
+
+def compose_file(
+    models: Sequence[Model], *, batching: bool, rest_port: int, grpc_port: int, image: str = IMAGE
+) -> str:
+    """A docker-compose.yml next to the two configuration files, which must be for a container."""
+    config = INSIDE / "models.config"
+    arguments = command(
+        str(config), str(INSIDE / "batching.config") if batching else None,
+        rest_port=8501, grpc_port=8500,
+    )[3:]  # fmt: skip
+    mounts = [f"./{config.name}:{config}:ro"]
+    mounts += [f"./batching.config:{INSIDE}/batching.config:ro"] if batching else []
+    mounts += [f"{model.path}:{INSIDE / model.name}:ro" for model in models]
+    lines = ["services:", "  serving:", f"    image: {json.dumps(image)}", "    command:"]
+    lines += [f"      - {json.dumps(argument)}" for argument in arguments]
+    lines += ["    ports:", f'      - "{rest_port}:8501"', f'      - "{grpc_port}:8500"']
+    lines += ["    volumes:", *(f"      - {json.dumps(mount)}" for mount in mounts)]
+    return "\n".join(lines) + "\n"
+
+
+def shell(arguments: Sequence[str]) -> str:
+    """A command line for a POSIX shell, an option a line."""
+    return " \\\n  ".join(map(shlex.quote, arguments))
+
+
+def _block(name: str, lines: Sequence[str]) -> str:
+    inner = "\n".join(f"  {line}" for text in lines for line in text.splitlines())
+    return f"{name} {{\n{inner}\n}}" + ("\n" if name == "model_config_list" else "")
+
+
+def _text(value: str) -> str:
+    """A string of a text protobuf: JSON's escapes of ASCII are the same."""
+    return json.dumps(value, ensure_ascii=False)
