@@ -19,7 +19,7 @@ import tfdecode as tfd
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
-from tfdecode.client import ArrayFile, AsyncRest, InProcess, Rest  # noqa: E402
+from tfdecode.client import ArrayFile, AsyncRest, InProcess, Rest, response  # noqa: E402
 
 from .server import Server, serving  # noqa: E402
 
@@ -188,6 +188,13 @@ def test_refusals_name_input_and_row(server: Server) -> None:
     assert "row 3 has 3 bytes" in str(found) and "\n" not in str(found)
 
 
+def test_a_refusal_of_a_part_names_the_row_of_the_batch(server: Server) -> None:
+    with Rest(server.url, max_body_bytes=400) as client, pytest.raises(tfd.DecodeError) as error:
+        client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})
+    assert isinstance(error.value, tfd.errors.RefusedError) and error.value.row == 3
+    assert "in the part from row" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "words"),
     [
@@ -272,6 +279,7 @@ def test_uint16_cannot_be_sent_as_a_list(tmp_path: Path) -> None:
         (b"[]", "not a JSON object"),
         (b'{"outputs": {"sum": "x"}}', "has outputs"),
         (b'{"other": 1}', "no outputs"),
+        (b'{"predictions": [{"sum": 1}, {"other": 1}]}', "row 1 of the answer has other outputs"),
     ],
 )
 def test_strange_answers(server: Server, monkeypatch, body: bytes, words: str) -> None:
@@ -288,10 +296,34 @@ def test_a_schema_that_is_too_long_is_not_read(server: Server, monkeypatch) -> N
         client.describe()
 
 
-def test_urls() -> None:
+@pytest.mark.parametrize("texts", ([], [1.5]))
+def test_a_schema_that_is_no_text(server: Server, monkeypatch, texts: list[Any]) -> None:
+    monkeypatch.setattr(Server, "predict", lambda *_: {"outputs": texts})
+    with Rest(server.url) as client, pytest.raises(tfd.errors.ServerError, match="not a text"):
+        client.describe()
+
+
+@pytest.mark.parametrize("value", ('{"b64": "AAE="}', '"x"', "null", '[[{"b64": "AAE="}]]'))
+def test_an_encoded_output_that_is_no_list_of_payloads(value: str) -> None:
+    schema = tfd.Schema({}, outputs={"mask": tfd.ArraySpec((2,), "uint8")})
+    with pytest.raises(tfd.errors.ServerError, match="output mask of the answer is no list"):
+        response(schema, f'{{"outputs": {{"mask_bytes": {value}}}}}'.encode())
+
+
+def test_urls_and_headers() -> None:
     for url in ("localhost:8501/v1/models/m", "file:///etc/passwd", "models/pose", ""):
         with pytest.raises(tfd.SpecError, match="not an http"):
             Rest(url)
+    for url in ("http://host:port/v1/models/m", "http://host/v1/models/m\n"):
+        with pytest.raises(tfd.SpecError, match="is not a URL"):
+            Rest(url)
+    with pytest.raises(tfd.SpecError, match="header 'X'"):
+        Rest("http://localhost", headers={"X": "\u2603"})
+
+
+def test_a_slash_behind_the_name_of_a_model(server: Server) -> None:
+    with Rest(f"{server.url}/") as client:
+        assert client.describe()[0]
 
 
 def test_no_tensorflow_is_imported(server: Server) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import DecodeError, RefusedError, ServerError, shown
+from ..errors import RefusedError, ServerError, shown
 from ..schema import Schema, bytes_key
 from .signature import Tensor
 
@@ -49,19 +49,34 @@ def decoded(outputs: dict[str, npt.NDArray[Any]], schema: Schema) -> dict[str, n
         rows = found.pop(bytes_key(name), None)
         if rows is None:
             continue
-        try:
-            arrays = [spec.decode(row) for row in rows]
-        except DecodeError as error:
-            raise ServerError(f"output {name} of the answer: {error}") from None
+        if rows.ndim != 1:
+            raise ServerError(f"output {name} of the answer is no list of payloads")
         empty = np.zeros((0, *(side or 0 for side in spec.shape)), numpy_dtype(spec.dtype))
-        found[name] = np.stack(arrays) if arrays else empty
+        try:
+            found[name] = np.stack([spec.decode(row) for row in rows]) if len(rows) else empty
+        except ValueError as error:  # a DecodeError, or rows of different lengths
+            raise ServerError(f"output {name} of the answer: {error}") from None
     return found
+
+
+def joined(parts: list[dict[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of a batch that was sent in parts."""
+    first = parts[0]
+    if any(set(part) != set(first) for part in parts):
+        raise ServerError("the answers to the parts of the batch have different outputs")
+    try:
+        return {name: np.concatenate([part[name] for part in parts]) for name in first}
+    except ValueError as error:
+        raise ServerError(f"the answers to the parts of the batch do not fit: {error}") from None
 
 
 def _by_column(rows: list[Any]) -> Any:
     """Rows that are objects of outputs as an object of columns; other rows are a column."""
     if not rows or not all(isinstance(row, dict) and "b64" not in row for row in rows):
         return rows
+    for index, row in enumerate(rows):
+        if set(row) != set(rows[0]):
+            raise ServerError(f"row {index} of the answer has other outputs than row 0")
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -123,20 +138,22 @@ def signatures_of(body: bytes) -> dict[str, tuple[Forms, Forms]]:
 def _form(info: Mapping[str, Any]) -> tuple[str, tuple[int | None, ...] | None]:
     shape = info["tensor_shape"]
     if shape.get("unknown_rank"):
-        return info["dtype"], None
+        return str(info["dtype"]), None
     sizes = [int(side["size"]) for side in shape.get("dim", [])]
-    return info["dtype"], tuple(None if size < 0 else size for size in sizes)
+    return str(info["dtype"]), tuple(None if size < 0 else size for size in sizes)
 
 
-def error_of(status: int, body: bytes) -> ServerError:
-    """The exception for an HTTP status that is not 200."""
+def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
+    """The exception for an HTTP status that is not 200, to a request whose first row is that."""
     try:
         text = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = body[:500].decode(errors="replace")
     asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", str(text), re.DOTALL)
     sentence = " ".join((asserted[1] if asserted else str(text)).split())
     named = re.match(r"(\w+): (?:row (\d+) )?", sentence) if asserted else None
     kind = RefusedError if named else ServerError
-    row = int(named[2]) if named and named[2] else None
-    return kind(f"HTTP {status}: {shown(sentence, 1000)}", status, named[1] if named else None, row)
+    row = first + int(named[2]) if named and named[2] else None
+    part = f", in the part from row {first} on" if first else ""
+    message = f"HTTP {status}{part}: {shown(sentence, 1000)}"
+    return kind(message, status, named[1] if named else None, row)

@@ -40,19 +40,24 @@ def _text(value: Any) -> bytes:
     """A row as JSON: base64 for bytes, nested lists for numbers."""
     if isinstance(value, bytes):  # base64 needs no escapes
         return b'{"b64":"%b"}' % binascii.b2a_base64(value, newline=False)
+    if isinstance(value, str):
+        return json.dumps(value).encode()
     array = np.asarray(value)
-    if array.dtype == object:  # strings
-        if array.ndim == 0:
+    if array.dtype.kind in "OSU":
+        if array.ndim:
+            return b"[%b]" % b",".join(_text(item) for item in array)
+        if isinstance(array.item(), bytes | str):
             return _text(array.item())
-        return b"[%b]" % b",".join(_text(item) for item in array)
+    if array.dtype.kind not in "biuf":
+        raise EncodeError(f"JSON has numbers and texts, not {type(value).__name__}")
     # From float64, which a float32 is exactly: the shortest text of a float32 can be rounded twice.
     return json.dumps(array.tolist(), separators=(",", ":")).encode()
 
 
 def bodies(
     signature: str, rows: Rows, *, by_rows: bool, max_body_bytes: int | None
-) -> Iterator[bytes]:
-    """The bodies that carry all rows, in order, each of at most ``max_body_bytes``.
+) -> Iterator[tuple[int, bytes]]:
+    """The bodies that carry all rows, each of at most ``max_body_bytes``, after their first row.
 
     Parameters
     ----------
@@ -73,7 +78,7 @@ def bodies(
             f"input {next(iter(single))} has no batch dimension, so it cannot be sent in rows"
         )
     if not batched:
-        yield _columns(signature, {}, single)
+        yield 0, _columns(signature, {}, single)
         return
     sizes = {key: len(texts) for key, texts in batched.items()}
     if len(set(sizes.values())) > 1:
@@ -81,14 +86,14 @@ def bodies(
         raise SpecError(f"inputs differ in their number of rows: {listed}")
     format_ = _instances if by_rows else _columns
     empty = len(format_(signature, {key: [] for key in batched}, single))
-    keys = sum(len(key) + 4 for key in batched) if by_rows else 0
+    keys = sum(len(json.dumps(key)) + 2 for key in batched) if by_rows else 0
     costs = [
         sum(map(len, row)) + len(row) + keys + 2 for row in zip(*batched.values(), strict=True)
     ]
     first = 0
     for last in _cuts(costs, None if max_body_bytes is None else max_body_bytes - empty):
         part = {key: texts[first:last] for key, texts in batched.items()}
-        yield format_(signature, part, single)
+        yield first, format_(signature, part, single)
         first = last
 
 
@@ -117,7 +122,9 @@ def _instances(
 ) -> bytes:
     rows = zip(*batched.values(), strict=True)
     texts = (_object(dict(zip(batched, row, strict=True))) for row in rows)
-    return b'{%b,"instances":[%b]}' % (_signature(signature), b",".join(texts))
+    # Vertex AI knows no signature_name and refuses what it does not know.
+    named = b"" if signature == "serving_default" else b"%b," % _signature(signature)
+    return b'{%b"instances":[%b]}' % (named, b",".join(texts))
 
 
 def _signature(name: str) -> bytes:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import gzip as gzip_format
-from collections.abc import (
-    Generator,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ServerError, SpecError
+from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
-from .answer import Forms, arrays_of, decoded, error_of, signatures_of
+from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
 from .body import bodies, rows_of
 from .inputs import PreparedInput, Value, prepare_batch
 from .signature import Tensor, by_key, schema_inputs, tensors, with_given
+
+httpx2: Any = LazyModule("httpx2", "client")
 
 Inputs = Mapping[str, "Value | Sequence[Value]"]
 Outputs = dict[str, npt.NDArray[Any]]
@@ -64,14 +61,21 @@ class Endpoint:
         gzip: bool = False,
         retries: int = 0,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        try:
+            parts = httpx2.URL(url)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise SpecError(f"{url!r} is not a URL: {error}") from None
+        if parts.scheme not in ("http", "https") or not parts.host:
             raise SpecError(f"{url!r} is not an http or https URL")
+        for name, value in (headers or {}).items():
+            if not f"{name}{value}".isascii() or not f"{name}{value}".isprintable():
+                raise SpecError(f"header {name!r} has other characters than those of ASCII")
         if retries < 0:
             raise SpecError(f"retries is {retries}, needs 0 or more")
         self.url, self.signature, self.schema = url, signature, schema
         #: TensorFlow Serving, and KServe's protocol 1: the model's own URL, which has more to ask.
-        self._model = url.removesuffix(":predict") if "/v1/models/" in parts.path else None
+        model = url.removesuffix(":predict").rstrip("/")
+        self._model = model if "/v1/models/" in parts.path else None
         self._predict_url = f"{self._model}:predict" if self._model else url
         self._headers = dict(headers or {})
         self._client = self._open(timeout=timeout, verify=verify)
@@ -115,8 +119,11 @@ class Endpoint:
             raise SpecError(
                 f"{self.url} does not tell its schema ({error_of(status, answer)}); pass schema="
             )
-        (text,) = arrays_of(answer, None).values()
-        return Schema.from_json(np.ravel(text)[0])  # from a server: limited and checked
+        # From a server: limited and checked.
+        texts = [item for array in arrays_of(answer, None).values() for item in np.ravel(array)]
+        if not texts or not isinstance(texts[0], bytes):
+            raise ServerError(f"{self.url}: the answer to {SIGNATURE} is not a text")
+        return Schema.from_json(texts[0])
 
     def _prepare(self, inputs: Inputs) -> Dialogue[dict[str, PreparedInput]]:
         yield from self._describe()
@@ -133,23 +140,28 @@ class Endpoint:
         yield from self._describe()
         arrays = {key: one.array for key, one in prepared.items()}
         known = self._known(arrays)
-        parts = bodies(
-            self.signature,
-            rows_of(known, arrays),
-            by_rows=self._model is None,
-            max_body_bytes=self._max_body_bytes,
+        parts = list(
+            bodies(
+                self.signature,
+                rows_of(known, arrays),
+                by_rows=self._model is None,
+                max_body_bytes=self._max_body_bytes,
+            )
         )
-        answers = yield [Request(self._predict_url, body) for body in parts]
+        single = [key for key, one in (self._outputs or {}).items() if not one.batched]
+        if len(parts) > 1 and single:
+            raise SpecError(
+                f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
+                "send fewer rows, or raise max_body_bytes"
+            )
+        answers = yield [Request(self._predict_url, body) for _, body in parts]
         results = []
-        for status, body in answers:
+        for (first, _), (status, body) in zip(parts, answers, strict=True):
             if status != 200:
-                raise error_of(status, body)
+                raise error_of(status, body, first)
             results.append(arrays_of(body, self._outputs))
-        outputs = results[0]
-        if len(results) > 1:
-            outputs = {name: np.concatenate([one[name] for one in results]) for name in outputs}
         assert self.schema is not None
-        return decoded(outputs, self.schema)
+        return decoded(joined(results) if len(results) > 1 else results[0], self.schema)
 
     def _message(self, request: Request) -> dict[str, Any]:
         """The arguments of the HTTP library for a request."""

@@ -47,7 +47,7 @@ def request(
     known = with_given(schema_inputs(schema), inputs)
     given = by_key(inputs, known, signature)
     arrays = {key: prepare_batch(known[key], value).array for key, value in given.items()}
-    (body,) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)
+    ((_, body),) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)
     return body
 
 

@@ -10,13 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ..errors import ServerError
-from ..extras import LazyModule
 from ..schema import Schema
-from .endpoint import BUSY, Answer, Dialogue, Endpoint, Inputs, Outputs, Request, Result
+from .endpoint import BUSY, Answer, Dialogue, Endpoint, Inputs, Outputs, Request, Result, httpx2
 from .inputs import PreparedInput
 from .signature import Tensor
-
-httpx2: Any = LazyModule("httpx2", "client")
 
 #: Requests of one client at the same time.
 IN_FLIGHT = 8
@@ -167,7 +164,7 @@ class Rest(Endpoint):
                     body = _limited(response.iter_bytes(), request)
                 if response.status_code not in BUSY or (wait := next(waits, None)) is None:
                     return response.status_code, body
-            except httpx2.ConnectError as error:
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if (wait := next(waits, None)) is None:
                     raise self._unreachable(request, error) from None
             except httpx2.HTTPError as error:
@@ -273,7 +270,7 @@ class AsyncRest(Endpoint):
                         _check_size(body, request)
                 if response.status_code not in BUSY or (wait := next(waits, None)) is None:
                     return response.status_code, bytes(body)
-            except httpx2.ConnectError as error:
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if (wait := next(waits, None)) is None:
                     raise self._unreachable(request, error) from None
             except httpx2.HTTPError as error:

@@ -110,7 +110,7 @@ def _given(name: str, value: Any) -> Tensor:
     if isinstance(first, bytes | os.PathLike):
         return Tensor(name, name, "string", None)
     array = np.asarray(first)
-    return Tensor(name, name, "string" if array.dtype == object else array.dtype.name, None)
+    return Tensor(name, name, "string" if array.dtype.kind in "OSU" else array.dtype.name, None)
 
 
 def by_key(
