@@ -21,6 +21,7 @@ SPECS = {
     "sealed": tfd.ArraySpec((2, 3), "float64", "astype:float32|zlib"),
     "unsealed": tfd.ArraySpec((2, 3), "bool", "zlib", seal=False),
     "large": tfd.ArraySpec((40, 30), "float32", "astype:uint8|zlib"),
+    "table": tfd.ArraySpec((2, 3), "float32", "csv"),
     "None": tfd.ArraySpec((2, None), "bool", "transpose:1,0", max_shape=(2, 5)),
 }
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -199,7 +199,8 @@ class Csv(Container):
     def lines_fit(self, count: Any, form: ArrayForm) -> Any:
         """Whether so many lines of numbers are as many as there must be."""
         most = form.max_shape[0] if columns_of(form) else 0
-        return count <= most if form.unknown_axis is not None else count == most
+        least = 0 if form.unknown_axis is not None else most
+        return (count >= least) & (count <= most)  # a graph of TensorFlow 1 has no ``==``
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         # What is too long must not be split.
