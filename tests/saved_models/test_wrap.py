@@ -14,6 +14,12 @@ import tfdecode as tfd
 from tfdecode.cli import main
 
 tf = pytest.importorskip("tensorflow")
+from tensorflow.python.framework.meta_graph import (  # noqa: E402
+    strip_graph_default_valued_attrs,
+)
+
+from tfdecode.saved_models.check import nodes  # noqa: E402
+from tfdecode.saved_models.protobuf import read_protobuf  # noqa: E402
 from tfdecode.saved_models.session import ServingSession  # noqa: E402
 
 v1 = tf.compat.v1
@@ -157,6 +163,18 @@ def test_a_model_of_tensorflow_2(module: Path, tmp_path: Path, source: str, code
     assert dict(tfd.Schema.load(path)) == {"pose": spec}
     assert tfd.check(path).ok
     assert set(tf.saved_model.load(str(path)).signatures) == {"serving_default", "norm"}
+
+
+def test_added_nodes_have_no_attribute_at_its_default(module: Path, tmp_path: Path) -> None:
+    """Older releases do not load a graph with an attribute that they do not know."""
+    path = tfd.wrap(module, tmp_path, {"pose": tfd.ArraySpec((4, 3), "float32", "npz:a")})
+    (meta,) = read_protobuf(path).meta_graphs
+    added = [node for where, node in nodes(meta.graph_def) if "tfdecode/" in where + node.name]
+    added += [node for where, node in nodes(meta.graph_def) if "__tfdecode_" in where]
+    assert any(node.op == "MapDataset" for node in added)
+    before = [set(node.attr) for node in added]
+    strip_graph_default_valued_attrs(meta)
+    assert [set(node.attr) for node in added] == before
 
 
 def test_a_model_of_tensorflow_1(old: Path, tmp_path: Path) -> None:

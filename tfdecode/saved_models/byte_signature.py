@@ -15,6 +15,7 @@ from .limits import STATUS
 from .plan import Plan
 from .splice import Splice, Tensor, tensor
 
+meta_graph: Any = LazyModule("tensorflow.python.framework.meta_graph", "tensorflow")
 meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
 
 PREDICT = "tensorflow/serving/predict"
@@ -74,7 +75,7 @@ class ByteSignature:
     def signature(self) -> Any:
         """Add the decoders, and a copy of the model that they feed; return the new signature."""
         prefix, new = self._splice.prefix, meta_graph_pb2.SignatureDef(method_name=PREDICT)
-        self._splice.insert(self._decoders().as_graph_def(), "decode", {})
+        self._splice.insert(definition(self._decoders()), "decode", {})
         fed, waits = {}, {}
         for number, (name, info) in enumerate(sorted(self.given.inputs.items())):
             if name in self.keys:
@@ -88,7 +89,7 @@ class ByteSignature:
         outputs = sorted(self.given.outputs.items())
         moved = self._splice.copy(fed, [tensor(info.name) for _, info in outputs])
         given = {f"given_{n}": str(moved(tensor(i.name))) for n, (_, i) in enumerate(outputs)}
-        self._splice.insert(self._results(list(waits)).as_graph_def(), "results", given | waits)
+        self._splice.insert(definition(self._results(list(waits))), "results", given | waits)
         for number, (name, info) in enumerate(outputs):
             result, encoded = f"{prefix}/results/result_{number}:0", name in self.outputs
             shape = batch_of(info) if encoded else tf.TensorShape(info.tensor_shape)
@@ -138,11 +139,18 @@ class ByteSignature:
         with tf.Graph().as_default() as graph:
             batch = tf.compat.v1.placeholder(tf.string, [None], name="batch")
             tf.fill(tf.shape(batch), tf.constant(schema.to_json()), name="schema")
-        self._splice.insert(graph.as_graph_def(), "about", {})
+        self._splice.insert(definition(graph), "about", {})
         new, inside = meta_graph_pb2.SignatureDef(method_name=PREDICT), self._splice.prefix
         new.inputs["batch"].CopyFrom(_info(f"{inside}/about/batch:0", tf.string, [None]))
         new.outputs["schema"].CopyFrom(_info(f"{inside}/about/schema:0", tf.string, [None]))
         return new
+
+
+def definition(graph: Any) -> Any:
+    """A graph as protobuf, without attributes at their defaults: older releases lack some."""
+    meta = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
+    meta_graph.strip_graph_default_valued_attrs(meta)
+    return meta.graph_def
 
 
 def check_spec(what: str, info: Any, spec: ArraySpec) -> None:
