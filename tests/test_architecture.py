@@ -27,7 +27,7 @@ FLOORS = (
     {"casts"},
     {"form"},
     {"dtypes", "extras", "reading"},
-    {"errors"},
+    {"errors", "messages"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -259,6 +259,9 @@ WRONG = {
     ),
     "feature x holds NoneType": dict(features={"a.npy": {"x": None}}),
     "feature x: a whole number does not fit int64": dict(features={"a.npy": {"x": 2**63}}),
+    "feature x: a number does not fit float32": dict(features={"a.npy": {"x": 1e300}}),
+    "no examples; an example is named 'a.npy'": dict(features={"./a.npy": {"x": 1}}),
+    "files is 'a.npy', needs a list": dict(files="a.npy"),
     "has the name of an input": dict(features={"a.npy": {"array_bytes": 1}}),
 }
 

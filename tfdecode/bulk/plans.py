@@ -12,9 +12,10 @@ from typing import Any, overload
 
 from ..errors import SpecError
 from ..formats.contents import MAX_BYTES
+from ..reading import check_type
 from ..schema import Schema
 from ..spec import ArraySpec
-from .record import BYTES, FLOAT, INT64, Value, typed
+from .record import BYTES, FLOAT, INT64, Value, is_one, typed
 from .shard import FILE, Example, Shard
 
 #: A file, or a file and the key of one of its arrays.
@@ -79,8 +80,8 @@ def plan(
     Raises
     ------
     SpecError
-        If there are no files, a file is missing for an input, one name has different files, or a
-        feature has different types.
+        If there are no files, a file is missing for an input, one name has different files, a
+        feature has different types, or no example has features although some are given.
 
     Examples
     --------
@@ -104,7 +105,9 @@ def plan(
         raise SpecError("the schema has no input")
     if shards is not None and (not isinstance(shards, int) or not 0 < shards < 10**5):
         raise SpecError(f"shards is {shards!r}, needs a whole number from 1 to 99999")
-    if ".tfrecord" not in Path(out).name:
+    if isinstance(files, str | bytes | os.PathLike):
+        raise SpecError(f"files is {files!r}, needs a list of files")
+    if Path(out).name.find(".tfrecord") < 1:
         raise SpecError(f"{os.fspath(out)!r} needs a name with .tfrecord, as train.tfrecord")
     settings = {"out": Path(out).name, "seed": seed, "convert": convert, "max_bytes": max_bytes}
     found = Plan(os.fspath(out), schema, settings)
@@ -137,6 +140,7 @@ class Plan(Sequence[Shard]):
         self.id = ""
         self._settings, self._text = settings, schema.to_json()
         self._shards = 1
+        self._featured = 0
         # Without a name SQLite makes a private file, which goes with the connection.
         self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
 
@@ -180,6 +184,12 @@ class Plan(Sequence[Shard]):
         unsorted.execute("DROP TABLE unsorted")
         if not self.examples:
             raise SpecError("there are no files to pack")
+        if features and not self._featured:
+            (name, *_), *_ = self._read(0, 1)
+            raise SpecError(
+                f"features are for {next(iter(features))!r} and others that are no examples; an "
+                f"example is named {name!r}"
+            )
 
     def _placed(
         self, files: Iterable[Source], features: Mapping[str, Mapping[str, Value]]
@@ -192,7 +202,9 @@ class Plan(Sequence[Shard]):
             path, inner = next(iter(arrays.values()))
             name = path if inner is None else f"{path}#{inner}"
             more = {}
-            for feature, value in features.get(name, {}).items():
+            own = features.get(name)
+            self._featured += own is not None
+            for feature, value in (own or {}).items():
                 if feature in clash:
                     raise SpecError(f"feature {feature!r} has the name of an input or of {FILE!r}")
                 more[feature] = _typed(feature, value)
@@ -258,7 +270,7 @@ def _typed(feature: str, value: Value) -> tuple[int, bool, list[Any]]:
     found, values = typed(feature, value)
     if found == BYTES:  # Latin-1 has a character for each byte.
         values = [item.decode("latin-1") for item in values]
-    return found, isinstance(value, bytes | str) or not hasattr(value, "__len__"), values
+    return found, is_one(value), values
 
 
 def _arrays(source: Source, schema: Schema) -> dict[str, tuple[str, str | None]]:
@@ -275,7 +287,7 @@ def _arrays(source: Source, schema: Schema) -> dict[str, tuple[str, str | None]]
 
 def _file(given: File) -> tuple[str, str | None]:
     path, key = given if isinstance(given, tuple) else (given, None)
-    return os.fspath(path), key
+    return os.fspath(check_type(path)), key
 
 
 def _loaded(row: str) -> tuple[str, dict[str, tuple[str, str | None]], dict[str, Value]]:

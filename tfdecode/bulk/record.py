@@ -3,20 +3,21 @@
 A worker that imports TensorFlow takes seconds and hundreds of megabytes before its first file.
 
 Sources: https://www.tensorflow.org/tutorials/load_data/tfrecord (the record: length, CRC of the
-length, data, CRC of the data), tensorflow/core/example/feature.proto (the messages), and
-https://protobuf.dev/programming-guides/encoding (their bytes).
+length, data, CRC of the data), and tensorflow/core/example/feature.proto (the messages).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from ..errors import EncodeError
 from ..extras import LazyModule
+from ..messages import field, varints
 
 #: A value of a feature: one of a kind, or several.
 Value = (
@@ -28,6 +29,7 @@ MAX_EXAMPLE_BYTES = 2**31 - 1
 _ROTATE, _MASK = 15, 0xA282EAD8
 #: The field numbers of BytesList, FloatList and Int64List in a Feature.
 BYTES, FLOAT, INT64 = 1, 2, 3
+_LARGEST = float(np.finfo(np.float32).max)
 
 _crc32c: Any = LazyModule("google_crc32c", "bulk")
 
@@ -65,10 +67,10 @@ def example(features: Mapping[str, Value]) -> bytes:
     b'\\n\\x10\\n\\x0e\\n\\x05label\\x12\\x05\\x1a\\x03\\n\\x01\\x03'
     """
     entries = (
-        _message(1, _message(1, name.encode()) + _message(2, _feature(name, value)))
+        field(1, field(1, name.encode()) + field(2, _feature(name, value)))
         for name, value in sorted(features.items(), key=lambda item: item[0].encode())
     )
-    serialized = _message(1, b"".join(entries))
+    serialized = field(1, b"".join(entries))
     if len(serialized) > MAX_EXAMPLE_BYTES:
         size = f"has {len(serialized)} bytes, at most {MAX_EXAMPLE_BYTES} are possible"
         raise EncodeError(f"a tf.train.Example {size}")
@@ -77,8 +79,9 @@ def example(features: Mapping[str, Value]) -> bytes:
 
 def typed(name: str, value: Value) -> tuple[int, list[Any]]:
     """Which list of a Feature holds the value (BYTES, FLOAT, INT64), and the list."""
-    one = isinstance(value, bytes | str) or not hasattr(value, "__len__")
-    values: list[Any] = [value] if one else list(value)  # type: ignore[arg-type]
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    values: list[Any] = [value] if is_one(value) else list(value)  # type: ignore[arg-type]
     kinds = {_kind(item) for item in values}
     if len(kinds) != 1 or None in kinds:
         held = ", ".join(sorted({type(item).__name__ for item in values})) or "nothing"
@@ -87,11 +90,21 @@ def typed(name: str, value: Value) -> tuple[int, list[Any]]:
     if found == BYTES:
         return BYTES, [item.encode() if isinstance(item, str) else item for item in values]
     if found == FLOAT:
-        return FLOAT, [float(item) for item in values]
+        floats = [float(item) for item in values]
+        if any(_LARGEST < abs(number) < inf for number in floats):
+            raise EncodeError(f"feature {name}: a number does not fit float32")
+        return FLOAT, floats
     numbers = [int(item) for item in values]
     if not all(-(2**63) <= number < 2**63 for number in numbers):
         raise EncodeError(f"feature {name}: a whole number does not fit int64")
     return INT64, numbers
+
+
+def is_one(value: Value) -> bool:
+    """Whether a value is one, not a sequence of values."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, bytes | str) or not hasattr(value, "__len__")
 
 
 def _kind(item: object) -> int | None:
@@ -105,22 +118,6 @@ def _kind(item: object) -> int | None:
 def _feature(name: str, value: Value) -> bytes:
     found, values = typed(name, value)
     if found == BYTES:
-        return _message(BYTES, b"".join(_message(1, item) for item in values))
-    packed = np.asarray(values, "<f4").tobytes() if found == FLOAT else _varints(values)
-    return _message(found, _message(1, packed))
-
-
-def _message(number: int, value: bytes) -> bytes:
-    """A field of a message: its number and length before its bytes."""
-    return bytes((number << 3 | 2,)) + _varints((len(value),)) + value
-
-
-def _varints(numbers: Iterable[int]) -> bytes:
-    out = bytearray()
-    for number in numbers:
-        rest = number % 2**64  # negative numbers are stored as unsigned ones
-        while rest > 127:
-            out.append(rest & 127 | 128)
-            rest >>= 7
-        out.append(rest)
-    return bytes(out)
+        return field(BYTES, b"".join(field(1, item) for item in values))
+    packed = np.asarray(values, "<f4").tobytes() if found == FLOAT else varints(values)
+    return field(found, field(1, packed))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..extras import tensorflow as tf
+from ..messages import field
 
 #: Where the server looks for them, in a version directory.
 ASSET = Path("assets.extra", "tf_serving_warmup_requests")
@@ -30,14 +31,3 @@ def prediction_log(signature: str, feed: Mapping[str, Any]) -> bytes:
         tensor = tf.make_tensor_proto(batch).SerializeToString()
         request.append(field(2, field(1, key.encode()) + field(2, tensor)))  # inputs, a map
     return field(6, field(1, b"".join(request)))  # predict_log { request }
-
-
-def field(number: int, data: bytes) -> bytes:
-    """A field of a protocol buffer that has a length: its tag, its length, its bytes."""
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def varint(number: int) -> bytes:
-    """A number in groups of 7 bits, the lowest first; the last one has no high bit."""
-    low, rest = number & 127, number >> 7
-    return bytes([low | 128]) + varint(rest) if rest else bytes([low])

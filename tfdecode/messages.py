@@ -1,0 +1,31 @@
+"""Fields of protocol buffers, for messages that need neither TensorFlow nor their library.
+
+Source: https://protobuf.dev/programming-guides/encoding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def field(number: int, data: bytes) -> bytes:
+    """A field that has a length: its tag, its length, its bytes.
+
+    Examples
+    --------
+    >>> field(1, b"abc")
+    b'\\n\\x03abc'
+    """
+    return varints((number << 3 | 2, len(data))) + data
+
+
+def varints(numbers: Iterable[int]) -> bytes:
+    """Each number in groups of 7 bits, the lowest first; the last one has no high bit."""
+    out = bytearray()
+    for number in numbers:
+        rest = number % 2**64  # negative numbers are stored as unsigned ones
+        while rest > 127:
+            out.append(rest & 127 | 128)
+            rest >>= 7
+        out.append(rest)
+    return bytes(out)
