@@ -115,6 +115,16 @@ def test_the_largest_batch_is_one_that_every_model_takes(tmp_path: Path) -> None
     assert serving.largest_batch([*models, serving.Model(small)]) == 8
     with pytest.raises(tfd.SpecError, match="a batch of 9 is more than small version 1 takes: 8"):
         serving.largest_batch([*models, serving.Model(small)], 9)
+    (small / "1").rename(small / "001")  # as older exporters wrote it
+    assert serving.largest_batch([serving.Model(small)]) == 8
+
+
+@pytest.mark.parametrize(
+    "option", ({"max_batch_size": 0}, {"timeout_micros": -1}, {"threads": 0}, {"queue": 0})
+)
+def test_numbers_out_of_range(option: dict[str, int]) -> None:
+    with pytest.raises(tfd.SpecError, match=f"{next(iter(option))} is "):
+        serving.batching_config(**{"max_batch_size": 8, **option})
 
 
 WRONG: dict[str, tuple[type, dict[str, Any]]] = {
@@ -159,6 +169,13 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys) -> None:
     assert main([*command, "--no-batching", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["max_batch_size"] is None and not any("batching" in a for a in report["command"])
-    for wrong, status in (["--max-batch-size", "21"], 1), (["--label", "pose=stable:1"], 2):
+    for wrong, status in (
+        (["--max-batch-size", "21"], 1),
+        (["--max-batch-size", "0"], 1),
+        (["--rest-port", "99999"], 1),
+        (["--label", "pose=stable:1"], 2),
+        (["--label", "mine=stable"], 2),
+        (["--versions", "mine=new"], 2),
+    ):
         assert main([*command, *wrong]) == status
         assert capsys.readouterr().err.count("\n") >= 1

@@ -11,7 +11,6 @@ import argparse
 import json
 from pathlib import Path
 
-from ..errors import SpecError
 from ..serving.config import (
     INSIDE,
     Model,
@@ -68,7 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
     labels: dict[str, dict[str, int]] = {}
     for name, text in map(assigned, arguments.label):
         label, _, number = text.rpartition(":")
-        labels.setdefault(name, {})[label] = numbers(number)[0]
+        if not label or not number.isdecimal():
+            raise UsageError(f"{text!r} is not LABEL:N")
+        labels.setdefault(name, {})[label] = int(number)
     names = [name or path.resolve().name for name, path in arguments.models]
     for name in (*versions, *labels):
         if name not in names:
@@ -121,8 +122,8 @@ def assigned(text: str) -> tuple[str, str]:
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers with commas; SpecError if it is not that."""
-    try:
-        return [int(piece) for piece in text.split(",")]
-    except ValueError:
-        raise SpecError(f"{text!r} is not a version number") from None
+    """Whole numbers with commas, each once; UsageError if it is not that."""
+    pieces = text.split(",")
+    if not all(piece.isdecimal() for piece in pieces):
+        raise UsageError(f"{text!r} is not N or N,N")
+    return list(dict.fromkeys(map(int, pieces)))

@@ -41,7 +41,8 @@ class Model:
     Raises
     ------
     SpecError
-        If the name is not one that a URL can hold, or a label names a version that is not served.
+        If the name is not one that a URL can hold, the path has control characters or is not UTF-8,
+        or a label names a version that is not served.
     FileError
         If the directory has no version, or lacks one of these.
     """
@@ -55,6 +56,8 @@ class Model:
         path = Path(self.path).resolve()  # the server takes absolute paths only
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "name", self.name or path.name)
+        if not str(path).isprintable():
+            raise SpecError(f"{str(path)!r} has characters that a configuration cannot hold")
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,128}", self.name):
             raise SpecError(
                 f"model name {self.name!r} needs letters, digits and . _ -, at most 128"
@@ -77,11 +80,18 @@ class Model:
 
     def there(self) -> list[int]:
         """The versions in the directory."""
+        return sorted(self._directories())
+
+    def directory(self, version: int) -> Path:
+        """The directory of a version, which may be called ``001``."""
+        return self._directories()[version]
+
+    def _directories(self) -> dict[int, Path]:
         try:
-            names = [entry.name for entry in self.path.iterdir() if entry.is_dir()]
+            found = [entry for entry in self.path.iterdir() if entry.is_dir()]
         except OSError as error:
             raise FileError(f"{self.path}: cannot be read: {error.strerror}") from None
-        return sorted(int(name) for name in names if name.isdecimal())
+        return {int(one.name): one for one in found if re.fullmatch("[0-9]{1,19}", one.name)}
 
     def served(self) -> tuple[int, ...]:
         """The versions that a server loads."""
@@ -97,12 +107,14 @@ def largest_batch(models: Sequence[Model], wanted: int | None = None) -> int:
     limits = {}
     for model in models:
         for version in model.served():
-            directory = model.path / str(version)
+            directory = model.directory(version)
             if not (directory / ASSET).exists():  # not a model of ours: it says no limit
                 continue
             limit = Schema.load(directory).max_batch_size
             if limit is not None:
                 limits[f"{model.name} version {version}"] = limit
+    if wanted is not None:
+        _check("max_batch_size", wanted)
     least = min(limits, key=lambda name: limits[name], default=None)
     if wanted is not None and least is not None and wanted > limits[least]:
         raise SpecError(f"a batch of {wanted} is more than {least} takes: {limits[least]}")
@@ -154,6 +166,10 @@ def batching_config(
     queue : int, default 100
         Batches that may wait; more requests are refused with 503.
     """
+    _check("max_batch_size", max_batch_size)
+    _check("timeout_micros", timeout_micros, 0)
+    _check("threads", threads)
+    _check("queue", queue)
     sizes = [1]
     while sizes[-1] * 2 < max_batch_size:
         sizes.append(sizes[-1] * 2)
@@ -172,6 +188,8 @@ def batching_config(
 
 def command(config: str, batching: str | None, *, rest_port: int, grpc_port: int) -> list[str]:
     """The command line of the server, for configuration files of these names."""
+    _check("rest_port", rest_port, most=2**16 - 1)
+    _check("grpc_port", grpc_port, most=2**16 - 1)
     found = [
         "tensorflow_model_server",
         f"--port={grpc_port}",
@@ -200,13 +218,19 @@ def compose_file(
     lines = ["services:", "  serving:", f"    image: {json.dumps(image)}", "    command:"]
     lines += [f"      - {json.dumps(argument)}" for argument in arguments]
     lines += ["    ports:", f'      - "{rest_port}:8501"', f'      - "{grpc_port}:8500"']
-    lines += ["    volumes:", *(f"      - {json.dumps(mount)}" for mount in mounts)]
+    escaped = (mount.replace("$", "$$") for mount in mounts)  # docker compose reads variables
+    lines += ["    volumes:", *(f"      - {json.dumps(mount)}" for mount in escaped)]
     return "\n".join(lines) + "\n"
 
 
 def shell(arguments: Sequence[str]) -> str:
     """A command line for a POSIX shell, an option a line."""
     return " \\\n  ".join(map(shlex.quote, arguments))
+
+
+def _check(name: str, value: int, least: int = 1, most: int = 2**31 - 1) -> None:
+    if not least <= value <= most:
+        raise SpecError(f"{name} is {value}, needs a whole number from {least} to {most}")
 
 
 def _block(name: str, lines: Sequence[str]) -> str:
