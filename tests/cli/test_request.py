@@ -85,7 +85,10 @@ def test_a_body_that_any_program_can_post(
     assert main([*command, "-o", "body.json", "--url", server.url]) == 0
     printed = capfdbinary.readouterr().out.decode()
     assert Path("body.json").read_bytes() == body.rstrip(b"\n")
-    assert shlex.split(printed) == ["curl", "--data-binary", "@body.json", f"{server.url}:predict"]
+    kind = ["-H", "Content-Type: application/json"]
+    posted = ["--data-binary", "@body.json", f"{server.url}:predict"]
+    assert shlex.split(printed) == ["curl", *kind, *posted]
+    assert main([*command, "-o", "-"]) == 2
 
 
 def test_predict_on_a_server(server: Server, capsys) -> None:

@@ -17,10 +17,10 @@ from ..client.inputs import PAYLOAD_SUFFIX, ArrayFile
 from ..client.request import request
 from ..files import has_suffix, load
 from ..schema import Schema
-from .predict import assignment
+from .predict import assignment, output
 from .show import say
 from .source import add_limit
-from .write import named_path, refuse_overwriting, write_files
+from .write import refuse_overwriting, write_files
 
 EXAMPLES = """\
 examples:
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--signature", default="serving_default", metavar="S", help=run_)
     rows = 'the row format, {"instances": [...]}, which managed endpoints need'
     add("--rows", action="store_true", help=rows)
-    add(
-        "-o", type=named_path, metavar="BODY.json", help="write the body to a file (default: print)"
-    )
+    add("-o", type=output, metavar="BODY.json", help="write the body to a file (default: print)")
     add("--url", help="print the curl command that posts the body to this URL of a model")
     add_limit(parser)
 
@@ -67,10 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.write(body + b"\n")
     if arguments.url is not None:
         data = f"@{out}" if out is not None else body.decode()
-        say(shlex.join(["curl", "--data-binary", data, predict_url(arguments.url)]))
+        kind = ["-H", "Content-Type: application/json"]
+        say(shlex.join(["curl", *kind, "--data-binary", data, predict_url(arguments.url)]))
     return 0
 
 
 def predict_url(url: str) -> str:
     """Where to post to: a model's own URL gets ``:predict``."""
-    return url if url.endswith(":predict") or "/v1/models/" not in url else f"{url}:predict"
+    own = "/v1/models/" in url and not url.endswith(":predict")
+    return f"{url.rstrip('/')}:predict" if own else url
