@@ -133,7 +133,12 @@ def test_keys_are_paths_and_cycles_end() -> None:
             writer[name] = 1
         writer["b/up"] = writer["/"]
         writer["b/same"] = writer["b"]
-    assert list(hdf5.contents(file.getvalue()).read_all()) == ["a", "b/x", "b/y", "b/c/z"]
+    found = hdf5.contents(file.getvalue())
+    assert list(found.read_all()) == ["a", "b/x", "b/y", "b/c/z"]
+    assert found.others == {
+        "b/up": "another name of the whole file",
+        "b/same": "another name of b",
+    }
 
 
 def test_weights_of_keras() -> None:

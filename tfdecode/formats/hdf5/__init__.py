@@ -27,12 +27,14 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
 
 def _found(file: HDF5) -> Any:
     attributes = 0
-    pending, entered = [("", file.root)], set()
+    pending: list[tuple[str, int]] = [("", file.root)]
+    entered: dict[int, str] = {}
     while pending:
         path, address = pending.pop()
         if address in entered:  # hard links can make cycles
+            yield path, f"another name of {shown(entered[address]) or 'the whole file'}"
             continue
-        entered.add(address)
+        entered[address] = path
         groups: list[tuple[str, int]] = []
         attributes += file.objects[address].get("attributes", 0)
         for name, child in file.links(address):
@@ -46,7 +48,7 @@ def _found(file: HDF5) -> Any:
                 groups.append((key, child))
             elif "dataset" in member:
                 attributes += 0 if child in entered else member.get("attributes", 0)
-                entered.add(child)
+                entered.setdefault(child, key)
                 yield key, _REFERENCES if file.is_reference(member) else file.stored(key, member)
             else:
                 yield key, "named type, which holds no array"
