@@ -262,6 +262,12 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "output": (dict(outputs={"g": POSE}), ("'g'", "h, id")),
     "name": (dict(signature="norm"), ("'norm'", "already")),
     "sample": (dict(sample={"pos": 1}), ("unknown inputs: pos",)),
+    "nothing": (dict(inputs={}), ("inputs is empty",)),
+    "list": (dict(inputs=["pose"]), ("inputs is list", "needs a dict")),
+    "schema": (dict(signature="tfdecode_schema"), ("'tfdecode_schema' is that of the schema",)),
+    "mode": (dict(on_invalid="drop"), ("'drop'", "'error' or 'mask'")),
+    "rows": (dict(max_rows=0), ("max_rows is 0",)),
+    "version": (dict(version=0), ("version is 0",)),
 }
 
 
@@ -281,6 +287,26 @@ def test_mistakes_are_named_and_leave_nothing(module: Path, tmp_path: Path, what
     assert all(word in str(error.value) for word in words), error.value
     assert not list(tmp_path.iterdir())
     assert {path: path.stat().st_mtime_ns for path in module.rglob("*")} == before
+
+
+def test_outputs_that_cannot_be_added_are_named(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 4, 3])
+        signatures = {"sparse": tf.sparse.from_dense(x), "status": x}
+        for name, output in signatures.items():
+            signatures[name] = v1.saved_model.predict_signature_def({"pose": x}, {name: output})
+        builder = v1.saved_model.Builder(str(tmp_path / "theirs"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    for name, words in {"sparse": "not a dense tensor", "status": "'status' already"}.items():
+        with pytest.raises(tfd.ExportError, match=words):
+            tfd.wrap(
+                tmp_path / "theirs",
+                tmp_path / "ours",
+                {"pose": POSE},
+                source=name,
+                on_invalid="mask",
+            )
 
 
 def test_a_model_that_cannot_take_the_sample_is_not_published(tmp_path: Path) -> None:

@@ -43,10 +43,21 @@ class ByteSignature:
                 if name not in known:
                     listed = ", ".join(sorted(known)) or "none"
                     raise ExportError(f"{source} has no {what} {name!r}; it has: {listed}")
+            for name, info in known.items():
+                if info.WhichOneof("encoding") != "name":
+                    raise ExportError(f"{what} {name} of {source} is not a dense tensor")
         for name, spec in inputs.items():
             check_spec(f"input {name}", self.given.inputs[name], spec)
         for name, spec in outputs.items():
             check_spec(f"output {name}", self.given.outputs[name], spec)
+        self.keys = Schema(inputs).feature_keys()
+        clash = sorted(set(self.keys.values()) & set(self.given.inputs))
+        if clash:
+            raise ExportError(f"{source} has an input {clash[0]!r} already")
+        new = {bytes_key(name) for name in outputs} | ({STATUS} if mask else set())
+        clash = sorted(new & set(self.given.outputs) - set(outputs))
+        if clash:
+            raise ExportError(f"{source} has an output {clash[0]!r} already")
         # An input without a batch dimension is a batch of one, on its own.
         single = {n for n, spec in inputs.items() if _is_single(self.given.inputs[n], spec)}
         groups = ([n for n in inputs if n not in single], [n for n in inputs if n in single])
@@ -62,10 +73,6 @@ class ByteSignature:
             raise ExportError(f"input {min(single)} has no batch dimension, so it has no status")
         sizes = [plan.max_batch_size for plan in self.plans if not single & plan.specs.keys()]
         self.schema = Schema(inputs, outputs, min(sizes, default=None))
-        self.keys = self.schema.feature_keys()
-        clash = sorted(set(self.keys.values()) & set(self.given.inputs))
-        if clash:
-            raise ExportError(f"{source} has an input {clash[0]!r} already")
         self.mask, self._splice = mask, Splice(meta.graph_def)
 
     def batched(self) -> list[Any]:
@@ -157,8 +164,6 @@ def check_spec(what: str, info: Any, spec: ArraySpec) -> None:
     """ExportError unless arrays of the spec are what the signature takes or gives."""
     if not isinstance(spec, ArraySpec):
         raise ExportError(f"{what} is {type(spec).__name__}, needs an ArraySpec")
-    if info.WhichOneof("encoding") != "name":
-        raise ExportError(f"{what} is not a dense tensor")
     dtype, shape = tf.as_dtype(info.dtype).base_dtype.name, tf.TensorShape(info.tensor_shape)
     if dtype != spec.dtype:
         raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}")

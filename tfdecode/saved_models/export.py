@@ -13,10 +13,9 @@ from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..schema import ASSET, SIGNATURE
 from ..spec import ArraySpec
-from ..spec_graph import MAX_ROWS
 from .model import holder
-from .plan import Plan
-from .publish import MAX_VERSION, publish
+from .plan import Plan, check_options
+from .publish import publish
 from .session import quiet
 from .verify import verify
 from .warmup import ASSET as WARMUP
@@ -104,19 +103,11 @@ def export(
     ...     path.name, sorted(tfd.Schema.load(path))
     ('1', ['pose'])
     """
-    if on_invalid not in ("error", "mask"):
-        raise ExportError(f"on_invalid is {on_invalid!r}, needs 'error' or 'mask'")
-    limits = {"max_rows": (max_rows, MAX_ROWS), "max_batch_size": (max_batch_size, MAX_ROWS)}
-    for what, (number, most) in {**limits, "version": (version, MAX_VERSION)}.items():
-        if number is not None and (type(number) is not int or not 1 <= number <= most):
-            raise ExportError(f"{what} is {number!r}, needs a whole number from 1 to {most}")
     sample = {} if sample is None else sample
     examples = [sample] if isinstance(warmup, bool) else list(warmup)
-    named = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
-    named |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
-    for what, mapping in named.items():
-        if not isinstance(mapping, Mapping):
-            raise ExportError(f"{what} is {type(mapping).__name__}, needs a dict")
+    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
+    mappings |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
+    check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", max_rows, max_batch_size)
     functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
     if arrays_signature is not None:

@@ -14,9 +14,10 @@ from ..graph.ragged import padded
 from ..graph.rows import checked_shape, same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
-from ..spec_graph import STEP_BUDGET, batch_limit
+from ..spec_graph import MAX_ROWS, STEP_BUDGET, batch_limit
 from .limits import STATUS
 from .model import caller, declared_dtypes, output_tensors
+from .publish import MAX_VERSION
 
 
 class Plan:
@@ -192,6 +193,25 @@ class Plan:
             if name not in results:
                 raise ExportError(f"the model has no output {name!r}; it has: {', '.join(results)}")
         return results
+
+
+def check_options(
+    on_invalid: str,
+    max_rows: int | None,
+    max_batch_size: int | None,
+    version: int | None,
+    mappings: Mapping[str, Any],
+) -> None:
+    """ExportError for a wrong value of an option; ``mappings`` are those that must be dicts."""
+    if on_invalid not in ("error", "mask"):
+        raise ExportError(f"on_invalid is {on_invalid!r}, needs 'error' or 'mask'")
+    limits = {"max_rows": (max_rows, MAX_ROWS), "max_batch_size": (max_batch_size, MAX_ROWS)}
+    for what, (number, most) in {**limits, "version": (version, MAX_VERSION)}.items():
+        if number is not None and (type(number) is not int or not 1 <= number <= most):
+            raise ExportError(f"{what} is {number!r}, needs a whole number from 1 to {most}")
+    for what, mapping in mappings.items():
+        if not isinstance(mapping, Mapping):
+            raise ExportError(f"{what} is {type(mapping).__name__}, needs a dict")
 
 
 def concrete(function: Any, signature: Mapping[str, Any]) -> Any:

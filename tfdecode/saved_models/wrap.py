@@ -18,6 +18,7 @@ from ..extras import tensorflow as tf
 from ..schema import ASSET, SIGNATURE, Schema, bytes_key, version_directory
 from ..spec import ArraySpec
 from .byte_signature import ByteSignature, batch_of, signature_in
+from .plan import check_options
 from .protobuf import read_protobuf
 from .publish import publish
 from .session import ServingSession, reason
@@ -106,11 +107,18 @@ def wrap(
     ...     sorted(tfd.Schema.load(path))
     ['pose']
     """
+    sample = {} if sample is None else sample
+    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
+    check_options(on_invalid, max_rows, max_batch_size, version, mappings)
+    if not inputs:
+        raise ExportError("inputs is empty: name those that become bytes")
     path = version_directory(Path(saved_model))
     model = read_protobuf(path)
     meta = _serving_graph(path, model)
     options = (on_invalid == "mask", max_rows, max_batch_size)
     added = ByteSignature(meta, source, inputs, outputs or {}, *options)
+    if signature == SIGNATURE:
+        raise ExportError(f"signature {SIGNATURE!r} is that of the schema; pass another one")
     if signature in meta.signature_def:
         raise ExportError(f"{path} has a signature {signature!r} already; pass another signature=")
     schema = _with_earlier(path, meta, added.schema)
@@ -132,7 +140,7 @@ def wrap(
                 "the warm-up records are left out: they may call the old serving_default",
                 stacklevel=3,
             )
-        _compare(added, schema, target, signature, sample or {})
+        _compare(added, schema, target, signature, sample)
 
     return publish(build, Path(directory), version)
 
@@ -180,7 +188,7 @@ def _compare(
         raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
     # The source may have byte inputs, of an export or of another wrap.
     packed = {key: schema[name] for name, key in schema.feature_keys().items()}
-    count = max((batch_of(info)[0] or 2 for info in added.batched()), default=2)
+    count = max((side for info in added.batched() if (side := batch_of(info)[0])), default=2)
     old: dict[str, Any] = {}
     new: dict[str, Any] = {}
     for name, info in added.given.inputs.items():
