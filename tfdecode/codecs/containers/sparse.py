@@ -314,7 +314,7 @@ def read_planes(strings: Any, start: Any, size: Any, number: int) -> Any:
 
 def bitcast_planes(planes: Any) -> Any:
     """Byte planes ``[item, n]`` -> ``[n]`` of the dtype ``CARRIERS[item]``."""
-    item = planes.shape[0]
+    item = int(planes.shape[0])  # a Dimension if TensorFlow behaves as version 1
     return planes[0] if item == 1 else tf.bitcast(tf.transpose(planes), CARRIERS[item])
 
 
