@@ -105,7 +105,12 @@ class Schema(Mapping[str, ArraySpec]):
         return self._inputs, self.outputs, self.max_batch_size
 
     def __eq__(self, other: object) -> bool:
-        return self._all() == other._all() if isinstance(other, Schema) else NotImplemented
+        if isinstance(other, Schema):
+            return self._all() == other._all()
+        # As every mapping equals a dict of the same items.
+        return (
+            self._all() == (dict(other), {}, None) if isinstance(other, Mapping) else NotImplemented
+        )
 
     def __hash__(self) -> int:
         return hash(frozenset(self._inputs.items()))
