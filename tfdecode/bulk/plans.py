@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from ..dataset import FILE
 from ..errors import SpecError
 from ..formats.contents import MAX_BYTES
 from ..reading import check_type
 from ..schema import Schema
 from ..spec import ArraySpec
 from .record import BYTES, FLOAT, INT64, Value, is_one, typed
-from .shard import FILE, Example, Shard
+from .shard import Example, Shard
 
 #: A file, or a file and the key of one of its arrays.
 File = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | None]

@@ -15,15 +15,13 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from ..casts import exact_astype
+from ..dataset import FILE
 from ..errors import EncodeError, TfdecodeError
 from ..files import load
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from .output import Output, hidden
 from .record import Value, example, record
-
-#: The feature that holds the name of the example.
-FILE = "file"
 
 
 class Example(NamedTuple):

@@ -13,7 +13,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..bulk.record import example
 from ..codecs.chain_text import brief
+from ..dataset import FILE
 from ..errors import EncodeError, SpecError
 from ..extras import tensorflow as tf
 from ..files import listing
@@ -29,8 +31,6 @@ from .show import dimensions, doing, ratio, say
 from .source import read_specs, spec_path, split_fragment
 from .write import refuse_overwriting, write_files
 
-#: The feature that holds the file name; an input cannot have this name.
-FILE = "file"
 #: The default name of the input.
 NAME = "array"
 #: Protocol buffers have at most 2 GiB, and the file name takes some of them.
@@ -172,17 +172,6 @@ class Records:
             f"{bytes_key(self.name)}, {self.spec.dtype} {dimensions(self.spec.shape)} by "
             f"{brief(self.spec.chain.text)}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
         )
-
-
-def example(features: dict[str, bytes]) -> bytes:
-    """A serialized tf.train.Example of byte strings; the same bytes for the same features."""
-    lists = {
-        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        for key, value in features.items()
-    }
-    message = tf.train.Example(features=tf.train.Features(feature=lists))
-    serialized: bytes = message.SerializeToString(deterministic=True)
-    return serialized
 
 
 def given_name(arguments: argparse.Namespace) -> str | None:
