@@ -108,8 +108,8 @@ class GraphSide:
     ) -> tuple[Any, Any]:
         """Decode without failing on bad rows.
 
-        A batch of more than ``max_batch_size`` still fails, and so does a corrupt stream of
-        ``zlib``, ``zlib_bounded``, ``zstd``, ``png``, ``npz`` or ``mat`` in a chain without a seal.
+        A batch of more than ``max_batch_size`` still fails, and so does one with a forged row: a
+        broken stream of ``zlib``, ``zlib_bounded``, ``zstd`` or ``png`` under a seal that matches.
 
         Parameters
         ----------

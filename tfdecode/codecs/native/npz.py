@@ -55,9 +55,10 @@ class Npz(Container):
     Format: PKWARE, "APPNOTE.TXT - .ZIP File Format Specification", 6.3.10, and
     `numpy.lib.format`.
 
-    TensorFlow's op has no output limit: a hostile member can inflate to 1032 times the array. A
-    batch that could exceed 1 GiB is inflated one row at a time. The graph compares the CRC of a
-    deflated member, not of a stored one, which would take as long as inflating.
+    TensorFlow's op has no output limit: a hostile member can take 2,100 times its length, which is
+    at most about that of the array. Rows are inflated one after the other if four could take more
+    than 1 GiB. A damaged member makes a bad row. The graph compares the CRC of a deflated member,
+    not of a stored one, which would take as long as inflating.
 
     Examples
     --------
@@ -105,7 +106,7 @@ class Npz(Container):
         )
 
     def bounded(self, form: ArrayForm) -> bool:
-        return False  # a compressed file may inflate to 1032 times its length
+        return False  # a compressed file can take 2,100 times its length
 
     def inflates(self, form: ArrayForm) -> int:
         return self.templates(form).lengths[-1]

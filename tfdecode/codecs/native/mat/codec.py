@@ -51,9 +51,9 @@ class Mat(Container):
     Format: MathWorks, "MAT-File Format", chapter 1. Big-endian files and versions 4 and 7.3 are
     refused; `tfdecode.load` reads them.
 
-    A compressed variable may inflate to 1032 times its size, which the spec limits. A batch that
-    could exceed 1 GiB is inflated one row at a time. A damaged stream, also that of another
-    variable, fails the whole batch. The graph does not compare the checksum of a stream.
+    A hostile compressed variable can take 2,100 times its length, which is at most about that of
+    the array. Rows are inflated one after the other if four could take more than 1 GiB. A damaged
+    stream makes a bad row. The graph does not compare the checksum of a stream.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class Mat(Container):
         )
 
     def bounded(self, form: ArrayForm) -> bool:
-        return False  # a compressed file may inflate to 1032 times its length
+        return False  # a compressed file can take 2,100 times its length
 
     def inflates(self, form: ArrayForm) -> int:
         return self.variable(form).max_nbytes
