@@ -86,7 +86,9 @@ def test_mixed_precision_rounds_nothing() -> None:
         keras.mixed_precision.set_global_policy("float32")
 
 
-@pytest.mark.parametrize("dtype", ["bool", "bfloat16", "uint16", "uint64", "float64", "complex64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "bfloat16", "int8", "uint16", "uint64", "float64", "complex64"]
+)
 def test_dtypes(dtype: str) -> None:
     spec = tfd.ArraySpec((2,), dtype)
     payload = bytes([1, 0] * 8)[: spec.chain.form.max_nbytes]

@@ -50,8 +50,9 @@ class Decode(keras.layers.Layer):
     ) -> None:
         self.spec = spec if isinstance(spec, ArraySpec) else ArraySpec.from_dict(spec)
         self.max_rows = max_rows
-        # Autocast would round the arrays to the compute dtype of a mixed precision policy.
-        fixed = {"dtype": self.spec.dtype, "trainable": False, "autocast": False}
+        # Autocast would round the arrays to the compute dtype of a mixed precision policy. Not the
+        # spec's dtype, as Keras takes "int8" for a quantized policy.
+        fixed = {"dtype": "float32", "trainable": False, "autocast": False}
         super().__init__(**{**options, **fixed})
         self.built = True
 
