@@ -184,6 +184,10 @@ NPZ: dict[str, tuple[bytes, Listing | str]] = {
         archived({"x.npy": saved(X), "README.txt": b"hello", "meta.json": b"{}"}),
         ({"x": X}, dict.fromkeys(("README.txt", "meta.json"), "a file that is not an .npy")),
     ),
+    "a member without a name": (
+        archived({"x.npy": saved(X), "qqq": b""}).replace(b"qqq", b"\0\0\0"),
+        ({"x": X}, {"": "a file that is not an .npy"}),
+    ),
     "a text named .npy": (
         archived({"x.npy": saved(X), "y.npy": b"1 2 3"}),
         ({"x": X}, {"y": "not an .npy, although its name says so"}),

@@ -56,7 +56,7 @@ def contents(data: bytes | Slices, *, max_bytes: int = MAX_BYTES) -> Contents:
 def _refusal(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str | None:
     """Why a member is not an array, if its directory entry or its first bytes tell."""
     name = member.filename
-    if member.is_dir():
+    if name.endswith("/"):  # is_dir fails on a name that is empty
         return "a directory"
     if name.startswith("__MACOSX/") or posixpath.basename(name).startswith(("._", ".DS_Store")):
         return "a file that macOS added, not an array"
