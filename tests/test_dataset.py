@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -83,9 +84,11 @@ def test_the_files_must_be_those_of_the_manifest(pattern: str, tmp_path: Path) -
     (tmp_path / "train-00009-of-00004.tfrecord").write_bytes(b"")
     with pytest.raises(tfd.FileError, match="is not one of the shards"):
         SCHEMA.dataset(copy, 4)
-    (tmp_path / "train.tfrecord.manifest.json").write_text("[]")
-    with pytest.raises(tfd.FileError, match="is not the manifest"):
-        SCHEMA.dataset(copy, 4)
+    feature = {"shards": [], "features": {"y": {"dtype": "io", "length": 1, "missing": 0}}}
+    for wrong in ("[]", '{"shards": [], "features": []}', json.dumps(feature)):
+        (tmp_path / "train.tfrecord.manifest.json").write_text(wrong)
+        with pytest.raises(tfd.FileError, match="is not the manifest"):
+            SCHEMA.dataset(copy, 4)
     with pytest.raises(tfd.FileError, match="no such files"):
         SCHEMA.dataset(tmp_path / "nothing-*", 4)
 

@@ -95,7 +95,7 @@ def _check(paths: list[str], whole: bool) -> dict[str, Any]:
         }
     except FileError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{path}: is not the manifest of a data set ({error})") from None
     names = {Path(one).name: one for one in paths}
     missing = sorted(sizes.keys() - names.keys())
@@ -107,14 +107,16 @@ def _check(paths: list[str], whole: bool) -> dict[str, Any]:
     for name, one in names.items():
         if name not in sizes:
             raise FileError(f"{one}: is not one of the shards of {path}")
-        if os.path.getsize(one) != sizes[name]:
-            raise FileError(f"{one}: has {os.path.getsize(one)} bytes, {path} says {sizes[name]}")
+        with reading.failures_of(one):
+            size = os.path.getsize(one)
+        if size != sizes[name]:
+            raise FileError(f"{one}: has {size} bytes, {path} says {sizes[name]}")
     return {FILE: tf.io.FixedLenFeature([], tf.string), **features}
 
 
 def _parser(kind: Mapping[str, Any]) -> Any:
     """How ``tf.io.parse_example`` reads a feature that the manifest describes."""
-    dtype, length = getattr(tf, kind["dtype"]), kind["length"]
+    dtype, length = tf.as_dtype(kind["dtype"]), kind["length"]
     if length == -1 or kind["missing"]:
         return tf.io.RaggedFeature(dtype)
     return tf.io.FixedLenFeature([] if length is None else [length], dtype)

@@ -23,7 +23,7 @@ from ..files import has_suffix, load
 from ..saved_models.wrap import signature_of, wrap
 from ..schema import bytes_key
 from ..spec import ArraySpec
-from .failure import one_line
+from .failure import UsageError, one_line
 from .packing import add_choice, preferences
 from .quiet_import import import_quietly
 from .show import dimensions, say, table
@@ -74,6 +74,10 @@ def assigned(text: str) -> tuple[str, str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Wrap one model."""
+    for option in ("input", "output"):
+        names = [name for name, _ in getattr(arguments, option)]
+        if len(set(names)) < len(names):
+            raise UsageError(f"argument --{option}: {', '.join(names)} has a name twice")
     import_quietly()
     inputs, outputs = signature_of(arguments.model, arguments.source)
     specs = {name: spec_of(name, text, inputs, arguments) for name, text in arguments.input}
