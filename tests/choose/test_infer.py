@@ -193,6 +193,12 @@ def test_what_cannot_be_is_a_spec_error(kind: str) -> None:
         tfd.infer(arrays, **options)
 
 
+def test_bools_with_other_bytes_are_refused() -> None:
+    odd = np.frombuffer(b"\1\2\0", np.bool_)
+    with pytest.raises(tfd.EncodeError, match=r"at index \[1\]"):
+        tfd.infer([np.ones(3, bool), odd])
+
+
 def test_what_is_peculiar_of_the_values() -> None:
     assert narrowest(LABELS.ravel()) == "uint8" and narrowest(LABELS.ravel() / 3) is None
     assert one_hot(KINDS["one-hot"][0]) and not one_hot(LABELS)

@@ -73,6 +73,8 @@ def infer(
     ------
     SpecError
         If one spec cannot describe all arrays.
+    EncodeError
+        If a bool array has bytes other than 0 and 1.
     FileError
         If the file cannot be read.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..casts import checked_bool
 from ..dtypes import dtype_name
 from ..errors import SpecError
 from ..files import load
@@ -30,7 +31,7 @@ def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
             "arrays needs a numpy array, a list of at least one, or a single pathlib.Path"
         )
     samples = [np.asarray(x) for x in found]
-    return [x.astype(x.dtype.newbyteorder("="), copy=False) for x in samples]
+    return [checked_bool(x.astype(x.dtype.newbyteorder("="), copy=False)) for x in samples]
 
 
 def form_of(samples: Sequence[np.ndarray], max_shape: Sequence[int] | None) -> dict[str, Any]:

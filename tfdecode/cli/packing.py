@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..casts import exact_astype
+from ..casts import checked_bool, exact_astype
 from ..errors import EncodeError, SpecError
 from ..files import load
 from ..spec import ArraySpec
@@ -68,6 +68,7 @@ def read(
     """The array of a file, cast to ``--dtype``."""
     doing("reading")
     array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
+    checked_bool(array)
     if arguments.dtype is not None:
         return exact_astype(array, arguments.dtype)
     if spec is not None and array.dtype.name != spec.dtype and spec.chain.form.takes(array.shape):
