@@ -1,7 +1,7 @@
 """README and docs: blocks run, links resolve, tables say what the code says.
 
 The blocks of a document run in its order, in one namespace and in one directory with the files that
-they name: ``pose.pkl``, ``segment.mat``, ``sample.png``, ``pose.keras``, ``models/pose`` ...
+they name: ``pose.pkl``, ``segment.mat``, ``sample.png``, ``pose.keras``, ``theirs``, ``models/pose`` ...
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mask = keras.layers.Rescaling(0.5)(segment)
     model = keras.Model([pose, segment], {"score": score, "mask": mask})
     model.save(folder / "pose.keras")
+    model.export(folder / "theirs", verbose=False)
     specs = {
         "pose_map": tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib_bounded"),
         "segment_map": tfd.ArraySpec((256, 192), "float64", "astype:uint8|zlib_bounded or zlib"),

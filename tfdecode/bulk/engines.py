@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from concurrent.futures.process import BrokenProcessPool
 
 from ..errors import FileError
-from .manifest import Manifest, finish
+from .manifest import Manifest, finish, finished
 from .plans import Plan
 from .shard import Facts, Shard
 
@@ -23,7 +23,9 @@ def run(
 ) -> Manifest:
     """Write all shards of a plan and finish the data set.
 
-    Shards that an earlier run wrote, with the same plan, are kept: run it again after a crash.
+    Shards that an earlier run wrote, with the same plan, are kept: run it again after a crash. If
+    the data set is complete already, nothing is done. The manifest of another plan is removed
+    before anything is written.
 
     Parameters
     ----------
@@ -49,6 +51,9 @@ def run(
     OSError
         If a shard cannot be written.
     """
+    complete = finished(plan)
+    if complete is not None:
+        return complete
     done: list[Facts] = []
     for facts in _written(plan, workers):
         done.append(facts)

@@ -107,6 +107,23 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
     return manifest
 
 
+def finished(plan: Plan) -> Manifest | None:
+    """The manifest, if the data set of this plan is complete; that of another plan is removed."""
+    path = manifest_path(plan.out)
+    try:
+        manifest: Manifest = json.loads(path.read_bytes())
+        if manifest["plan"] == plan.id:
+            sizes = {path.with_name(one["shard"]): one["bytes"] for one in manifest["shards"]}
+            if all(shard.stat().st_size == size for shard, size in sizes.items()):
+                return manifest
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not a manifest, or a shard is gone
+    path.unlink(missing_ok=True)
+    return None
+
+
 def _in_manifest(facts: Facts) -> ShardFacts:
     return {key: facts[key] for key in ShardFacts.__annotations__}  # type: ignore
 

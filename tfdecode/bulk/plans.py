@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from ..dataset import FILE
 from ..errors import SpecError
@@ -42,6 +42,7 @@ def plan(
     name: str = "array",
     convert: bool = False,
     max_bytes: int = MAX_BYTES,
+    missing: Literal["nan"] | None = None,
 ) -> Plan:
     """Cut a list of files into the shards of one TFRecord data set.
 
@@ -72,6 +73,8 @@ def plan(
         Cast arrays to the dtype of their spec if no value changes; others are refused.
     max_bytes : int, default 2 GiB
         Most bytes that an array may have.
+    missing : {"nan"}, optional
+        Read missing cells of tables as NaN.
 
     Returns
     -------
@@ -110,7 +113,8 @@ def plan(
         raise SpecError(f"files is {files!r}, needs a list of files")
     if Path(out).name.find(".tfrecord") < 1:
         raise SpecError(f"{os.fspath(out)!r} needs a name with .tfrecord, as train.tfrecord")
-    settings = {"out": Path(out).name, "seed": seed, "convert": convert, "max_bytes": max_bytes}
+    reader = {"convert": convert, "max_bytes": max_bytes, "missing": missing}
+    settings = {"out": Path(out).name, "seed": seed, "reader": reader}
     found = Plan(os.fspath(out), schema, settings)
     found._fill(files, features or {})
     found._cut(shards)
@@ -163,8 +167,8 @@ class Plan(Sequence[Shard]):
         return self._shard(index, tuple(self._read(first, last)))
 
     def _shard(self, index: int, examples: tuple[Example, ...]) -> Shard:
-        convert, max_bytes = self._settings["convert"], self._settings["max_bytes"]
-        return Shard(self.out, index, len(self), self.id, self._text, examples, convert, max_bytes)
+        reader = self._settings["reader"]
+        return Shard(self.out, index, len(self), self.id, self._text, examples, **reader)
 
     def _read(self, first: int, last: int) -> Iterator[Example]:
         rows = "SELECT row FROM example WHERE rowid > ? AND rowid <= ? ORDER BY rowid"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -74,6 +74,8 @@ class Shard:
         Whether arrays of another dtype are cast to that of their spec, if no value changes.
     max_bytes : int
         Most bytes of an array; see `tfdecode.load`.
+    missing : str or None
+        How missing cells of tables are read; see `tfdecode.load`.
     """
 
     out: str
@@ -84,6 +86,7 @@ class Shard:
     examples: tuple[Example, ...]
     convert: bool
     max_bytes: int
+    missing: Literal["nan"] | None
 
     @property
     def path(self) -> Path:
@@ -172,7 +175,9 @@ class Shard:
         nbytes = 0
         for name, spec in self.specs.items():
             path, key = one.arrays[name]
-            array = fitting(load(path, key, max_bytes=self.max_bytes), spec, self.convert)
+            array = fitting(
+                load(path, key, max_bytes=self.max_bytes, missing=self.missing), spec, self.convert
+            )
             features[bytes_key(name)] = spec.encode(array)
             nbytes += array.nbytes
         return example(features), nbytes

@@ -59,12 +59,15 @@ examples:
   curl ... | tfdecode pack - --spec pose.json -o - | curl --data-binary @- ...
   tfdecode pack pose.pkl --as-is                        the file itself is the payload
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
+  tfdecode pack maps/ --tfrecord train.tfrecord --shards 8 --workers 4 --features labels.csv
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
 #: Options of the choice of a chain, and all that ``--as-is`` excludes.
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
 SHARED = ("one_spec", "max_shape")
+#: What asks for the shards of a data set, instead of one file.
+SHARDS = ("shards", "workers", "seed", "features")
 NOT_AS_IS = ("codec", "dtype", "missing", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
@@ -107,6 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either("-o", metavar="OUT", help=f"{out}; - for standard output (default: FILE.tfd)")
     records = "write one TFRecord file, one tf.train.Example per input; compressed if the name ends"
     either("--tfrecord", type=records_path, metavar="OUT.tfrecord", help=f"{records} in .gz")
+    shards = "number of TFRecord files, OUT-00000-of-0000N.tfrecord (default: one of 150 MB each)"
+    add("--shards", type=count, metavar="N", help=f"{shards}; a run that was stopped goes on")
+    add("--workers", type=count, metavar="N", help="processes that write shards (default: 1)")
+    add("--seed", type=int, metavar="N", help="shuffle the examples over the shards")
+    table = "CSV of more features; the first column has the names of the files"
+    add("--features", metavar="META.csv", help=table)
     name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
     add("--name", help=name)
     add_limit(parser)
@@ -123,6 +132,10 @@ def run(arguments: argparse.Namespace) -> int:
     files = inputs_of(arguments, "FILE", has_suffix, "array files")
     inputs = [one.path for one in files]
     protected = [*inputs, *origin]
+    if check_shards(arguments):
+        from .shards import pack_shards
+
+        return pack_shards(arguments, files, spec, protected)
     if arguments.tfrecord is not None:
         from .tfrecord import pack_examples  # TensorFlow: only for those who train
 
@@ -146,6 +159,23 @@ def run(arguments: argparse.Namespace) -> int:
         return pack(files[index], payloads[index], spec, groups[index], arguments)
 
     return process_files("pack", inputs, work, SENTENCE, arguments)
+
+
+def check_shards(arguments: argparse.Namespace) -> bool:
+    """Whether shards are wanted; UsageError if their options are given without ``--tfrecord``."""
+    given = [name for name in SHARDS if getattr(arguments, name) is not None]
+    for name in given[:1]:
+        if arguments.tfrecord is None:
+            raise UsageError(f"argument --{name}: needs argument --tfrecord")
+        exclude(arguments, name, ("explain", "as_is"))
+    return bool(given)
+
+
+def count(text: str) -> int:
+    """The argument of ``--shards`` and ``--workers``."""
+    if not re.fullmatch("[1-9][0-9]{0,4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 99999")
+    return int(text)
 
 
 def check_choice(arguments: argparse.Namespace) -> None:

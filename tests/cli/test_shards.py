@@ -1,0 +1,117 @@
+"""pack --tfrecord --shards: from a directory of files to a data set, on several cores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from tfdecode.cli import main
+
+OUT = "out/train.tfrecord"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """Twenty maps, of which one is damaged and one has another shape, and a table of labels."""
+    monkeypatch.chdir(tmp_path)
+    Path("maps/b").mkdir(parents=True)
+    Path("out").mkdir()
+    rows = ["file,label,weight,person"]
+    for index in range(20):
+        path = f"maps/{'b/' * (index % 2)}{index:02d}.npy"
+        np.save(path, np.full((6, 4) if index != 7 else (5, 4), index, "uint8"))
+        rows.append(f"{index:02d}.npy,{index % 3},{index / 4},p{index}é")
+    Path("maps/12.npy").write_bytes(b"<html>")
+    Path("labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+COMMAND = ["pack", "maps", "--tfrecord", OUT, "--name", "depth"]
+
+
+def test_shards_with_labels(capsys) -> None:
+    options = ["--shards", "3", "--workers", "2", "--seed", "1", "--features", "labels.csv"]
+    assert main([*COMMAND, *options]) == 1
+    out, err = capsys.readouterr()
+    assert "18 examples of depth_bytes in 3 shards, uint8 [6,4]" in out
+    assert "maps/12.npy" in err and "maps/b/07.npy" in err and "Traceback" not in err
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        *(f"train-0000{index}-of-00003.tfrecord" for index in range(3)),
+        "train.tfrecord.json",
+        "train.tfrecord.manifest.json",
+    ]
+    tf = pytest.importorskip("tensorflow")
+    seen = set()
+    for batch in tfd.Schema.load(f"{OUT}.json").dataset("out/train-*.tfrecord", 5):
+        assert batch["label"].dtype == tf.int64 and batch["weight"].dtype == tf.float32
+        for depth, label, weight, person in zip(
+            *(batch[key].numpy() for key in ("depth", "label", "weight", "person")), strict=True
+        ):
+            index = int(depth[0, 0])
+            assert (label, weight) == (index % 3, index / 4)
+            assert person == f"p{index}é".encode()
+            seen.add(index)
+    assert seen == set(range(20)) - {7, 12}
+
+
+def test_a_second_run_keeps_what_is_there(capsys) -> None:
+    assert main([*COMMAND, "--shards", "2", "--json"]) == 1
+    manifest = json.loads(capsys.readouterr().out)
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    assert [shard["examples"] for shard in manifest["shards"]] == [9, 9]
+    assert len(manifest["failures"]) == 2
+    times = {path: path.stat().st_mtime_ns for path in before}
+    assert main([*COMMAND, "--shards", "2"]) == 1
+    out, err = capsys.readouterr()
+    assert "18 were there already" in out and "maps/12.npy" in err
+    assert {path: path.stat().st_mtime_ns for path in Path("out").iterdir()} == times
+    Path("out/train-00001-of-00002.tfrecord").write_bytes(b"cut")
+    assert main([*COMMAND, "--shards", "2"]) == 1
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_the_number_of_shards_is_reckoned(capsys) -> None:
+    assert main([*COMMAND, "--workers", "1"]) == 1
+    assert "in 1 shards" in capsys.readouterr().out
+    assert Path("out/train-00000-of-00001.tfrecord").exists()
+
+
+def test_values_are_converted_when_asked() -> None:
+    np.save("one.npy", np.ones((6, 4)))
+    command = ["pack", "one.npy", "--tfrecord", OUT, "--shards", "1"]
+    assert main([*command, "--dtype", "uint8"]) == 0
+    assert tfd.Schema.load(f"{OUT}.json")["array"].dtype == "uint8"
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("file,label\n00.npy,1\n", "has no row for maps/02.npy"),
+        ("file,label\n00.npy,1\n00.npy,2\n", "has two rows for 00.npy"),
+        ("file,label\n00.npy\n", "line 2 has another number of cells"),
+        ("file\n", "needs a header"),
+        ("", "needs a header"),
+    ],
+)
+def test_tables_that_do_not_fit(capsys, table: str, reason: str) -> None:
+    Path("meta.csv").write_text(table)
+    assert main([*COMMAND, "--shards", "2", "--features", "meta.csv"]) == 1
+    assert reason in capsys.readouterr().err
+    assert not list(Path("out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["pack", "maps", "--shards", "2"],
+        [*COMMAND, "--shards", "0"],
+        [*COMMAND, "--shards", "2", "--explain"],
+    ],
+)
+def test_wrong_options(capsys, wrong: list[str]) -> None:
+    assert main(wrong) == 2
+    assert "--shards" in capsys.readouterr().err
