@@ -1,7 +1,7 @@
 """README and docs: blocks run, links resolve, tables say what the code says.
 
 The blocks of a document run in its order, in one namespace and in one directory with the files that
-they name: ``pose.pkl``, ``segment.mat``, ``sample.png``, ``pose.keras``, ``theirs``, ``models/pose`` ...
+they name: ``pose.pkl``, ``segment.mat``, ``pose.keras``, ``theirs``, ``models/pose`` ...
 """
 
 from __future__ import annotations
