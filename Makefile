@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test pytest coverage lint types build bench clean
+.PHONY: demo test pytest pytest-codecs pytest-attacks pytest-others coverage lint types build bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -21,10 +21,18 @@ demo: $(VENV)/installed
 
 test: lint types pytest
 
-# In several processes: TensorFlow never forgets a function, and there are thousands.
+# In several processes, two at a time: TensorFlow never forgets a function, and there are
+# thousands; and tracing them keeps one core busy.
 pytest: $(VENV)/installed
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pytest-codecs pytest-others pytest-attacks
+
+pytest-codecs: $(VENV)/installed
 	$(PYTEST) tests/codecs
+
+pytest-attacks: $(VENV)/installed
 	$(PYTEST) tests/attacks
+
+pytest-others: $(VENV)/installed
 	$(PYTEST) --ignore tests/codecs --ignore tests/attacks
 
 # The same tests, then the lines that none of them ran.
