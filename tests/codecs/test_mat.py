@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import any_bits, assert_same
-from tests.reloaded import save, traced
+from tests.reloaded import Decoders, save
 from tfdecode.errors import FileError
 from tfdecode.formats.mat import v5
 from tfdecode.formats.mat.types import (
@@ -87,20 +87,11 @@ CHECKED = {
 }
 
 
-class Model(tf.Module):
-    """Decoders as of `Decoders`, most of them without ``checked``: each takes half a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        rows = [*MATRIX, *((array.dtype.name, array.shape, name) for _, name, array in FILES)]
-        specs = {key_of(*row): spec_of(*row) for row in rows} | CHECKED
-        self.tensor = {key: traced(spec.decode_tensor, key) for key, spec in specs.items()}
-        self.checked = {key: traced(spec.decode_checked, key) for key, spec in CHECKED.items()}
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return save(Model(), tmp_path_factory.mktemp("mat"))
+    rows = [*MATRIX, *((array.dtype.name, array.shape, name) for _, name, array in FILES)]
+    specs = {key_of(*row): spec_of(*row) for row in rows} | CHECKED
+    return save(Decoders(specs, CHECKED), tmp_path_factory.mktemp("mat"))
 
 
 def array_of(dtype: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

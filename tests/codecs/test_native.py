@@ -63,7 +63,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     specs["mixed"] = MIXED
     for name, (spec, _) in REAL.items():
         specs[name] = spec
-    return save(Decoders(specs), tmp_path_factory.mktemp("native"))
+    checked = [key_of(codecs, dtype, (2, 3)) for codecs in CHAINS for dtype in ("bool", "float32")]
+    return save(Decoders(specs, [*checked, "mixed"]), tmp_path_factory.mktemp("native"))
 
 
 MIXED = tfd.ArraySpec((4, 5), "float32", tfd.one_of("npy", "pkl", "png|seal", "raw"))

@@ -51,7 +51,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
         specs[name] = real(name)[0]
     specs["mixed"] = MIXED
     specs["converted"] = CONVERTED
-    return save(Decoders(specs), tmp_path_factory.mktemp("npz"))
+    checked = ["bool_2x3", "float32_2x3", *(f"key_{index}" for index in range(len(KEYS)))]
+    return save(Decoders(specs, checked), tmp_path_factory.mktemp("npz"))
 
 
 MIXED = tfd.ArraySpec((4, 5), "float32", tfd.one_of("npz:pose", "npy", "raw"))
