@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from tfdecode.graph.switch import UNOPTIMIZED, cond, outlined, shared, switch
+from tfdecode.graph.switch import UNOPTIMIZED, cond, outlined, shared, switch, unoptimized
 
 
 def choose(x: Any, branch: Any) -> Any:
@@ -43,3 +43,17 @@ def test_the_optimizer_leaves_all_functions_of_a_branch_alone() -> None:
     assert len(library) > 5
     (attribute,) = UNOPTIMIZED
     assert all(function.attr[attribute].b for function in library)
+
+
+def test_a_release_that_refuses_the_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tf.function of TensorFlow 2.12 raises ValueError."""
+    function = tf.function
+
+    def refusing(*arguments: Any, **options: Any) -> Any:
+        if "experimental_attributes" in options:
+            raise ValueError("`_tf_data_function is not supported by tf.function as an attribute.")
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(tf, "function", refusing)
+    traced = unoptimized(lambda x: [x + 1], [tf.TensorSpec([], tf.int32)])
+    assert traced(tf.constant(1))[0].numpy() == 2

@@ -25,9 +25,11 @@ def unoptimized(function: Callable[..., Any], signature: Sequence[Any] = ()) -> 
         finally:
             tracing.reset(token)
 
-    traced = tf.function(
-        inside, input_signature=signature, autograph=False, experimental_attributes=UNOPTIMIZED
-    )
+    options: Any = {"input_signature": signature, "autograph": False}
+    try:
+        traced = tf.function(inside, **options, experimental_attributes=UNOPTIMIZED)
+    except ValueError:  # TensorFlow 2.12 refuses the attribute: its first run takes longer
+        traced = tf.function(inside, **options)
     return traced.get_concrete_function()
 
 
