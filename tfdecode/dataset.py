@@ -76,10 +76,16 @@ def _matching(files: Files) -> list[str]:
     return paths
 
 
+def data_set_of(path: str | os.PathLike[str]) -> Path:
+    """The name of the data set to which a shard belongs: that of its schema without ``.json``."""
+    name = re.sub(r"-\d{5}-of-\d{5}(?=\.)", "", Path(path).name)
+    return Path(path).with_name(name)
+
+
 def manifest_of(path: str) -> Path:
     """The manifest of the data set to which a shard belongs."""
-    name = re.sub(r"-\d{5}-of-\d{5}(?=\.)", "", Path(path).name)
-    return Path(path).with_name(f"{name}.manifest.json")
+    data_set = data_set_of(path)
+    return data_set.with_name(f"{data_set.name}.manifest.json")
 
 
 def _check(paths: list[str], whole: bool) -> dict[str, Any]:
@@ -106,7 +112,9 @@ def _check(paths: list[str], whole: bool) -> dict[str, Any]:
         )
     for name, one in names.items():
         if name not in sizes:
-            raise FileError(f"{one}: is not one of the shards of {path}")
+            raise FileError(
+                f"{one}: is not one of the shards of {path}; delete it, or pass a list of files"
+            )
         with reading.failures_of(one):
             size = os.path.getsize(one)
         if size != sizes[name]:

@@ -73,6 +73,8 @@ def load(
     ...     load(f"{folder}/maps.npz", "depth")
     array([1., 1., 1., 1.])
     """
+    if not isinstance(key, str | None):
+        raise TypeError(f"key is {type(key).__name__}, needs a str as load_all has it, such as '7'")
     contents = _with_sparse(listing(path, max_bytes=max_bytes, missing=missing), sparse)
     with naming(path):
         return contents.read(key, max_bytes=max_bytes)

@@ -46,8 +46,8 @@ def run(
     Raises
     ------
     FileError
-        If a worker process was killed, for example for lack of memory. The shards that are done
-        stay.
+        If no file could be packed; then there is no manifest. If a worker process was killed, for
+        example for lack of memory; then the shards that are done stay.
     OSError
         If a shard cannot be written.
     """
@@ -59,6 +59,12 @@ def run(
         done.append(facts)
         if progress is not None:
             progress(facts)
+    if not any(facts["examples"] for facts in done):
+        first = next(failure for facts in done for failure in facts["failures"])
+        raise FileError(
+            f"{plan.out}: none of the {plan.examples:,} files could be packed; the first reason: "
+            f"{first['error']}"
+        )
     return finish(plan, done)
 
 
@@ -76,8 +82,9 @@ def _written(plan: Plan, workers: int | Executor) -> Iterator[Facts]:
                 yield from _submitted(plan, pool, AHEAD * workers)
             except BrokenProcessPool:
                 raise FileError(
-                    f"{plan.out}: a worker process was killed, perhaps for lack of memory; run "
-                    "again with fewer workers, the shards that are done are kept"
+                    f"{plan.out}: a worker process ended, perhaps for lack of memory, or as the "
+                    'script lacks if __name__ == "__main__"; run again with fewer workers, the '
+                    "shards that are done are kept"
                 ) from None
 
 

@@ -40,7 +40,7 @@ class Input(NamedTuple):
 def add_inputs(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
     """Files, and ``--files-from``."""
     add = parser.add_argument
-    text = f"{what}; a directory for all in it and below; - for standard input"
+    text = f"{what}; a directory for all in it and below that is not hidden; - for standard input"
     add("files", nargs="*", metavar=metavar, help=text)
     listed = "read more of these arguments from LIST, one a line; - for standard input"
     add("--files-from", metavar="LIST", help=listed)
@@ -89,7 +89,7 @@ def inputs_in(
         return
     if own is not None:
         raise UsageError(f"{path} is a directory, so it has no array #{own}")
-    files = sorted(Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    files = sorted(files_below(path))
     good = [file for file in files if wanted(file) and reading.is_regular(file)]
     if not good:
         raise FileError(f"{reading.name(path)}: is a directory without {what}")
@@ -106,6 +106,13 @@ def inputs_in(
         below = file.relative_to(path)
         ending = "" if key is None else f".{quote(key, safe=',=()[] +')}"
         yield Input(file, key, below.with_name(f"{below.name}{ending}"))
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """The files of a directory and below, without what is hidden: ``.git``, ``._map.npy``."""
+    for folder, below, names in os.walk(directory):
+        below[:] = [name for name in below if not name.startswith(".") and name != "__MACOSX"]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def listed(source: str | None) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dataset import data_set_of
 from ..errors import FileError
 from ..files import has_suffix, load
 from ..schema import Schema
@@ -133,7 +134,7 @@ def describe(
     if ".tfrecord" in path.suffixes and path.is_file():
         raise FileError(
             f"{path}: is a TFRecord; read it with tf.data.TFRecordDataset, "
-            f"its schema is {spec_path(path).name}"
+            f"its schema is {data_set_of(path).name}.json"
         )
     with_spec = not has_suffix(path) and path.name and spec_path(path).is_file()
     if path.suffix == ".tfd" or with_spec or payloads.is_png(path):

@@ -22,6 +22,7 @@ _SAVE = "save the array by numpy.save"
 _TIME = "write it as a number, such as seconds"
 #: Notations of data that are not read (case is ignored), what each is, and what to do.
 _NOTATIONS = [
+    (r"[+-]?[1-9]\d{0,2},\d{3}", "has a comma, of decimals or of thousands; write 1.234 or 1234"),
     (r"[+-]?\d*,\d+(?:e[+-]?\d+)?", "has a decimal comma; write decimals with a point"),
     (r"[+-]?\d{1,3}(?:[,.' ]\d{3})+(?:[.,]\d+)?", "groups its digits; write them without a mark"),
     (r"[+-]?[\d.]+[dq][+-]?\d+", "has an exponent of Fortran; write e for the exponent"),

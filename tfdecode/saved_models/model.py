@@ -14,7 +14,11 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     """A function of a dict of inputs that runs ``model`` for inference; ExportError if unfit."""
     names = list(names)
     if not callable(model):
-        raise ExportError(f"model is {type(model).__name__}, needs a callable, tf.Module or Keras")
+        advice = ""
+        if hasattr(model, "signatures"):  # what tf.saved_model.load returns
+            advice = "; tfdecode.wrap takes the directory of a SavedModel"
+        kind = type(model).__name__
+        raise ExportError(f"model is {kind}, needs a callable, tf.Module or Keras{advice}")
     keras = is_keras(model)
     if keras and getattr(model, "inputs", None):
         return with_structure(model, names)
