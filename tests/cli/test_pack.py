@@ -600,3 +600,10 @@ def test_missing_cells_of_a_table_are_packed_as_nan(capsys) -> None:
     array = spec.decode(Path("t.csv.tfd").read_bytes())
     assert np.array_equal(array, [[1, np.nan], [3, 4]], equal_nan=True)
     assert main(["pack", "t.csv", "--missing", "nan", "--as-is"]) == 2
+
+
+def test_a_payload_is_not_named_as_an_array_file(capsys) -> None:
+    Path("other.npy").write_bytes(b"precious")
+    assert main(["pack", "pose.pkl", "-o", "other.npy"]) == 2
+    assert "has the suffix of an array file" in capsys.readouterr().err
+    assert Path("other.npy").read_bytes() == b"precious"

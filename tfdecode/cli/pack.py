@@ -149,10 +149,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.o is None and SPOOLED.intersection(inputs):
         raise UsageError("standard input (-) needs -o OUT")
-    if arguments.o and has_suffix(Path(arguments.o)) and not Path(arguments.o).is_dir():
-        raise UsageError(f"argument -o: {arguments.o!r} has the suffix of an array file")
     payloads = outputs([(one.path, one.place) for one in files], arguments.o, "{}.tfd".format)
     refuse_overwriting(protected, [p for path in payloads for p in (path, spec_path(path))])
+    if arguments.o and has_suffix(Path(arguments.o)) and not Path(arguments.o).is_dir():
+        raise UsageError(f"argument -o: {arguments.o!r} has the suffix of an array file")
 
     choosing = spec is None and not arguments.as_is and (len(files) > 1 or arguments.one_spec)
     groups = groups_of(files, arguments) if choosing else [None] * len(files)
