@@ -35,7 +35,7 @@ def test_every_path_is_a_str_or_an_os_pathlike(tmp_path: Path) -> None:
         tfd.export(lambda x: x, models, {"x": SPEC})
         assert tfd.check(models).ok
         version.save(schema)
-        assert tfd.Schema.load(schema) == tfd.Schema.load(models) == version
+        assert tfd.Schema.load(schema) == version and dict(tfd.Schema.load(models)) == {"x": SPEC}
         assert (tfd.load(array) == ARRAY).all()
         assert list(tfd.load_all(array))
         with InProcess(models) as model:

@@ -128,6 +128,12 @@ UNKNOWN = [
     Sample("first.safetensors", TWO, "x", POSE, f"safetensors:x,{SAMPLED}"),
     Sample("second.safetensors", TWO, "y", POSE + 1, "safetensors:y,head=..."),
 ]
+
+
+def data_of(name: str) -> bytes:
+    return next(sample.data for sample in UNKNOWN if sample.name == name)
+
+
 every = pytest.mark.parametrize("sample", KNOWN + UNKNOWN, ids=lambda sample: sample.name)
 each_unknown = pytest.mark.parametrize("sample", UNKNOWN, ids=lambda sample: sample.name)
 
@@ -219,7 +225,7 @@ def test_what_is_written_is_like_the_sample(sample: Sample, specs: Any, tmp_path
 
 def test_outputs_are_like_the_sample_where_a_graph_can_write_it(specs: Any) -> None:
     spec = specs["mixed.pkl"]
-    assert spec.encode_tensor(POSE[None]).numpy()[0] == UNKNOWN[2].data
+    assert spec.encode_tensor(POSE[None]).numpy()[0] == data_of("mixed.pkl")
     for name in ("fortran.pkl", "nested.pkl"):
         with pytest.raises(tfd.SpecError, match="give the output pkl without head and tail"):
             specs[name].encode_tensor(np.zeros((1, *specs[name].shape), "f4"))
@@ -256,7 +262,7 @@ def test_another_value_beside_the_array_comes_with_advice(specs: Any) -> None:
 
 def test_a_sampled_chain_among_others(model: Any) -> None:
     spec = tfd.ArraySpec((2, 3), "float32", "zlib")
-    rows = [UNKNOWN[1].data, npy(POSE), pickle.dumps({"pose": POSE})]
+    rows = [data_of("id.pkl"), npy(POSE), pickle.dumps({"pose": POSE})]
     assert_same(model.tensor["several"](tf.constant(rows)), np.stack([POSE] * 3))
     # Nothing at all for the chain of the sample, and for a big-endian one, which is its first.
     assert_same(model.tensor["several"](tf.constant(rows[1:])), np.stack([POSE] * 2))

@@ -71,6 +71,13 @@ def test_the_schema_of_a_directory_and_of_a_server(model: Path, server: Server, 
     assert "pose_bytes" in capsys.readouterr().out
 
 
+def test_a_report_of_a_request(model: Path, capsys) -> None:
+    assert main(["request", str(model), *FILES, "--json", "--url", "http://h/v1/models/m"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["url"] == "http://h/v1/models/m:predict" and report["saved"] is None
+    assert set(report["body"]["inputs"]) == {"pose_bytes", "weight", "word"}
+
+
 @pytest.mark.parametrize("rows", [False, True])
 def test_a_body_that_any_program_can_post(
     model: Path, server: Server, capfdbinary, rows: bool

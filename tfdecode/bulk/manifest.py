@@ -10,12 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
 
+from .. import reading
 from ..errors import FileError
 from .output import Output
 from .plans import Plan
 from .shard import Facts, Failure, Shard
 
 VERSION = 1
+#: The longest manifest that is read: some million failures.
+MAX_MANIFEST = 2**30
 
 
 class ShardFacts(TypedDict):
@@ -111,13 +114,11 @@ def finished(plan: Plan) -> Manifest | None:
     """The manifest, if the data set of this plan is complete; that of another plan is removed."""
     path = manifest_path(plan.out)
     try:
-        manifest: Manifest = json.loads(path.read_bytes())
+        manifest: Manifest = json.loads(reading.read(path, MAX_MANIFEST))
         if manifest["plan"] == plan.id:
             sizes = {path.with_name(one["shard"]): one["bytes"] for one in manifest["shards"]}
             if all(shard.stat().st_size == size for shard, size in sizes.items()):
                 return manifest
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not a manifest, or a shard is gone
     path.unlink(missing_ok=True)

@@ -80,6 +80,7 @@ def infer(
 
     Examples
     --------
+    >>> import numpy as np
     >>> labels = np.kron(np.arange(6.0).reshape(2, 3), np.ones((32, 32)))
     >>> len(infer(labels).encode(labels)) < labels.nbytes / 50
     True

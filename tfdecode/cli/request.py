@@ -8,6 +8,7 @@ the file. Give NAME several times to send a batch of rows.
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", type=output, metavar="BODY.json", help="write the body to a file (default: print)")
     add("--url", help="print the curl command that posts the body to this URL of a model")
     add_limit(parser)
+    add("--json", action="store_true", help="print a JSON object: the URL, the bytes and the body")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
     if out is not None:
         refuse_overwriting([file.path for _, file in arguments.inputs], [out])
         write_files({out: body})
-    elif arguments.url is None:
+    if arguments.json:
+        report = {
+            "url": None if arguments.url is None else predict_url(arguments.url),
+            "bytes": len(body),
+            "saved": None if out is None else str(out),
+            "body": json.loads(body) if out is None else None,
+        }
+        say(json.dumps(report))
+        return 0
+    if out is None and arguments.url is None:
         sys.stdout.buffer.write(body + b"\n")
     if arguments.url is not None:
         data = f"@{out}" if out is not None else body.decode()

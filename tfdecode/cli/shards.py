@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import bulk, reading
-from ..bulk.manifest import manifest_path, schema_path
+from ..bulk.manifest import Manifest, manifest_path, schema_path
 from ..bulk.record import Value
+from ..bulk.shard import Failure
 from ..codecs.chain_text import brief
 from ..errors import FileError
 from ..schema import bytes_key
@@ -52,8 +53,8 @@ def pack_shards(
         max_bytes=arguments.max_bytes,
         missing=arguments.missing,
     )
-    new = [one for one in written(plan, arguments.workers or 1) if not one["kept"]]
-    manifest = json.loads(manifest_path(out).read_bytes())
+    manifest, done = written(plan, arguments.workers or 1)
+    new = [one for one in done if not one["kept"]]
     kept = manifest["examples"] - sum(one["examples"] for one in new)
     failures = [reason_of(one) for one in manifest["failures"]]
     if arguments.json:
@@ -73,13 +74,13 @@ def pack_shards(
     return 1 if failures else 0
 
 
-def reason_of(failure: Mapping[str, str]) -> str:
+def reason_of(failure: Failure) -> str:
     """The reason of a failure, with the file before it if it does not name it."""
     file, error = failure["file"], failure["error"]
     return error if error.startswith(file.partition("#")[0]) else f"{file}: {error}"
 
 
-def written(plan: bulk.Plan, workers: int) -> list[bulk.Facts]:
+def written(plan: bulk.Plan, workers: int) -> tuple[Manifest, list[bulk.Facts]]:
     """Run the plan; a terminal shows how far it is."""
     from rich.console import Console
     from rich.progress import Progress
@@ -97,12 +98,11 @@ def written(plan: bulk.Plan, workers: int) -> list[bulk.Facts]:
                 advance = facts["examples"] + len(facts["failures"])
                 bar.update(task, advance=advance, description=text)
 
-            bulk.run(plan, workers, progress)
+            return bulk.run(plan, workers, progress), done
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"after {len(done):,} of {len(plan):,} shards; the same command goes on from there"
         ) from None
-    return done
 
 
 def shared_spec(files: Sequence[Input], arguments: argparse.Namespace) -> ArraySpec:

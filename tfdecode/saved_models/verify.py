@@ -45,7 +45,7 @@ def verify(
     for limit in report.limits:
         # What the options chose is documented; what dtypes and shapes bring with them is not.
         if "on_invalid" not in limit:
-            warnings.warn(limit, stacklevel=4)
+            warnings.warn(limit, stacklevel=6)
     row = example(plan, sample, "sample")
     # A model may not accept an empty string, for example if it decodes images.
     unsampled = [n for n, s in plan.others.items() if s.dtype == tf.string and n not in sample]
@@ -64,7 +64,7 @@ def verify(
                     warnings.warn(
                         f"the export loads, but its signature {name} could not be run on an empty "
                         f"{', '.join(unsampled)} ({reason(error)}); pass sample= to prove it",
-                        stacklevel=4,
+                        stacklevel=6,
                     )
                     return []
             given = " on an example of warmup="

@@ -138,7 +138,7 @@ def wrap(
             (target / WARM_UP).unlink()
             warnings.warn(
                 "the warm-up records are left out: they may call the old serving_default",
-                stacklevel=3,
+                stacklevel=4,
             )
         _compare(added, schema, target, signature, sample)
 
