@@ -468,7 +468,8 @@ def archive(nbytes, told=None):
 
 def of_two(nbytes):
     # A gzip file of zeros, whole, and then one of the array: the op reads them as one.
-    from tfdecode.codecs.native.npz import GZIP, archive as written
+    from tfdecode.codecs.native.npz import archive as written
+    header = b"\\x1f\\x8b\\x08\\0\\0\\0\\0\\0\\0\\xff"
     def packed(data):
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         return packer.compress(data) + packer.flush()
@@ -476,7 +477,7 @@ def of_two(nbytes):
     np.save(file, good)
     zeros, member = bytes(nbytes), file.getvalue()
     ending = struct.pack("<II", zlib.crc32(zeros), nbytes)
-    both = packed(zeros) + ending + GZIP + packed(member)
+    both = packed(zeros) + ending + header + packed(member)
     return written(b"a.npy", member, both, 8, zlib.crc32(member))
 
 plain = archive(0)
@@ -526,7 +527,7 @@ def attack(name):
     try:
         spec.decode(plain if name == "warm up" else bomb)
     except tfd.DecodeError as error:
-        assert "one deflate stream" in str(error)
+        assert "CRC or size is wrong" in str(error)
     return "refused"
 measure(attack)
 """,

@@ -57,8 +57,8 @@ class Npz(Container):
 
     TensorFlow's op has no output limit: a hostile member can take 2,100 times its length, which is
     at most about that of the array. Rows are inflated one after the other if four could take more
-    than 1 GiB. A damaged member makes a bad row. The graph compares the CRC of a deflated member,
-    not of a stored one, which would take as long as inflating.
+    than 1 GiB. A damaged member makes a bad row. The CRC of a deflated member is compared, but not
+    that of a stored one, which would take as long in a graph as inflating; `tfdecode.load` does it.
 
     Examples
     --------
@@ -134,8 +134,10 @@ class Npz(Container):
                 data = zlib.decompressobj().decompress(ZLIB + data, member.size + 1)
             except zlib.error as error:
                 raise DecodeError(f"payload has a damaged member: {error}") from None
-        if struct.pack("<II", zlib.crc32(data), len(data)) != member.trailer:
-            raise DecodeError("payload has a member whose CRC or size is wrong")
+            if struct.pack("<II", zlib.crc32(data), len(data)) != member.trailer:
+                raise DecodeError("payload has a member whose CRC or size is wrong")
+        elif len(data) != member.size:
+            raise DecodeError("payload has a member whose size is wrong")
         return NPY.decode(data, form)
 
     def file(self, form: ArrayForm) -> str:
