@@ -205,7 +205,9 @@ def test_small_rows_need_no_steps() -> None:
 
 
 @pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
-@pytest.mark.parametrize("method", ["decode_tensor", "decode_checked", "decode_ragged"])
+@pytest.mark.parametrize(
+    "method", ["decode_tensor", "decode_checked", "decode_ragged", "decode_padded"]
+)
 def test_a_batch_of_more_than_max_rows_is_decoded_in_steps(method: str, traced: bool) -> None:
     spec = tfd.ArraySpec((None,), "uint8", max_shape=(3,))
 
@@ -221,6 +223,9 @@ def test_a_batch_of_more_than_max_rows_is_decoded_in_steps(method: str, traced: 
         if method == "decode_checked":
             got, status = got
             assert status.numpy().tolist() == [0] * count
+        if method == "decode_padded":
+            got, lengths = got
+            assert lengths.numpy().tolist() == [3] * count
         got = got.to_tensor(shape=[count, 3 * bool(count)]) if method == "decode_ragged" else got
         assert got.numpy().tolist() == [list(row) for row in rows]
     with pytest.raises(
@@ -314,6 +319,46 @@ def test_rows_of_each_dtype_can_differ_in_length(dtype: str) -> None:
     assert_same(decoded, expected)
     ragged = spec.decode_ragged(payloads)
     assert_same(ragged.flat_values, np.concatenate([array.ravel() for array in arrays]))
+    padded, lengths = spec.decode_padded(payloads)
+    assert_same(padded, expected[:3])
+    assert_same(lengths, np.int32([3, 0, 1]))
+
+
+@pytest.mark.parametrize("layout", ["dense", "padded", "ragged"])
+def test_a_masked_row_has_no_length_and_a_status_in_every_layout(layout: Any) -> None:
+    spec = tfd.ArraySpec((2, None), "int16", max_shape=(2, 3))
+    arrays = [np.int16([[1, 2, 3], [4, 5, 6]]), np.zeros((2, 0), "i2"), np.int16([[7], [8]])]
+    rows = tf.constant([*map(spec.encode, arrays[:2]), b"?", spec.encode(arrays[2])])
+
+    @tf.function(autograph=False)
+    def decode(payloads: tf.Tensor) -> Any:
+        return tuple(spec.decode_batch(payloads, layout, on_invalid="mask", max_rows=3))
+
+    tensor, lengths, status = decode(rows)
+    assert_same(lengths, np.int32([3, 0, 0, 1]))
+    assert_same(status, np.int32([0, 0, tfd.Status.LENGTH, 0]))
+    expected = [[[1, 2, 3], [4, 5, 6]], [[], []], [[], []], [[7], [8]]]
+    if layout == "ragged":
+        assert tensor.to_list() == expected
+    else:
+        padded = [[line + [0] * (3 - len(line)) for line in row] for row in expected]
+        assert tensor.numpy().tolist() == padded
+
+
+def test_a_scalar_has_a_length_and_a_status_of_its_own() -> None:
+    spec = tfd.ArraySpec((None,), "uint8", max_shape=(3,))
+    tensor, lengths, status = spec.decode_batch(b"ab", "padded", on_invalid="mask")
+    assert (tensor.numpy().tolist(), lengths.numpy(), status.numpy()) == ([97, 98], 2, 0)
+    fixed = tfd.ArraySpec((2,), "uint8").decode_batch([b"ab"], "padded")
+    assert (fixed.tensor.numpy().tolist(), fixed.lengths, fixed.status) == ([[97, 98]], None, None)
+
+
+def test_other_layouts_and_padding_without_a_none_are_refused() -> None:
+    spec = tfd.ArraySpec((2,), "uint8")
+    with pytest.raises(tfd.SpecError, match="layout is 'flat'"):
+        spec.decode_batch([b"ab"], "flat")  # type: ignore[arg-type]
+    with pytest.raises(tfd.SpecError, match="has no None dimension: use decode_tensor"):
+        spec.decode_padded([b"ab"])
 
 
 def test_ragged_rows_need_a_none_and_a_batch() -> None:

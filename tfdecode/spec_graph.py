@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from .codecs.chain import Chain
 from .codecs.compressors.seal import Seal
@@ -41,6 +41,14 @@ def check_limit(name: str, number: Any) -> None:
     """SpecError unless a limit of rows is one."""
     if type(number) is not int or not 1 <= number <= MAX_ROWS:
         raise SpecError(f"{name} is {number!r}, needs 1 to {MAX_ROWS}")
+
+
+class Decoded(NamedTuple):
+    """What ``decode_batch`` returns."""
+
+    tensor: Any
+    lengths: Any
+    status: Any
 
 
 class GraphSide:
@@ -92,10 +100,8 @@ class GraphSide:
         >>> spec.decode_tensor([spec.encode(np.array([1, 2], "int16"))]).numpy().tolist()
         [[1, 2]]
         """
-        with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
-            payloads, scalar = graph.as_batch(payloads, input_name)
-            rows, _ = self._decode(payloads, input_name, max_rows, max_batch_size)
-            return self._dense(rows, payloads, scalar, input_name)
+        options: Any = {"max_rows": max_rows, "max_batch_size": max_batch_size}
+        return self.decode_batch(payloads, "dense", input_name=input_name, **options).tensor
 
     @no_autograph
     def decode_checked(
@@ -123,12 +129,10 @@ class GraphSide:
         status : tf.Tensor of int32
             ``[B]`` or a scalar: 0 for a good row, else a `tfdecode.Status`.
         """
-        with tf.device("/cpu:0"):
-            payloads, scalar = graph.as_batch(payloads, input_name)
-            rows, status = self._decode(payloads, input_name, max_rows, max_batch_size, mask=True)
-            status.set_shape(payloads.shape)
-            data = self._dense(rows, payloads, scalar, input_name, pad=True)
-            return data, tf.squeeze(status, 0) if scalar else status
+        options: Any = {"max_rows": max_rows, "max_batch_size": max_batch_size}
+        options.update(input_name=input_name, on_invalid="mask")
+        decoded = self.decode_batch(payloads, "padded", **options)
+        return decoded.tensor, decoded.status
 
     @no_autograph
     def decode_ragged(
@@ -147,14 +151,113 @@ class GraphSide:
             As ``decode_tensor`` takes them. Bad rows fail as there; SpecError for a scalar, or if
             the spec has no ``None`` dimension.
         """
+        options: Any = {"max_rows": max_rows, "max_batch_size": max_batch_size}
+        return self.decode_batch(payloads, "ragged", input_name=input_name, **options).tensor
+
+    @no_autograph
+    def decode_padded(
+        self,
+        payloads: Any,
+        *,
+        input_name: str = "payload",
+        max_rows: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Decode rows of different lengths along the ``None`` dimension, padded with zeros.
+
+        Parameters
+        ----------
+        payloads, input_name, max_rows, max_batch_size : tf.Tensor of string, str, int, int
+            As ``decode_tensor`` takes them. Bad rows fail as there; SpecError if the spec has no
+            ``None`` dimension.
+
+        Returns
+        -------
+        tensor : tf.Tensor
+            ``[B, *shape]``, as long as the longest row of this batch.
+        lengths : tf.Tensor of int32
+            ``[B]``: the length of each row along the ``None`` dimension.
+
+        Examples
+        --------
+        >>> import numpy as np, tfdecode as tfd
+        >>> spec = tfd.ArraySpec((None,), "uint8", max_shape=(9,))
+        >>> tensor, lengths = spec.decode_padded([b"ab", b"c"])
+        >>> tensor.numpy().tolist(), lengths.numpy().tolist()
+        ([[97, 98], [99, 0]], [2, 1])
+        """
+        self._require_none()
+        options: Any = {"max_rows": max_rows, "max_batch_size": max_batch_size}
+        decoded = self.decode_batch(payloads, "padded", input_name=input_name, **options)
+        return decoded.tensor, decoded.lengths
+
+    @no_autograph
+    def decode_batch(
+        self,
+        payloads: Any,
+        layout: Literal["dense", "padded", "ragged"] = "dense",
+        *,
+        on_invalid: Literal["error", "mask"] = "error",
+        input_name: str = "payload",
+        max_rows: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> Decoded:
+        """Decode to any layout, with lengths and status: what the other methods return parts of.
+
+        Parameters
+        ----------
+        payloads : tf.Tensor of string
+            A scalar or ``[B]``.
+        layout : str, default "dense"
+            Of rows of different lengths: ``"dense"`` fails, ``"padded"`` adds zeros up to the
+            longest row, ``"ragged"`` makes a tf.RaggedTensor (SpecError for a scalar, or without
+            a ``None`` dimension).
+        on_invalid : str, default "error"
+            ``"mask"`` gives a bad row a status. The row is zeros, and of length 0 along a ``None``
+            dimension, so that ``"dense"`` pads too.
+        input_name, max_rows, max_batch_size : str, int, int
+            As ``decode_tensor`` takes them.
+
+        Returns
+        -------
+        tensor : tf.Tensor or tf.RaggedTensor
+            ``[B, *shape]``, or ``[*shape]`` for a scalar.
+        lengths : tf.Tensor of int32, or None
+            ``[B]`` or a scalar: the lengths along the ``None`` dimension; None without one.
+        status : tf.Tensor of int32, or None
+            ``[B]`` or a scalar, as ``decode_checked`` returns it; None if bad rows fail.
+        """
+        if layout not in ("dense", "padded", "ragged") or on_invalid not in ("error", "mask"):
+            raise SpecError(
+                f"layout is {layout!r} and on_invalid {on_invalid!r}, needs dense, padded or "
+                "ragged, and error or mask"
+            )
+        mask, form = on_invalid == "mask", self.chain.form
+        if layout == "ragged":
+            self._require_none()
+        with tf.device("/cpu:0"):  # the ops on strings live there; mixed placement has failed
+            payloads, scalar = graph.as_batch(payloads, input_name)
+            if scalar and layout == "ragged":
+                raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
+            rows, status = self._decode(payloads, input_name, max_rows, max_batch_size, mask)
+            lengths, data = None, rows.data
+            if rows.lengths is not None:
+                lengths = ragged.none_lengths(rows, form)
+                if layout == "ragged":
+                    return Decoded(ragged.to_ragged(rows, form), lengths, status)
+                pad = layout == "padded" or mask
+                data = (
+                    ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, input_name)
+                )
+            data.set_shape([payloads.shape[0], *form.shape])
+            if scalar:
+                parts = (data, lengths, status)
+                return Decoded(*(None if part is None else tf.squeeze(part, 0) for part in parts))
+            return Decoded(data, lengths, status)
+
+    def _require_none(self) -> None:
         if None not in self.shape:
             raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
-        with tf.device("/cpu:0"):
-            payloads, scalar = graph.as_batch(payloads, input_name)
-            if scalar:
-                raise SpecError(f"{input_name} is a scalar, decode_ragged needs a batch [B]")
-            rows, _ = self._decode(payloads, input_name, max_rows, max_batch_size)
-            return ragged.to_ragged(rows, self.chain.form)
 
     @no_autograph
     def encode_tensor(self, tensor: Any) -> Any:
@@ -213,17 +316,11 @@ class GraphSide:
         results += [tf.TensorSpec([None], tf.int64)] if flat else []
         results += [tf.TensorSpec([None], tf.int32)] if mask else []
         data, *others = in_slices(step, payloads, min(slice_size, limit), limit, results)
-        lengths = others[0] if flat else None
-        return graph.Rows(data, size, lengths), others[-1] if mask else None
-
-    def _dense(
-        self, rows: graph.Rows, payloads: Any, scalar: bool, name: str, pad: bool = False
-    ) -> Any:
-        data, form = rows.data, self.chain.form
-        if rows.lengths is not None:
-            data = ragged.to_padded(rows, form) if pad else ragged.to_dense(rows, form, name)
-        data.set_shape([payloads.shape[0], *form.shape])
-        return tf.squeeze(data, 0) if scalar else data
+        lengths, status = others[0] if flat else None, others[-1] if mask else None
+        for part in (lengths, status):
+            if part is not None:
+                part.set_shape(payloads.shape)
+        return graph.Rows(data, size, lengths), status
 
     @property
     def chains(self) -> tuple[Chain, ...]:

@@ -84,6 +84,11 @@ def max_length(rows: Rows) -> Any:
     return tf.reduce_max(tf.concat([rows.lengths, [0]], 0))
 
 
+def none_lengths(rows: Rows, form: ArrayForm) -> Any:
+    """int32 ``[B]``: the length of each row along the ``None`` axis."""
+    return tf.cast(rows.lengths // form.stride, tf.int32)
+
+
 def run_lengths(rows: Rows, form: ArrayForm) -> Any:
     """Elements along the ``None`` and later axes, for each index of the axes before it."""
     before = prod(form.max_shape[: form.unknown_axis])
