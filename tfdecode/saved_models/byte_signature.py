@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ExportError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
+from ..graph.rows import same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from .limits import STATUS
@@ -119,7 +120,7 @@ class ByteSignature:
                         tf.string, shape, name=f"payloads_{numbers[name]}"
                     )
                     packed[key] = payloads[tf.newaxis] if single else payloads
-                arrays, status = plan.decode(packed)
+                arrays, status = plan.decode(same_size(packed))
                 if self.mask:
                     tf.identity(status, name=STATUS)
                 for name, array in arrays.items():

@@ -77,8 +77,9 @@ def export(
         TensorFlow Serving runs a request with the sample, or with each of these examples, before
         it serves the model, so that the first client does not wait. False writes none.
     independent_rows : bool, default True
-        Try that each row is answered as it would be alone. Pass False if the model takes one row
-        at a time or answers a row by the others, and serve it without batching.
+        Try that each row is answered as it would be alone, and refuse requests whose inputs differ
+        in their number of rows. Pass False if the model takes one row at a time, answers a row by
+        the others, or takes inputs whose rows do not correspond; serve it without batching.
     version : int, optional
         The number of the version directory, below 2^63; by default the newest plus one.
 
@@ -108,7 +109,8 @@ def export(
     mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
     mappings |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
-    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", max_rows, max_batch_size)
+    limits = (max_rows, max_batch_size)
+    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", *limits, independent_rows)
     functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
     if arrays_signature is not None:
         functions[arrays_signature] = plan.arrays_function()

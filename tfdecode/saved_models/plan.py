@@ -31,9 +31,11 @@ class Plan:
         mask: bool,
         max_rows: int | None,
         max_batch_size: int | None = None,
+        independent_rows: bool = True,
     ) -> None:
         self.model = model
         self.mask = mask
+        self.independent_rows = independent_rows
         self.specs = {name: spec for name, spec in inputs.items() if isinstance(spec, ArraySpec)}
         self.others = {name: spec for name, spec in inputs.items() if name not in self.specs}
         for name, spec in self.others.items():
@@ -133,8 +135,19 @@ class Plan:
 
     def serve_arrays(self, **arrays: Any) -> dict[str, Any]:
         """Run the model on arrays."""
-        arrays = self.checked(arrays)
-        return self.results(arrays | same_size({name: arrays[name] for name in self.specs}))
+        return self.results(self.of_one_size(self.checked(arrays)))
+
+    def of_one_size(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs that fail at run time unless all with a batch have the same B.
+
+        TensorFlow would broadcast a batch of one row: a client would get answers to no row of his.
+        """
+        names = list(self.specs if self.specs.keys() <= given.keys() else self.keys.values())
+        if self.independent_rows:  # payloads first: the message compares the others with them
+            names += [name for name, spec in self.others.items() if batched(spec)]
+        elif not self.mask:  # a status is of a row of every payload
+            return dict(given)
+        return {**given, **same_size({name: given[name] for name in names})}
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs that fail at run time unless they have their shape: servers do not compare it."""
@@ -149,7 +162,6 @@ class Plan:
 
     def decode(self, payloads: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """The arrays of all specs by name, and with ``mask`` the status of each row."""
-        packed = same_size({key: payloads[key] for key in self.keys.values()})
         arrays, statuses = {}, []
         for name, spec in self.specs.items():
             key = self.keys[name]
@@ -159,18 +171,19 @@ class Plan:
                 "max_batch_size": self.max_batch_size,
             }
             if self.mask:
-                tensor, status = spec.decode_checked(packed[key], **options)
+                tensor, status = spec.decode_checked(payloads[key], **options)
                 # Padded to the longest row, a row's answer could depend on its neighbours.
                 arrays[name] = padded(tensor, spec.chain.form)
                 statuses.append(status)
             else:
-                arrays[name] = spec.decode_tensor(packed[key], **options)
+                arrays[name] = spec.decode_tensor(payloads[key], **options)
         return arrays, tf.reduce_max(tf.stack(statuses), axis=0) if self.mask else None
 
     def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
         """Decode payloads, run the model and encode its outputs."""
+        payloads = self.of_one_size(self.checked(payloads))
         arrays, status = self.decode(payloads)
-        arrays |= self.checked({name: payloads[name] for name in self.others})
+        arrays |= {name: payloads[name] for name in self.others}
         results = self.results(arrays)
         for name, spec in self.outputs.items():
             tensor = results.pop(name)
@@ -193,6 +206,11 @@ class Plan:
             if name not in results:
                 raise ExportError(f"the model has no output {name!r}; it has: {', '.join(results)}")
         return results
+
+
+def batched(spec: Any) -> bool:
+    """Whether an input that is passed through has a batch dimension."""
+    return spec.shape.rank is None or (spec.shape.rank > 0 and spec.shape[0] is None)
 
 
 def check_options(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +15,8 @@ from ..extras import tensorflow as tf
 from ..schema import SIGNATURE, bytes_key
 from ..spec import ArraySpec
 from .check import check
+from .plan import Plan, batched
 from .session import ServingSession, reason
-
-if TYPE_CHECKING:
-    from .plan import Plan
 
 #: Parts of the largest number by which an output may differ: kernels sum in another order.
 TOLERANCE = 1e-2
@@ -205,11 +203,6 @@ def passed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         name: np.concatenate([row[name] for row in rows]) if batched(spec) else rows[0][name]
         for name, spec in plan.others.items()
     }
-
-
-def batched(spec: Any) -> bool:
-    """Whether an input that is passed through has a batch dimension."""
-    return spec.shape.rank is None or (spec.shape.rank > 0 and spec.shape[0] is None)
 
 
 def passed_row(name: str, spec: Any, given: Mapping[str, Any]) -> Any:

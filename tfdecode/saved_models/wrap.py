@@ -18,11 +18,11 @@ from ..extras import tensorflow as tf
 from ..schema import ASSET, SIGNATURE, Schema, bytes_key, version_directory
 from ..spec import ArraySpec
 from .byte_signature import ByteSignature, batch_of, signature_in
-from .plan import check_options
+from .plan import batched, check_options
 from .protobuf import read_protobuf
 from .publish import publish
 from .session import ServingSession, reason
-from .verify import batched, filler, passed_row, unlike
+from .verify import filler, passed_row, unlike
 
 meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
 
