@@ -23,7 +23,7 @@ FLOORS = (
     {"dataset", "spec"},
     {"spec_graph", "spec_json"},
     {"codecs"},
-    {"formats", "graph", "statistics"},
+    {"conversion", "formats", "graph", "statistics"},
     {"casts"},
     {"form"},
     {"dtypes", "extras", "reading"},

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
 
 from . import reading
 from .codecs.registry import CODECS
-from .errors import RAISE_LIMIT, FileError, SkippedWarning
-from .formats import npy, npz, safetensors
-from .formats.contents import MAX_BYTES, Array, Contents
+from .conversion import Casting, converted
+from .dtypes import ITEM_SIZES, dtype_name
+from .errors import RAISE_LIMIT, EncodeError, FileError, SkippedWarning
+from .formats import headerless, npy, npz, safetensors
+from .formats.contents import MAX_BYTES, Array, Contents, beyond
 from .formats.sniff import ZIP_MAGIC, Kind, sniff
+
+if TYPE_CHECKING:
+    from .spec import ArraySpec
 
 #: Files up to this many bytes are read whole.
 LARGE = 2**20
@@ -26,23 +33,38 @@ def load(
     path: str | os.PathLike[str],
     key: str | None = None,
     *,
+    dtype: npt.DTypeLike | None = None,
+    shape: Sequence[int] | None = None,
+    casting: Casting = "equiv",
     max_bytes: int = MAX_BYTES,
     sparse: Literal["dense"] | None = None,
     missing: Literal["nan"] | None = None,
 ) -> Array:
-    """Read one array of a file, in any shape and numeric dtype, exactly as it was saved.
+    """Read one array of a file, in any shape and numeric dtype.
+
+    Without ``dtype`` it is exactly as it was saved.
 
     Parameters
     ----------
     path : str or os.PathLike
         A regular file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
-        .safetensors .h5 .hdf5``), or else its first bytes do. HDF5, which ``.mat`` of version 7.3
-        is too, needs the extra ``hdf5``.
+        .safetensors .h5 .hdf5 .bin``), or else its first bytes do. HDF5, which ``.mat`` of version
+        7.3 is too, needs the extra ``hdf5``.
     key : str, optional
         Which of several arrays: the member of an ``.npz``, the variable of a ``.mat`` or the path
         in its structs and cells (``"S.seg"``, ``"C[1]"``, ``"S[2].seg"``; indices begin at 0 and
         count in column order), the tensor of a ``.safetensors``, the path in an ``.h5`` or in a
         pickle (``"S1,54138969/R"`` for ``data[("S1", 54138969)]["R"]``).
+    dtype : dtype_like, optional
+        The dtype to convert to, as ``casting`` allows. A ``.bin`` has no header: for it, the dtype
+        in which its numbers are stored, little-endian unless ``">f4"`` says otherwise.
+    shape : sequence of int, optional
+        The shape of a file without a header, ``.bin`` or of an unknown suffix; one size may be -1.
+        By default all its numbers are one dimension.
+    casting : {"equiv", "same_kind", "unsafe"}
+        Which changes ``dtype`` may make, in NumPy's words, but decided by the values: "equiv" none,
+        each value stays the same number; "same_kind" rounds floats to a shorter float, and refuses
+        values out of range; "unsafe" does what `numpy.ndarray.astype` does.
     max_bytes : int, default 2 GiB
         Most bytes that the array may have; checked before any of them is decoded. Of a large
         ``.npy``, ``.npz`` or ``.safetensors`` only this array is read. Other files are read whole
@@ -61,6 +83,9 @@ def load(
 
     Raises
     ------
+    EncodeError
+        If ``casting`` does not allow the conversion to ``dtype``: which value would change, to
+        what, and by how much at most.
     FileError
         If the file cannot be read, is damaged, too large, holds no array or several without a
         ``key``; the message lists what it holds. Nothing that a pickle names is imported or run.
@@ -75,9 +100,36 @@ def load(
     """
     if not isinstance(key, str | None):
         raise TypeError(f"key is {type(key).__name__}, needs a str as load_all has it, such as '7'")
-    contents = _with_sparse(listing(path, max_bytes=max_bytes, missing=missing), sparse)
+    form: Any = {"dtype": dtype, "shape": shape}
+    found = listing(path, max_bytes=max_bytes, missing=missing, **form)
+    contents = _with_sparse(found, sparse)
     with naming(path):
-        return contents.read(key, max_bytes=max_bytes)
+        array = contents.read(key, max_bytes=max_bytes)
+        if dtype is None:
+            return array
+        nbytes = array.size * ITEM_SIZES[dtype_name(dtype)]
+        if nbytes > max_bytes:
+            raise beyond("the array", nbytes, max_bytes)
+        array = converted(array, dtype, casting)
+    array.flags.writeable = False
+    return array
+
+
+def load_for(
+    spec: ArraySpec, path: str | os.PathLike[str], key: str | None = None, **options: Any
+) -> Array:
+    """The array of a file in the dtype of a spec, with the options of `load`.
+
+    A file without a header is read in the dtype and shape of the spec.
+    """
+    return load(path, key, **{"dtype": spec.dtype, **form_for(spec, path), **options})
+
+
+def form_for(spec: ArraySpec, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The ``dtype`` and ``shape`` by which a file without a header is read; {} for any other."""
+    if Path(path).suffix.lower() != headerless.SUFFIX or spec.shape.count(None) > 1:
+        return {}
+    return {"dtype": spec.dtype, "shape": [-1 if n is None else n for n in spec.shape]}
 
 
 def load_all(
@@ -125,14 +177,17 @@ def listing(
     *,
     max_bytes: int = MAX_BYTES,
     missing: Literal["nan"] | None = None,
+    dtype: npt.DTypeLike | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Contents:
     """What a file holds: its arrays, not decoded yet, and what else is there. See `load`.
 
     Of a large ``.npy``, ``.npz`` or ``.safetensors`` only headers are read, and later those arrays
     that are asked for.
     """
-    contents = by_headers(path, max_bytes)
-    return contents or opened(path, max_bytes=max_bytes, missing=missing)[2]
+    contents = by_headers(path, max_bytes) if shape is None else None
+    form: Any = {"dtype": dtype, "shape": shape}
+    return contents or opened(path, max_bytes=max_bytes, missing=missing, **form)[2]
 
 
 def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Contents | None:
@@ -159,11 +214,22 @@ def opened(
     *,
     max_bytes: int = MAX_BYTES,
     missing: Literal["nan"] | None = None,
+    dtype: npt.DTypeLike | None = None,
+    shape: Sequence[int] | None = None,
 ) -> tuple[str, bytes, Contents]:
-    """The format of a file (``"pkl"``), all its bytes, and what it holds. See `load`."""
+    """The format of a file (``"pkl"``), all its bytes, and what it holds. See `load`.
+
+    ``dtype`` and ``shape`` are of a file without a header.
+    """
     data = reading.read(path, 2 * max(max_bytes, MAX_BYTES), RAISE_LIMIT)
     with naming(path):
-        found = _format(Path(path).suffix.lower(), data)
+        suffix = Path(path).suffix.lower()
+        named = _format_of_suffix(suffix)
+        if named is None and (shape is not None or (dtype is not None and not sniff(data, None))):
+            return headerless.NAME, data, headerless.contents(data, dtype, shape)
+        if shape is not None:
+            raise FileError(f"is a {suffix}, which says its shape; shape is for files without one")
+        found = _format(suffix, data)
         if found == "hdf5":
             from .formats import hdf5  # it imports subprocess, for a child with limits
 
@@ -180,14 +246,14 @@ def has_suffix(path: Path) -> bool:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the file's name before the message of a FileError."""
+    """Put the file's name before the message of a FileError or an EncodeError."""
     try:
         yield
-    except FileError as error:
+    except (FileError, EncodeError) as error:
         name = f"{reading.name(path)}: "
         if str(error).startswith(name):
             raise
-        raise FileError(f"{name}{error}") from None
+        raise type(error)(f"{name}{error}") from None
 
 
 def _format(suffix: str, data: bytes) -> str:
@@ -203,7 +269,10 @@ def _format(suffix: str, data: bytes) -> str:
         holds = f" and holds {found.name}" if found else ""
         known = [suffix for codec in CODECS.native() for suffix in codec.suffixes]
         listed = ", ".join([*known, *_HDF5_SUFFIXES])
-        raise FileError(f"has an unknown suffix{holds}; the known ones are {listed}")
+        advice = "" if found else f"; if it is numbers without a header, {headerless.ADVICE}"
+        if suffix == headerless.SUFFIX and not found:
+            raise FileError(f"has no header that says what its numbers are; {headerless.ADVICE}")
+        raise FileError(f"has an unknown suffix{holds}; the known ones are {listed}{advice}")
     # Some programs leave out the text by which MATLAB v7.3 differs from HDF5: .mat decides.
     hdf5_mat = named == "mat" and found is not None and found.format == "hdf5"
     ours = named == "hdf5" or named in CODECS.built_in  # a codec from outside knows its own files

@@ -24,7 +24,7 @@ BROKEN = {
     "empty.npy": (b"", "is empty"),
     "half.npy": (None, "half.npy"),
     "shape.npy": (np.zeros((5, 6), "uint8"), "shape"),
-    "dtype.npy": (np.zeros((8, 6), "float32"), "spec needs uint8"),
+    "dtype.npy": (np.full((8, 6), 0.5), "not exact in uint8"),
     "page.npy": (b"<html>404</html>", "page.npy"),
     "gone.npy": ("", "No such file"),
 }
@@ -232,18 +232,18 @@ def test_shards_are_reckoned_from_the_size_of_the_examples(
     assert 3 <= len(plan) <= 10  # 40 examples of 48 bytes, and their names
 
 
-def test_values_are_converted_when_asked(tmp_path: Path) -> None:
+def test_values_are_converted_as_casting_allows(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((8, 6)))
     np.save(tmp_path / "b.npy", np.full((8, 6), 1.5))
     files, out = [tmp_path / "a.npy", tmp_path / "b.npy"], tmp_path / "train.tfrecord"
-    asked = bulk.run(bulk.plan(files, out, SPEC, convert=True))
-    assert [Path(f["file"]).name for f in asked["failures"]] == ["b.npy"]
-    with pytest.raises(tfd.FileError, match="convert=True"):
-        bulk.run(bulk.plan(files, out, SPEC))
+    exact = bulk.run(bulk.plan(files, out, SPEC))
+    assert [Path(f["file"]).name for f in exact["failures"]] == ["b.npy"]
+    assert 'casting="unsafe", truncates' in exact["failures"][0]["error"]
+    assert bulk.run(bulk.plan(files, out, SPEC, casting="unsafe"))["failures"] == []
 
 
 def test_a_run_of_which_nothing_can_be_packed_is_an_error(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.ones((8, 6)))
+    np.save(tmp_path / "a.npy", np.ones((8, 5)))
     plan = bulk.plan([tmp_path / "a.npy", "gone.npy"], tmp_path / "train.tfrecord", SPEC)
     with pytest.raises(tfd.FileError, match="none of the 2 files could be packed; the first"):
         bulk.run(plan)

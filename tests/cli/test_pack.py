@@ -97,7 +97,9 @@ def test_dtype_names_the_first_value_that_would_change(folder: Path, capsys) -> 
     before = names(folder)
     pack("depth.npy", "--dtype", "uint8", status=1)
     assert failure(capsys) == (
-        "tfdecode pack: depth.npy: array is not exact in uint8: 0.5 at index [0, 0] (1 in all)"
+        "tfdecode pack: depth.npy: array is not exact in uint8: 0.5 at index [0, 0] would become 0 "
+        "(1 in all, moved by at most 0.5, or 1 relative, at index [0, 0]); choose a dtype that "
+        'holds these values; --casting unsafe, in Python casting="unsafe", truncates'
     )
     assert names(folder) == before
 
@@ -227,12 +229,40 @@ def test_a_spec_that_cannot_be_used(source: str, content: str, reason: str, caps
 
 def test_an_array_that_is_not_what_the_spec_says(capsys) -> None:
     Path("s.json").write_text(tfd.ArraySpec((2,), "uint8").to_json())
-    pack("maps.npz", "--key", "labels", "--spec", "s.json", status=1)
-    assert failure(capsys).endswith(
-        "array is float64, spec needs uint8; convert it with --dtype uint8"
-    )
-    pack("maps.npz", "--key", "labels", "--spec", "s.json", "--dtype", "uint8")
+    pack("maps.npz", "--key", "labels", "--spec", "s.json")
     assert Path("maps.npz.labels.tfd").read_bytes() == b"\0\7"
+    capsys.readouterr()
+    pack("maps.npz", "--key", "labels", "--spec", "s.json", "--dtype", "float32", status=1)
+    assert "array is float32, spec needs uint8" in failure(capsys)
+
+
+def test_casting_rounds_what_is_not_exact(capsys) -> None:
+    np.save("tenths.npy", np.array([0.1, 0.5]))
+    Path("s.json").write_text(tfd.ArraySpec((2,), "float32").to_json())
+    for option in (["--spec", "s.json"], ["--dtype", "float32"]):
+        pack("tenths.npy", *option, status=1)
+        said = failure(capsys)
+        assert "0.1 at index [0] would become 0.100000001 (1 in all, moved by" in said
+        assert "to round, pass --casting same_kind" in said
+        pack("tenths.npy", *option, "--casting", "same_kind")
+        capsys.readouterr()
+        assert packed("tenths.npy.tfd").tolist() == [np.float32(0.1), 0.5]
+
+
+def test_a_file_without_a_header(capsys) -> None:
+    cloud = np.arange(12, dtype="<f4").reshape(3, 4)
+    Path("clouds").mkdir()
+    cloud.tofile("clouds/0.bin")
+    pack("clouds/0.bin", status=1)
+    assert "pass its dtype and shape: --dtype float32 --shape -1,4" in failure(capsys)
+    pack("clouds", "--dtype", "float32", "--shape", "-1,4", "-o", "packed/")
+    assert (packed("packed/0.bin.tfd") == cloud).all()
+    Path("s.json").write_text(tfd.ArraySpec((None, 4), "float32", max_shape=(9, 4)).to_json())
+    pack("clouds/0.bin", "--spec", "s.json", "-o", "0.tfd")
+    assert Path("0.tfd").read_bytes() == cloud.tobytes()
+    capsys.readouterr()
+    pack("clouds/0.bin", "--dtype", "float32", "--shape", "-1,5", status=1)
+    assert failure(capsys).endswith("0.bin: has 48 bytes, float32 [-1,5] needs a multiple of 20")
 
 
 @pytest.mark.parametrize("option", [["--codec", "raw"], ["--no-seal"], ["--label", "x"]])

@@ -80,7 +80,7 @@ def test_the_number_of_shards_is_reckoned(capsys) -> None:
     assert Path("out/train-00000-of-00001.tfrecord").exists()
 
 
-def test_values_are_converted_when_asked() -> None:
+def test_values_are_converted() -> None:
     np.save("one.npy", np.ones((6, 4)))
     command = ["pack", "one.npy", "--tfrecord", OUT, "--shards", "1"]
     assert main([*command, "--dtype", "uint8"]) == 0

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from ..conversion import Casting
 from ..dataset import FILE
 from ..errors import SpecError
 from ..formats.contents import MAX_BYTES
@@ -40,7 +41,7 @@ def plan(
     seed: int | None = None,
     features: Mapping[str, Mapping[str, Value]] | None = None,
     name: str = "array",
-    convert: bool = False,
+    casting: Casting = "equiv",
     max_bytes: int = MAX_BYTES,
     missing: Literal["nan"] | None = None,
 ) -> Plan:
@@ -69,8 +70,8 @@ def plan(
         floats float32, texts and bytes strings.
     name : str, default "array"
         The input's name if ``schema`` is a spec.
-    convert : bool, default False
-        Cast arrays to the dtype of their spec if no value changes; others are refused.
+    casting : {"equiv", "same_kind", "unsafe"}
+        Which changes the conversion to the dtype of the spec may make; see `tfdecode.load`.
     max_bytes : int, default 2 GiB
         Most bytes that an array may have.
     missing : {"nan"}, optional
@@ -113,7 +114,7 @@ def plan(
         raise SpecError(f"files is {files!r}, needs a list of files")
     if Path(out).name.find(".tfrecord") < 1:
         raise SpecError(f"{os.fspath(out)!r} needs a name with .tfrecord, as train.tfrecord")
-    reader = {"convert": convert, "max_bytes": max_bytes, "missing": missing}
+    reader = {"casting": casting, "max_bytes": max_bytes, "missing": missing}
     settings = {"out": Path(out).name, "seed": seed, "reader": reader}
     found = Plan(os.fspath(out), schema, settings)
     found._fill(files, features or {})

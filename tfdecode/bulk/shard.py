@@ -12,14 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict
 
-import numpy as np
-
-from ..casts import exact_astype
+from ..conversion import Casting
 from ..dataset import FILE
-from ..errors import EncodeError, TfdecodeError
-from ..files import load
+from ..errors import TfdecodeError
+from ..files import load_for
 from ..schema import Schema, bytes_key
-from ..spec import ArraySpec
 from .output import Output, hidden
 from .record import Value, example, record
 
@@ -70,8 +67,8 @@ class Shard:
         The schema as JSON text.
     examples : tuple of Example
         What it holds, in order.
-    convert : bool
-        Whether arrays of another dtype are cast to that of their spec, if no value changes.
+    casting : str
+        Which changes a conversion to the dtype of the spec may make; see `tfdecode.load`.
     max_bytes : int
         Most bytes of an array; see `tfdecode.load`.
     missing : str or None
@@ -84,7 +81,7 @@ class Shard:
     plan: str
     schema: str
     examples: tuple[Example, ...]
-    convert: bool
+    casting: Casting
     max_bytes: int
     missing: Literal["nan"] | None
 
@@ -175,24 +172,11 @@ class Shard:
         nbytes = 0
         for name, spec in self.specs.items():
             path, key = one.arrays[name]
-            array = fitting(
-                load(path, key, max_bytes=self.max_bytes, missing=self.missing), spec, self.convert
-            )
+            options = {"max_bytes": self.max_bytes, "missing": self.missing}
+            array = load_for(spec, path, key, casting=self.casting, **options)
             features[bytes_key(name)] = spec.encode(array)
             nbytes += array.nbytes
         return example(features), nbytes
-
-
-def fitting(array: np.ndarray, spec: ArraySpec, convert: bool) -> np.ndarray:
-    """The array in the dtype of its spec; EncodeError if it has another and may not be cast."""
-    if array.dtype.name == spec.dtype:
-        return array
-    if convert:
-        return exact_astype(array, spec.dtype)
-    raise EncodeError(
-        f"array is {array.dtype.name}, spec needs {spec.dtype}; convert it with --dtype "
-        f"{spec.dtype}, in Python convert=True"
-    )
 
 
 def sha256(path: Path) -> str:

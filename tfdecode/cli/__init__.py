@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done; 1: the work failed, one line on stderr says why; 2: the command line is wrong
     or empty; 130: interrupted; 141: the reader of the output has gone.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
+    given = joined(sys.argv[1:] if argv is None else argv)
     command = given[0] if given and given[0] in COMMANDS else None
     try:
         status = run(command, given[1:]) if command else overview(given)
@@ -58,6 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TfdecodeError, OSError, MemoryError) as error:
         complain(command, reason(error))
         return 1
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """The arguments; ``--shape -1,4`` as one, because argparse takes -1,4 for an option."""
+    given: list[str] = []
+    for argument in argv:
+        if given and given[-1] == "--shape" and argument.startswith("-1"):
+            given[-1] += f"={argument}"
+        else:
+            given.append(argument)
+    return given
 
 
 def run(command: str, given: Sequence[str]) -> int:

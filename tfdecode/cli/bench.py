@@ -24,7 +24,7 @@ from .explain import print_chains
 from .packing import FILE, add_choice, add_key, preferences
 from .quiet_import import import_quietly
 from .show import dimensions, doing, progress, say
-from .source import add_limit, add_missing, array_file, with_key
+from .source import add_dtype, add_limit, add_missing, array_file, reading_of, with_key
 
 #: Chains that are measured: each takes TensorFlow up to a second to trace.
 MEASURED = 12
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=array_file, metavar="FILE", help=FILE)
     add_key(parser)
     add_choice(parser)
+    add_dtype(parser, "convert to this dtype")
     add_limit(parser)
     add_missing(parser)
     every = f"measure all chains, not only the {MEASURED} best and plain deflate"
@@ -67,7 +68,7 @@ def report(path: Path, key: str | None, arguments: argparse.Namespace) -> Report
     """What the chains make of one file."""
     from ..choose import rank
 
-    array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
+    array = load(path, key, **reading_of(arguments))
     doing("choosing chains")
     tried = rank(array, **preferences(arguments))
     if not arguments.all:

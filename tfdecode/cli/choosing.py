@@ -17,6 +17,7 @@ from .failure import note
 from .inputs import Input
 from .packing import preferences, read
 from .show import dimensions, doing
+from .source import listing_of
 
 #: A chain is chosen by up to so many files, of so many bytes in all.
 SAMPLES, SAMPLE_BYTES = 16, 2**26
@@ -91,12 +92,11 @@ def groups_of(inputs: Sequence[Input], arguments: argparse.Namespace) -> list[Gr
 def form_in(one: Input, arguments: argparse.Namespace) -> Form | None:
     """The dtype and shape of the array of a file, after ``--dtype``; None if it is not known."""
     try:
-        limit, missing = arguments.max_bytes, arguments.missing
-        entries = listing(one.path, max_bytes=limit, missing=missing).entries
+        entries = listing(one.path, **listing_of(arguments)).entries
         found = [entry for entry in entries if one.key in (None, entry.key)]
         if len(found) != 1:
             return None
-        return arguments.dtype or dtype_name(found[0].dtype), found[0].shape
+        return dtype_name(arguments.dtype or found[0].dtype), found[0].shape
     except (TfdecodeError, OSError):  # reported when its turn comes
         return None
 

@@ -35,7 +35,9 @@ def reason(error: BaseException, path: str | os.PathLike[str] | None = None) -> 
         text = error.strerror or str(error)
     else:
         text = str(error)
-    return text if path is None else f"{os.fspath(path)}: {text}"
+    if path is None or text.startswith(f"{os.fspath(path)}: "):
+        return text
+    return f"{os.fspath(path)}: {text}"
 
 
 def path_of(name: Any) -> str:

@@ -30,11 +30,15 @@ from .show import say
 from .source import (
     add_missing,
     byte_count,
+    dtype_text,
     given_spec,
+    listing_of,
     parse_path_key,
     path_key,
     read_specs,
+    reading_of,
     select_input,
+    sides,
     spec_path,
     with_key,
 )
@@ -66,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-bytes", type=byte_count, default=2**28, metavar="N", help=limit)
     add("--all", action="store_true", help="read, try and list each array of a file of many")
     add_missing(parser)
+    headerless = "of a file without a header (.bin)"
+    add("--dtype", type=dtype_text, help=f"dtype of the numbers {headerless}")
+    add("--shape", type=sides, help=f"shape {headerless}, as -1,4; one size may be -1")
     add("--json", action="store_true", help="print a JSON array, one object per path")
 
 
@@ -106,7 +113,7 @@ def inspect(
     report, array = describe(path, key, spec, arguments)
     if arguments.plot is not None and "error" not in report:
         if report["kind"] == "arrays":
-            array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
+            array = load(path, key, **reading_of(arguments))
         if array is None:
             raise FileError(f"{path}: no array to plot was read from this {report['kind']}")
         table = report.get("columns") if report.get("format") == "csv" else None
@@ -140,8 +147,8 @@ def describe(
     if path.suffix == ".tfd" or with_spec or payloads.is_png(path):
         spec, origin = payloads.find_spec(path)
         return payloads.report(path, without_key(path, spec, key), origin, max_bytes)
-    every, missing = arguments.all, arguments.missing
-    return arrays.report(path, key, max_bytes, every=every, missing=missing), None
+    options = {**listing_of(arguments), "every": arguments.all}
+    return arrays.report(path, key, **options), None
 
 
 def without_key(path: Path, spec: ArraySpec, key: str | None) -> ArraySpec:

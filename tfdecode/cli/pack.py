@@ -28,9 +28,9 @@ import numpy as np
 from ..casts import exact_astype
 from ..codecs.base import AnyCodec
 from ..codecs.chain_text import Alternatives, parse_any
-from ..dtypes import dtype_name
 from ..errors import DecodeError, EncodeError, FileError
 from ..files import has_suffix, load, opened
+from ..formats import headerless
 from ..formats.contents import shown
 from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
@@ -39,7 +39,7 @@ from .failure import UsageError, note
 from .inputs import SPOOLED, Input, add_inputs, inputs_of, needs_one_output, to_stdout
 from .packing import FILE, add_choice, add_key, argument, read, sizes
 from .show import doing
-from .source import DASH, add_limit, add_missing, given_spec, refuse_dash, spec_path
+from .source import DASH, add_dtype, add_limit, add_missing, given_spec, refuse_dash, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ EXAMPLES = """\
 examples:
   tfdecode pack pose.pkl                                pose.pkl.tfd and pose.pkl.tfd.json
   tfdecode pack labels.mat --key S --dtype uint8        one variable, if its values fit uint8
+  tfdecode pack depth.npy --dtype float32 --casting same_kind          float64, rounded
+  tfdecode pack 000000.bin --dtype float32 --shape -1,4                a file without a header
   tfdecode pack depth.npy --codec 'astype:uint16|zlib:9'
   tfdecode pack pose.pkl --prefer smallest --explain    the chains that were tried
   tfdecode pack *.pkl --spec model/1#pose_map -o packed/
@@ -81,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add_inputs(parser, "FILE", FILE)
     add_key(parser)
-    add("--dtype", type=argument(dtype_name), help="cast first; fails if any value would change")
+    add_dtype(parser, "convert to this dtype; with --spec, to that of the spec (default)")
     codec = "chain text, or several joined by ' or ' (default: chosen by the arrays)"
     add("--codec", type=argument(parse_any), metavar="CHAIN", help=codec)
     portable = "use only codecs that the JavaScript client supports"
@@ -129,7 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
         exclude(arguments, "spec", ("codec", "seal", "label", *SHARED))
     check_choice(arguments)
     spec, origin = given_spec(arguments.spec)
-    files = inputs_of(arguments, "FILE", has_suffix, "array files")
+    wanted = has_suffix if arguments.shape is None else has_suffix_or_none
+    files = inputs_of(arguments, "FILE", wanted, "array files")
     inputs = [one.path for one in files]
     protected = [*inputs, *origin]
     if check_shards(arguments):
@@ -163,9 +166,16 @@ def run(arguments: argparse.Namespace) -> int:
     return process_files("pack", inputs, work, SENTENCE, arguments)
 
 
+def has_suffix_or_none(path: Path) -> bool:
+    """Whether a file of a directory is taken if ``--shape`` says that there is no header."""
+    return has_suffix(path) or path.suffix.lower() == headerless.SUFFIX
+
+
 def check_shards(arguments: argparse.Namespace) -> bool:
     """Whether shards are wanted; UsageError if their options are given without ``--tfrecord``."""
     given = [name for name in SHARDS if getattr(arguments, name) is not None]
+    if given and (arguments.dtype or "").startswith(">"):
+        raise UsageError(f"argument --dtype: {arguments.dtype} is not allowed with --{given[0]}")
     for name in given[:1]:
         if arguments.tfrecord is None:
             raise UsageError(f"argument --{name}: needs argument --tfrecord")

@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..casts import checked_bool, exact_astype
-from ..errors import EncodeError, SpecError
-from ..files import load
+from ..casts import checked_bool
+from ..conversion import converted
+from ..errors import SpecError
+from ..files import form_for, load
 from ..spec import ArraySpec
 from .batch import Report
 from .inputs import shown_path
 from .show import doing
+from .source import reading_of
 
 Item = TypeVar("Item")
 #: Goals of `infer`.
@@ -65,17 +67,13 @@ def release(text: str) -> str:
 def read(
     path: Path, key: str | None, spec: ArraySpec | None, arguments: argparse.Namespace
 ) -> np.ndarray:
-    """The array of a file, cast to ``--dtype``."""
+    """The array of a file, converted to ``--dtype``, or to that of the spec."""
     doing("reading")
-    array = load(path, key, max_bytes=arguments.max_bytes, missing=arguments.missing)
-    checked_bool(array)
-    if arguments.dtype is not None:
-        return exact_astype(array, arguments.dtype)
-    if spec is not None and array.dtype.name != spec.dtype and spec.chain.form.takes(array.shape):
-        raise EncodeError(
-            f"array is {array.dtype.name}, spec needs {spec.dtype}; "
-            f"convert it with --dtype {spec.dtype}"
-        )
+    form = {} if spec is None else form_for(spec, path)
+    array = checked_bool(load(path, key, **{**form, **reading_of(arguments)}))
+    # An array of another shape is refused for its shape.
+    if spec is not None and arguments.dtype is None and spec.chain.form.takes(array.shape):
+        return converted(array, spec.dtype, arguments.casting)
     return array
 
 

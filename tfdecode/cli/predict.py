@@ -4,8 +4,9 @@ An input with a spec is packed by it, from an array file or a payload (.tfd). If
 can read an array file directly, the whole file is sent unchanged. For other string inputs, the
 bytes of the file are sent (for example an encoded image); for other numeric inputs, its array.
 
-Arrays are cast to the dtype of the input if no value changes. Give NAME several times to send a
-batch of rows. A line for each file says how it was sent; the outputs follow.
+Arrays of files are converted to the dtype of the input, if no value changes or as --casting allows.
+Give NAME several times to send a batch of rows. A line for each file says how it was sent; the
+outputs follow.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from .npy import savable, save_npz
 from .quiet_import import import_quietly
 from .schema import add_headers, is_url
 from .show import dimensions, fields, number, plain, say, table
-from .source import add_limit, add_missing, path_key, refuse_dash, split_fragment
+from .source import (
+    add_casting,
+    add_limit,
+    add_missing,
+    path_key,
+    reading_of,
+    refuse_dash,
+    split_fragment,
+)
 from .write import named_path, refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -55,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_headers(parser)
     add_limit(parser)
     add_missing(parser)
+    add_casting(parser)
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -77,8 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the model once."""
     inputs: dict[str, list[ArrayFile]] = {}
     for name, file in arguments.inputs:
-        limited = replace(file, max_bytes=arguments.max_bytes, missing=arguments.missing)
-        inputs.setdefault(name, []).append(limited)
+        inputs.setdefault(name, []).append(replace(file, **reading_of(arguments)))
     out: Path | None = arguments.o
     if out is not None:
         refuse_overwriting([file.path for _, file in arguments.inputs], [out])

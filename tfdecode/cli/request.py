@@ -11,16 +11,17 @@ import argparse
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..client.inputs import PAYLOAD_SUFFIX, ArrayFile
+from ..client.inputs import PAYLOAD_SUFFIX
 from ..client.request import request
 from ..files import has_suffix, load
 from ..schema import Schema
 from .predict import assignment, output
 from .show import say
-from .source import add_limit
+from .source import add_casting, add_limit, reading_of
 from .write import refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", type=output, metavar="BODY.json", help="write the body to a file (default: print)")
     add("--url", help="print the curl command that posts the body to this URL of a model")
     add_limit(parser)
+    add_casting(parser)
     add("--json", action="store_true", help="print a JSON object: the URL, the bytes and the body")
 
 
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = {name for pair in schema.feature_keys().items() for name in pair}
     inputs: dict[str, list[Any]] = {}
     for name, file in arguments.inputs:
-        file = ArrayFile(file.path, file.key, arguments.max_bytes)
+        file = replace(file, **reading_of(arguments))
         listed = name not in known and has_suffix(file.path) and file.path.suffix != PAYLOAD_SUFFIX
         value = load(file.path, file.key, max_bytes=file.max_bytes) if listed else file
         inputs.setdefault(name, []).append(value)

@@ -49,7 +49,7 @@ def pack_shards(
         seed=arguments.seed,
         features=features,
         name=name,
-        convert=arguments.dtype is not None,
+        casting=arguments.casting,
         max_bytes=arguments.max_bytes,
         missing=arguments.missing,
     )

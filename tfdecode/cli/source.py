@@ -7,8 +7,11 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import reading
+from ..conversion import CASTINGS
+from ..dtypes import dtype_name
 from ..errors import FileError, SpecError
 from ..formats import contents
 from ..schema import ASSET, MAX_BYTES, Schema, version_directory
@@ -78,6 +81,51 @@ def add_missing(parser: argparse.ArgumentParser) -> None:
     """``--missing``."""
     missing = "read missing cells of a table (empty, NA, n/a, NULL) as NaN"
     parser.add_argument("--missing", choices=["nan"], help=missing)
+
+
+def add_dtype(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--dtype``, ``--casting`` and ``--shape``."""
+    dtype = f"{what}; of a file without a header (.bin), the dtype of its numbers"
+    parser.add_argument("--dtype", type=dtype_text, help=dtype)
+    add_casting(parser)
+    shape = "shape of a file without a header (.bin), as -1,4; one size may be -1"
+    parser.add_argument("--shape", type=sides, help=shape)
+
+
+def add_casting(parser: argparse.ArgumentParser) -> None:
+    """``--casting``."""
+    casting = (
+        "values that a change of dtype may change: equiv none, same_kind rounds floats, unsafe "
+        "any (default: equiv)"
+    )
+    parser.add_argument("--casting", choices=CASTINGS, default="equiv", help=casting)
+
+
+def dtype_text(text: str) -> str:
+    """The argument of ``--dtype``; ``>f4`` keeps its byte order, for files without a header."""
+    try:
+        name = dtype_name(text)
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text if text.startswith(">") else name
+
+
+def sides(text: str) -> tuple[int, ...]:
+    """The argument of ``--shape``."""
+    if not re.fullmatch(r"(-1|\d{1,18})(,(-1|\d{1,18}))*,?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape as -1,4")
+    return tuple(map(int, text.strip(",").split(",")))
+
+
+def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of `load` that a command line gave."""
+    names = ("max_bytes", "missing", "dtype", "casting", "shape")
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+
+
+def listing_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those of them that say what a file holds."""
+    return {name: value for name, value in reading_of(arguments).items() if name != "casting"}
 
 
 def byte_count(text: str) -> int:

@@ -28,7 +28,7 @@ from .inputs import Input
 from .packing import read, sizes
 from .quiet_import import import_quietly
 from .show import dimensions, doing, ratio, say
-from .source import read_specs, spec_path, split_fragment
+from .source import listing_of, read_specs, spec_path, split_fragment
 from .write import refuse_overwriting, write_files
 
 #: The default name of the input.
@@ -205,9 +205,7 @@ def name_in(path: Path, key: str | None, arguments: argparse.Namespace) -> str:
     """The key of the array, given or the only one, or NAME if no input can have that name."""
     found = key
     if found is None:
-        found = (
-            listing(path, max_bytes=arguments.max_bytes, missing=arguments.missing).entries[0].key
-        )
+        found = listing(path, **listing_of(arguments)).entries[0].key
     try:
         check_name(found)
     except SpecError:

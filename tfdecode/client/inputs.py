@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import reading
-from ..casts import exact_astype
 from ..choose.as_is import reads_as_is, same, untouched
+from ..conversion import Casting, converted
 from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
-from ..files import load, naming, opened
+from ..files import form_for, load, naming, opened
 from ..formats.contents import MAX_BYTES
 from ..spec import ArraySpec
 from .signature import Tensor
@@ -39,12 +39,15 @@ class ArrayFile:
         Most bytes that the array may have.
     missing : {"nan"}, optional
         Read missing cells of a table as NaN.
+    casting : {"equiv", "same_kind", "unsafe"}
+        Which changes the conversion to the dtype of the input may make; see `tfdecode.load`.
     """
 
     path: Path
     key: str | None
     max_bytes: int
     missing: Literal["nan"] | None
+    casting: Casting
 
     def __init__(
         self,
@@ -52,11 +55,18 @@ class ArrayFile:
         key: str | None = None,
         max_bytes: int = MAX_BYTES,
         missing: Literal["nan"] | None = None,
+        casting: Casting = "equiv",
     ) -> None:
         object.__setattr__(self, "path", Path(path))  # frozen
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "max_bytes", max_bytes)
         object.__setattr__(self, "missing", missing)
+        object.__setattr__(self, "casting", casting)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of `load` that say what the file holds."""
+        return {"max_bytes": self.max_bytes, "missing": self.missing}
 
 
 class Provenance(NamedTuple):
@@ -116,11 +126,8 @@ def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:
             return encode_array(given.spec, value)
         return np.asarray(value, object), Provenance()
     if isinstance(file, ArrayFile):
-        try:
-            array = load(file.path, file.key, max_bytes=file.max_bytes, missing=file.missing)
-            return exact_astype(array, given.dtype), Provenance("array")
-        except EncodeError as error:
-            raise EncodeError(f"{file.path}: {error}") from None
+        to: Any = {"dtype": given.dtype, "casting": file.casting}
+        return load(file.path, file.key, **to, **file.reading), Provenance("array")
     if isinstance(value, bytes):
         raise EncodeError(f"is bytes, needs an array of {given.dtype}")
     array = np.asarray(value)
@@ -131,7 +138,8 @@ def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:
 
 def encode_file(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Provenance]:
     """All bytes of a file if the spec reads it; else its array, encoded."""
-    found, data, contents = opened(file.path, max_bytes=file.max_bytes, missing=file.missing)
+    form = form_for(spec, file.path)
+    found, data, contents = opened(file.path, **form, **file.reading)
     read, how = None, Provenance()
     with naming(file.path):
         if reads_as_is(spec, found):
@@ -141,12 +149,9 @@ def encode_file(spec: ArraySpec, file: ArrayFile) -> tuple[bytes, Provenance]:
         if read is not None and file.key is None:
             return data, how
         array = contents.read(file.key, max_bytes=file.max_bytes)
-    try:
-        array = exact_astype(array, spec.dtype)
+        array = converted(array, spec.dtype, file.casting)
         # A key may choose another array of the file than the spec reads.
         return (data, how) if read is not None and same(read, array) else encode_array(spec, array)
-    except EncodeError as error:
-        raise EncodeError(f"{file.path}: {error}") from None
 
 
 def encode_array(spec: ArraySpec, array: npt.NDArray[Any]) -> tuple[bytes, Provenance]:

@@ -31,10 +31,10 @@ NAMED = 5
 
 
 def report(
-    path: Path, key: str | None, max_bytes: int, every: bool = False, missing: Any = None
+    path: Path, key: str | None, max_bytes: int, every: bool = False, **options: Any
 ) -> Report:
     """What an array file holds, or its ``key``; at most ``max_bytes`` of values are read."""
-    found, data, contents = large_npy(path, max_bytes) or opened(path, missing=missing)
+    found, data, contents = large_npy(path, max_bytes) or opened(path, **options)
     entries = [entry for entry in contents.entries if key is None or entry.key == key]
     if not entries and key is not None:
         absent(path, contents, key)

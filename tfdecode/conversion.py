@@ -1,0 +1,139 @@
+"""Arrays in another dtype, as far as the caller allows: NumPy's words for it, checked by value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from .casts import blocks, cast, integral, survives
+from .dtypes import dtype_name, numpy_dtype
+from .errors import EncodeError, SpecError
+
+Casting: TypeAlias = Literal["equiv", "same_kind", "unsafe"]
+CASTINGS = ("equiv", "same_kind", "unsafe")
+#: The order of kinds in which NumPy's "same_kind" goes upwards.
+_KINDS = ("bool", "uint", "int", "float", "complex")
+
+
+def converted(array: np.ndarray, dtype: Any, casting: Casting = "equiv") -> np.ndarray:
+    """``array`` as ``dtype``, under one of three rules that are NumPy's, checked value by value.
+
+    - "equiv": each value stays the same number, in all its bits.
+    - "same_kind": what `numpy.can_cast` calls so, where floats may be rounded; but each value must
+      be in the range of the dtype.
+    - "unsafe": whatever `numpy.ndarray.astype` does.
+
+    EncodeError says which value would change, how far, and which rule would allow it.
+
+    >>> converted(np.array([0.5, 0.1]), "float32")
+    Traceback (most recent call last):
+      ...
+    tfdecode.errors.EncodeError: array is not exact in float32: 0.1 at index [1] would become \
+0.100000001 (1 in all, moved by at most 1.49e-09, or 1.49e-08 relative, at index [1]); to round, \
+pass --casting same_kind, in Python casting="same_kind"
+    >>> converted(np.array([0.5, 0.1]), "float32", "same_kind")
+    array([0.5, 0.1], dtype=float32)
+    """
+    if casting not in CASTINGS:
+        raise SpecError(f"casting is {casting!r}, needs one of {', '.join(CASTINGS)}")
+    target = dtype_name(dtype)
+    if array.dtype.name == target:
+        return array
+    source = dtype_name(array.dtype)
+    result = np.empty_like(array, numpy_dtype(target), subok=False)
+    rounds = casting == "same_kind" and _upwards(source, target)
+    for block in blocks(array):
+        result[block] = part = cast(array[block], numpy_dtype(target))
+        if casting != "unsafe" and not _kept(array[block], part, rounds).all():
+            raise EncodeError(_refusal(array, target, rounds))
+    return result
+
+
+def _upwards(source: str, target: str) -> bool:
+    """Whether NumPy calls a cast to another size or kind "same_kind"; bfloat16 is a float."""
+    kinds = [name.rstrip("0123456789").removeprefix("b") for name in (source, target)]
+    ranks = [_KINDS.index("bool" if kind == "ool" else kind) for kind in kinds]
+    return ranks[0] <= ranks[1]
+
+
+def _kept(x: np.ndarray, y: np.ndarray, rounds: bool) -> np.ndarray:
+    """Whether each element of ``y``, a cast of ``x``, is its number, or that number rounded."""
+    if rounds and not integral(y.dtype.name):
+        return np.asarray(np.isfinite(y) | ~np.isfinite(x))
+    return survives(x, y)
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """The values that a cast changes: the first, how many, and the largest distance."""
+
+    index: list[int]
+    value: str
+    becomes: str
+    count: int
+    most: float
+    relative: float
+    at: list[int]
+
+
+def _moves(x: np.ndarray, target: str, rounds: bool) -> _Moves:
+    y = cast(x, numpy_dtype(target))
+    moved = ~_kept(x, y, rounds)
+    first = tuple(np.argwhere(moved)[0])
+    a, b = x[moved], y[moved]
+    # int64 has more digits than float64.
+    wide = np.clongdouble if "c" in x.dtype.kind + y.dtype.kind else np.longdouble
+    with np.errstate(all="ignore"):
+        distance = np.abs(a.astype(wide) - b.astype(wide))
+        relative = distance / np.abs(a.astype(wide))
+    distance[np.isnan(distance)] = 0  # NaN
+    farthest = int(np.argmax(distance))
+    return _Moves(
+        [int(i) for i in first],
+        str(x[first]),
+        _digits(x[first], y[first]),
+        len(a),
+        float(distance[farthest]),
+        float(np.nanmax(relative, initial=0)),
+        [int(i) for i in np.argwhere(moved)[farthest]],
+    )
+
+
+def _digits(value: Any, becomes: Any) -> str:
+    """What a value becomes, with so many digits that it is told from the value."""
+    if integral(becomes.dtype.name) or becomes.dtype.kind == "c":
+        return str(becomes)
+    short = f"{float(becomes):.9g}"
+    return repr(float(becomes)) if short == str(value) else short
+
+
+def _refusal(x: np.ndarray, target: str, rounds: bool) -> str:
+    """What a conversion would change, and how to have it all the same."""
+    found = _moves(x, target, rounds)
+    source = x.dtype.name
+    far = ""
+    if found.most:
+        relative = f", or {found.relative:.3g} relative" if math.isfinite(found.relative) else ""
+        far = f", moved by at most {found.most:.3g}{relative}, at index {found.at}"
+    text = (
+        f"array is not exact in {target}: {found.value} at index {found.index} would become "
+        f"{found.becomes} ({found.count} in all{far}); "
+    )
+    if not rounds and _upwards(source, target) and not integral(target):
+        lost = not _kept(x, cast(x, numpy_dtype(target)), True).all()
+        if not lost:
+            return f'{text}to round, pass --casting same_kind, in Python casting="same_kind"'
+    if integral(target):
+        how = "wraps around" if integral(source) else "truncates"
+        how = "makes it True" if target == "bool" else how
+    elif source.startswith("complex") and not target.startswith("complex"):
+        how = "drops imaginary parts"
+    else:
+        how = "makes it infinite"
+    return (
+        f"{text}choose a dtype that holds these values; --casting unsafe, in Python "
+        f'casting="unsafe", {how}'
+    )
