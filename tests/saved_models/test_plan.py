@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
+from tfdecode.saved_models.declared import widens
 from tfdecode.saved_models.session import ServingSession, reason
 
 SPEC = tfd.ArraySpec((3,), "float32")
@@ -76,3 +78,135 @@ def test_rows_need_not_correspond_if_they_are_not_independent(tmp_path: Path) ->
     with ServingSession(version) as session:
         answer = session.run("serving_default", {**feeds, "weight": [1.0]})["output_0"]
     assert answer.shape == (2, 3)
+
+
+def test_a_dtype_that_loses_no_value_is_cast_and_others_are_if_asked(tmp_path: Path) -> None:
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 3], tf.float32),
+            tf.TensorSpec([None, 3], tf.int32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+    )
+    def model(signal: Any, token: Any, kind: Any) -> Any:
+        return {"signal": signal, "token": token, "kind": kind}
+
+    inputs = {
+        "signal": tfd.ArraySpec((3,), "float64"),
+        "token": tfd.ArraySpec((3,), "uint8"),
+        "kind": tf.TensorSpec([None], tf.float32),
+    }
+    for cast, message in (
+        (
+            {},
+            r"signal has dtype float64, but the model takes float32: .* cast={'signal': 'float32'}",
+        ),
+        ({"signal": "float16"}, "cast of signal is float16, but the model takes float32"),
+        ({"signals": "float32"}, r"no input 'signals' \(did you mean 'signal'\?\)"),
+        ({"signal": "float23"}, "cast of signal: dtype 'float23' is not one of"),
+        ({"signal": "float32"}, "kind has dtype float32, but the model takes int64"),
+        ([], "cast is list"),
+    ):
+        with pytest.raises(tfd.ExportError, match=message):
+            tfd.export(model, tmp_path, inputs, cast=cast)
+    version = tfd.export(model, tmp_path, inputs, cast={"signal": np.float32, "kind": "int64"})
+    rows = np.array([[0.1, -2.5, 1e300]])
+    packed = {"signal_bytes": [inputs["signal"].encode(rows[0])], "token_bytes": [b"\1\2\377"]}
+    with ServingSession(version) as session:
+        got = session.run("serving_default", {**packed, "kind": [1.75]})
+        arrays = {"signal": rows, "token": np.uint8([[1, 2, 255]]), "kind": [1.75]}
+        same = session.run("arrays", arrays)
+    with np.errstate(over="ignore"):
+        assert got["signal"].tobytes() == same["signal"].tobytes() == rows.astype("f4").tobytes()
+    assert got["token"].tolist() == same["token"].tolist() == [[1, 2, 255]]
+    assert got["kind"].tolist() == same["kind"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("source", "wider", "expected"),
+    [
+        ("uint8", "float32", True),
+        ("int32", "float32", False),
+        ("int64", "float64", False),  # NumPy calls it safe
+        ("bool", "bfloat16", True),
+        ("float16", "bfloat16", False),
+        ("bfloat16", "float16", False),
+        ("bfloat16", "float32", True),
+        ("float32", "complex64", True),
+        ("float64", "complex64", False),
+        ("complex64", "float64", False),
+        ("float32", "int32", False),
+    ],
+)
+def test_which_casts_lose_no_value(source: str, wider: str, expected: bool) -> None:
+    assert widens(source, wider) is expected
+
+
+def test_a_shape_that_a_model_does_not_declare_is_refused(tmp_path: Path) -> None:
+    given = keras.Input((4,), name="pose")
+    model = keras.Model(given, given * 2)
+    wrong = r"input pose has shape \[None, 2, 2\], but the model takes \[None, 4\]"
+    with pytest.raises(tfd.ExportError, match=wrong):
+        tfd.export(model, tmp_path, {"pose": tfd.ArraySpec((2, 2), "float32")})
+    one = keras.Input((1,))
+    column = keras.Model(one, one * 2)  # Keras adds the dimension of 1
+    version = tfd.export(column, tmp_path, {"x": tfd.ArraySpec((), "uint8")})
+    with ServingSession(version) as session:
+        assert session.run("serving_default", {"x_bytes": [b"\3"]})["output_0"].tolist() == [[6]]
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+class OfPair(keras.Model):
+    def call(self, inputs: Any) -> Any:
+        return inputs.left - inputs.right
+
+
+class OfList(keras.Model):
+    def call(self, inputs: Any) -> Any:
+        left, right = inputs
+        return left + right  # of a dict, its names
+
+
+class OfNested(keras.Model):
+    def call(self, inputs: Any) -> Any:
+        return inputs["pair"]["left"] - inputs["pair"]["right"]
+
+
+@pytest.mark.parametrize("model", [OfPair(), OfList(), OfNested(), lambda pair: pair[0]])
+def test_another_structure_is_refused_with_what_to_pass(model: Any, tmp_path: Path) -> None:
+    advice = r"pass a function of .*: lambda left, right: model\(\[left, right\]\)"
+    with pytest.raises(tfd.ExportError, match=advice):
+        tfd.export(model, tmp_path, {"left": SPEC, "right": OTHER})
+
+
+TABLE = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([1, 2], [10.0, 20.0]), -1.0)
+
+
+def test_tables_are_found_wherever_a_function_has_them(tmp_path: Path) -> None:
+    kinds = keras.layers.StringLookup(vocabulary=["a", "b"])
+    initializer = tf.lookup.KeyValueTensorInitializer([1], [0.5])
+    scale = {"held": [tf.lookup.StaticHashTable(initializer, 2.0)]}
+    inner, weight = OfPair(), tf.Variable(3.0)
+
+    def model(inputs: Any) -> Any:
+        number = kinds(inputs["kind"])
+        looked = tf.function(lambda key: TABLE.lookup(key) * scale["held"][0].lookup(key))
+        offset = looked(tf.cast(number, tf.int32))
+        return inner(Pair(inputs["pose"], tf.zeros_like(inputs["pose"]))) * weight + offset[:, None]
+
+    inputs = {"pose": SPEC, "kind": tf.TensorSpec([None], tf.string)}
+    version = tfd.export(model, tmp_path, inputs)
+    with ServingSession(version) as session:
+        feeds = {"pose_bytes": payloads(SPEC, 3), "kind": [b"a", b"b", b"z"]}
+        got = session.run("serving_default", feeds)["output_0"]
+    assert np.array_equal(got, ROWS * 3 + np.float32([5, 40, -2])[:, None])
+
+
+def test_a_path_is_not_a_model(tmp_path: Path) -> None:
+    for path in (str(tmp_path), tmp_path):
+        with pytest.raises(tfd.ExportError, match=r"tfdecode\.wrap adds byte inputs"):
+            tfd.export(path, tmp_path, {"pose": SPEC})

@@ -31,6 +31,7 @@ def export(
     signature: str = "serving_default",
     arrays_signature: str | None = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
+    cast: Mapping[str, npt.DTypeLike] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
@@ -64,6 +65,11 @@ def export(
         batch, so a bad row then fails the requests of other clients too: use "mask" there. "mask"
         uses zeros for a bad row and adds the output ``status``, int32 ``[B]``: 0, or the `Status`
         of the bad row.
+    cast : mapping of str to dtype, optional
+        Inputs to cast in the graph, before the model, to a dtype that does not hold all their
+        values: floats are rounded, and cut to integers, as by ``tf.cast``. Without it, a spec must
+        have the dtype that the model declares, or one whose values that dtype holds, as uint8 for
+        a float32 input.
     max_rows : int, optional
         Rows that are decoded at a time, a larger batch in several steps; by default as many as
         decode within 1 GiB over all inputs.
@@ -91,7 +97,8 @@ def export(
     Raises
     ------
     ExportError
-        If the model cannot be traced, saved, loaded or run.
+        If a spec does not have the dtype or shape that the model declares, or the model cannot be
+        traced, saved, loaded or run.
     SpecError
         If the chain of an output cannot encode in a graph.
 
@@ -108,9 +115,10 @@ def export(
     examples = [sample] if isinstance(warmup, bool) else list(warmup)
     mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
     mappings |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
+    mappings["cast"] = {} if cast is None else cast
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     limits = (max_rows, max_batch_size)
-    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", *limits, independent_rows)
+    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", *limits, independent_rows, cast)
     functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
     if arrays_signature is not None:
         functions[arrays_signature] = plan.arrays_function()
@@ -120,7 +128,7 @@ def export(
 
     def build(path: Path) -> None:
         with quiet():
-            save(plan, functions, path)
+            save(functions, path)
         (path / ASSET).parent.mkdir(parents=True)
         plan.schema.save(path / ASSET)
         others = [] if isinstance(warmup, bool) else examples
@@ -131,13 +139,13 @@ def export(
     return publish(build, Path(directory), version)
 
 
-def save(plan: Plan, functions: Mapping[str, Any], path: Path) -> None:
+def save(functions: Mapping[str, Any], path: Path) -> None:
     """Call tf.saved_model.save; ExportError if it fails."""
-    module = holder(plan.model, functions.values())
+    module = holder(functions.values())
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
     except Exception as error:  # whatever the model's own objects raise
         raise ExportError(
-            f"the model could not be saved: {' '.join(str(error).split())[:300]} (if the model "
-            "uses lookup tables, pass the tf.Module or Keras model that owns them, not a function)"
+            f"the model could not be saved: {' '.join(str(error).split())[:300]} (if it uses a "
+            "resource, pass a tf.Module that has it as an attribute)"
         ) from error

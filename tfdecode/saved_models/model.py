@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,8 +18,9 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     names = list(names)
     if not callable(model):
         advice = ""
-        if hasattr(model, "signatures"):  # what tf.saved_model.load returns
-            advice = "; tfdecode.wrap takes the directory of a SavedModel"
+        # A path, or what tf.saved_model.load returns.
+        if isinstance(model, str | os.PathLike) or hasattr(model, "signatures"):
+            advice = "; tfdecode.wrap adds byte inputs to a SavedModel, of which it takes the path"
         kind = type(model).__name__
         raise ExportError(f"model is {kind}, needs a callable, tf.Module or Keras{advice}")
     keras = is_keras(model)
@@ -30,8 +34,8 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     named = all(name in wanted for name in names)
     if not named and len(names) == 1:
         return lambda arrays: model(arrays[names[0]], **mode)
-    if not named and keras and len(required) == 1:  # a subclass that takes a dict
-        return lambda arrays: model(dict(arrays), **mode)
+    if not named and len(required) == 1 and (keras or not {*names, "**"} & {*wanted}):
+        return with_dict(model, names, mode)
     if named or "**" in wanted:
         return lambda arrays: model(**arrays, **mode)
     raise not_named(names, wanted)
@@ -56,14 +60,39 @@ def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]]
     return call
 
 
-def declared_dtypes(model: Any, names: list[str]) -> dict[str, str]:
-    """The dtypes of the inputs that a Keras model declares, by the names that export has."""
-    inputs = tf.nest.flatten(getattr(model, "inputs", None) or []) if is_keras(model) else []
-    if len(inputs) == len(names) == 1:
-        return {names[0]: inputs[0].dtype}
-    structure = model.input if len(inputs) > 1 else None
-    named = structure if isinstance(structure, Mapping) else {x.name: x for x in inputs}
-    return {name: named[name].dtype for name in names if name in named}
+def with_dict(
+    model: Any, names: list[str], mode: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any]], Any]:
+    """The call of a model that takes a dict of its inputs; if it takes another structure, say so.
+
+    A list is not tried: its order would be a guess.
+    """
+
+    def call(arrays: Mapping[str, Any]) -> Any:
+        try:
+            returned = model(dict(arrays), **mode)
+            if any(isinstance(item, str) for item in tf.nest.flatten(returned)):
+                raise ValueError("it returned text")  # a + b, of the names that it unpacked
+            return returned
+        except Exception as error:
+            words = names if all(name.isidentifier() for name in names) else ["a", "b"]
+            one = ", ".join(words)
+            raise ExportError(
+                f"the model could not be traced with a dict of its inputs: {told(error)}; if it "
+                "takes a list, a tuple or another structure, pass a function of one argument for "
+                f"each input: lambda {one}: model([{one}])"
+            ) from error
+
+    return call
+
+
+def told(error: Exception) -> str:
+    """What an error of a model says, in one line."""
+    plain = re.sub(r"\x1b\[\d+m", "", str(error)).strip()  # Keras prints in bold
+    plain = plain.split("Arguments received by")[0] or type(error).__name__
+    if "in user code:" in plain:  # AutoGraph: frames, then the reason
+        plain = plain.strip().splitlines()[-1]
+    return " ".join(plain.split())[:500]
 
 
 def not_named(names: list[str], wanted: list[str]) -> ExportError:
@@ -114,25 +143,24 @@ def output_tensors(result: Any, model: Any) -> dict[str, Any]:
     return named
 
 
-def holder(model: Any, functions: Iterable[Any]) -> Any:
-    """A tf.Module with the raw variables of ``functions`` and the tables of ``model``."""
+def holder(functions: Iterable[Any]) -> Any:
+    """A tf.Module with the raw variables and the tables that ``functions`` use."""
     module = tf.Module()  # with a Keras 3 model in it, the session loader finds no variables
-    variables = {id(v): v for function in functions for v in function.graph.variables}
-    module.held_variables = list(variables.values())
-    module.held_resources = list(resources(getattr(model, "__self__", model)))
+    graphs = [function.graph for function in functions]
+    module.held_variables = list({id(v): v for graph in graphs for v in graph.variables}.values())
+    captured = {id(x) for graph in graphs for x, _ in graph.captures if x.dtype == tf.resource}
+    handles = captured - {id(variable.handle) for variable in module.held_variables}
+    module.held_resources = list(owners(handles))
     return module
 
 
-def resources(model: Any) -> Iterator[Any]:
-    """Lookup tables and other resources that are tracked anywhere below ``model``."""
-    seen: set[int] = set()
-    left = [model]
-    while left:
-        item = left.pop()
-        if id(item) in seen or not hasattr(item, "_trackable_children"):
-            continue
-        seen.add(id(item))
-        if isinstance(item, tf.saved_model.experimental.TrackableResource):
+def owners(wanted: set[int]) -> Iterator[Any]:
+    """The lookup tables and other resources that have handles of these ids.
+
+    A table can be held by a closure, a global variable or an attribute that TensorFlow does not
+    track; the handle that was captured does not lead back to it.
+    """
+    kind = tf.saved_model.experimental.TrackableResource
+    for item in gc.get_objects() if wanted else ():
+        if issubclass(type(item), kind) and id(getattr(item, "_resource_handle", None)) in wanted:
             yield item
-        else:
-            left.extend(item._trackable_children().values())

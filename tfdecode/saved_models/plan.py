@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +14,9 @@ from ..graph.rows import checked_shape, same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from ..spec_graph import MAX_ROWS, STEP_BUDGET, batch_limit
+from .declared import casts
 from .limits import STATUS
-from .model import caller, declared_dtypes, output_tensors
+from .model import caller, output_tensors, told
 from .publish import MAX_VERSION
 
 
@@ -32,6 +32,7 @@ class Plan:
         max_rows: int | None,
         max_batch_size: int | None = None,
         independent_rows: bool = True,
+        cast: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.mask = mask
@@ -63,13 +64,15 @@ class Plan:
         if mask:
             self.check_maskable()
         self.warn_of_equal_specs()
-        self.warn_of_casts()
         held = sum(spec.held_nbytes for spec in self.specs.values())
         arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
         self.max_batch_size = max_batch_size or batch_limit(self.max_rows, arrays)
         self.schema = Schema(self.specs, outputs, self.max_batch_size)
         self.call = caller(model, inputs)
+        shapes = {name: [None, *spec.shape] for name, spec in self.specs.items()}
+        shapes |= {name: spec.shape for name, spec in self.others.items()}
+        self.casts = casts(model, inputs, cast or {}, shapes)
 
     def check_maskable(self) -> None:
         """ExportError for an unsealed chain with an op that fails the whole batch for a bad row."""
@@ -93,16 +96,6 @@ class Plan:
                         "so swapped payloads would not be detected; give them different labels",
                         stacklevel=4,
                     )
-
-    def warn_of_casts(self) -> None:
-        """Warn of inputs that a Keras model silently casts to the dtype that it declares."""
-        for name, dtype in declared_dtypes(self.model, list(self.specs)).items():
-            if self.specs[name].dtype != dtype:
-                warnings.warn(
-                    f"input {name} has dtype {self.specs[name].dtype}, but the model's own has "
-                    f"{dtype}: Keras casts, and values may change; a spec of {dtype} refuses them",
-                    stacklevel=4,
-                )
 
     def bytes_function(self) -> Any:
         """The function of the signature with byte inputs."""
@@ -198,7 +191,8 @@ class Plan:
 
     def results(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of the model on arrays, by name."""
-        returned = self.call(arrays)
+        cast = {name: tf.cast(arrays[name], dtype) for name, dtype in self.casts.items()}
+        returned = self.call({**arrays, **cast})
         results = output_tensors(returned, self.model)
         if len(results) == len(self.outputs) == 1 and tf.is_tensor(returned):  # without a name
             results = dict(zip(self.outputs, results.values(), strict=True))
@@ -239,9 +233,4 @@ def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
     except (ExportError, SpecError):
         raise
     except Exception as error:
-        plain = re.sub(r"\x1b\[\d+m", "", str(error)).strip()  # Keras prints in bold
-        plain = plain.split("Arguments received by")[0] or type(error).__name__
-        if "in user code:" in plain:  # AutoGraph: frames, then the reason
-            plain = plain.strip().splitlines()[-1]
-        plain = " ".join(plain.split())[:500]
-        raise ExportError(f"the model could not be traced: {plain}") from error
+        raise ExportError(f"the model could not be traced: {told(error)}") from error
