@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test pytest pytest-codecs pytest-attacks pytest-others coverage lint types build bench clean
+.PHONY: demo test pytest pytest-codecs pytest-attacks pytest-others coverage lint types build protos bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -58,6 +58,13 @@ build: $(VENV)/installed
 	build/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
 	cd build/empty && bin/python -I ../../.ci/check_wheel.py ../../dist
 	cd build/empty && bin/tfdecode --help > /dev/null
+
+# serving_pb2.py from serving.proto. What the compiler of 1.62 makes is imported by protobuf 3.20 to
+# 7.36; what a newer one makes needs a protobuf of its own age.
+protos:
+	$(PYTHON) -m venv build/protos
+	build/protos/bin/python -m pip install --quiet --disable-pip-version-check 'grpcio-tools==1.62.*' 'setuptools<80'
+	build/protos/bin/python -m grpc_tools.protoc -I. --python_out=. tfdecode/client/proto/serving.proto
 
 bench: $(VENV)/bench
 	$(RUN) -m benchmarks

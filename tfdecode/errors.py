@@ -76,7 +76,7 @@ class ServerError(TfdecodeError, RuntimeError):
     Attributes
     ----------
     status : int or None
-        The HTTP status.
+        The HTTP status, or the number of gRPC's code, which is below 17.
     input : str or None
         The signature key of the input that the server's message names.
     row : int or None

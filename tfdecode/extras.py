@@ -23,7 +23,9 @@ class LazyModule(ModuleType):
         try:
             module = importlib.import_module(self.__name__)
         except ModuleNotFoundError as error:
-            raise missing_extra(self.__name__, self.__dict__["_extra"]) from error
+            ours = self.__name__.startswith("tfdecode.")  # then what it imports is missing
+            missing = str(error.name) if ours else self.__name__
+            raise missing_extra(missing, self.__dict__["_extra"]) from error
         return getattr(module, name)
 
 

@@ -21,36 +21,8 @@ pytest.importorskip("httpx2")
 
 from tfdecode.client import ArrayFile, AsyncRest, InProcess, Rest, response  # noqa: E402
 
+from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
 from .server import Server, serving  # noqa: E402
-
-POSE = tfd.ArraySpec((2, 3), "float32", "zlib")
-SIZE = tfd.ArraySpec((), "uint16", "raw|seal")
-RNG = np.random.default_rng(4)
-ARRAYS = list(RNG.standard_normal((5, 2, 3)).astype("float32"))
-SIZES = [np.array(n, "uint16") for n in range(5)]
-WORDS = [b"a", b"\xff\x00", b"", b"c", b"d"]
-
-
-def answer(pose: Any, size: Any, word: Any, weight: Any) -> dict[str, Any]:
-    return {
-        "sum": tf.reduce_sum(pose, [1, 2]) * weight,
-        "size": tf.cast(size, tf.int32),
-        "word_bytes": word,
-        "pose": pose,
-    }
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    inputs = {
-        "pose": POSE,
-        "size": SIZE,
-        "word": tf.TensorSpec([None], tf.string),
-        "weight": tf.TensorSpec([None], tf.float32),
-    }
-    return tfd.export(
-        answer, tmp_path_factory.mktemp("models"), inputs=inputs, arrays_signature=None
-    )
 
 
 def test_encoded_outputs_are_decoded(tmp_path: Path) -> None:
@@ -70,37 +42,6 @@ def server(model: Path) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def forgotten(server: Server) -> None:
     server.requests.clear()
-
-
-INPUTS = {
-    "pose": ARRAYS,
-    "size": SIZES,
-    "word": WORDS,
-    "weight": [np.float32(x) for x in (1, 0.1, -2, np.nan, np.inf)],
-}
-
-
-def one(index: int) -> dict[str, Any]:
-    return {name: values[index] for name, values in INPUTS.items()}
-
-
-def check(outputs: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert outputs.keys() == expected.keys()
-    for name, value in expected.items():
-        got = outputs[name]
-        assert got.dtype == value.dtype and got.shape == value.shape, name
-        same = (
-            got.tolist() == value.tolist()
-            if got.dtype == object
-            else got.tobytes() == value.tobytes()
-        )
-        assert same, name
-
-
-@pytest.fixture(scope="module")
-def expected(model: Path) -> dict[str, Any]:
-    with InProcess(model) as process:
-        return process.predict(INPUTS)
 
 
 @pytest.mark.parametrize("suffix", ["", ":predict", "/versions/1", "/labels/stable:predict"])

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..client.grpc import Grpc
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile, Provenance
 from ..client.rest import Rest
@@ -30,7 +31,7 @@ from .batch import Report
 from .failure import complain
 from .npy import savable, save_npz
 from .quiet_import import import_quietly
-from .schema import add_headers, is_url
+from .schema import add_headers, is_url, server_client
 from .show import dimensions, fields, number, plain, say, table
 from .source import (
     add_casting,
@@ -49,6 +50,7 @@ examples:
   tfdecode predict model/2 labels=scene.mat#S -o out.npz
   tfdecode predict model/ pose_map=a.pkl pose_map=b.pkl --json     a batch of two
   tfdecode predict http://localhost:8501/v1/models/pose pose_map=pose.pkl
+  tfdecode predict grpc://localhost:8500/v1/models/pose pose_map=pose.pkl
 """
 
 
@@ -131,11 +133,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if masked else 0
 
 
-def opened_model(arguments: argparse.Namespace) -> InProcess | Rest:
+def opened_model(arguments: argparse.Namespace) -> InProcess | Rest | Grpc:
     """The model of a directory, in this process, or of a URL."""
     if is_url(arguments.model):
-        headers = dict(arguments.header)
-        return Rest(arguments.model, signature=arguments.signature, headers=headers)
+        return server_client(arguments)
     import_quietly()
     return InProcess(Path(arguments.model), arguments.signature)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..client.grpc import Grpc
 from ..client.rest import Rest
 from ..client.signature import Tensor, schema_inputs
 from ..codecs.chain_text import brief
@@ -12,10 +13,13 @@ from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from .show import dimensions, say, table
 
+GRPC = ("grpc://", "grpcs://")
+
 EXAMPLES = """\
 examples:
   tfdecode schema models/pose
   tfdecode schema http://localhost:8501/v1/models/pose
+  tfdecode schema grpc://localhost:8500/v1/models/pose
   tfdecode schema http://localhost:8501/v1/models/pose --json > pose.json   for pack --spec
 """
 
@@ -48,15 +52,21 @@ def header_line(text: str) -> tuple[str, str]:
 
 def is_url(text: str) -> bool:
     """Whether an argument is the URL of a server, not a path."""
-    return text.startswith(("http://", "https://"))
+    return text.startswith(("http://", "https://", *GRPC))
+
+
+def server_client(arguments: argparse.Namespace) -> Rest | Grpc:
+    """The client of the model at a URL."""
+    kind = Grpc if arguments.model.startswith(GRPC) else Rest
+    headers = dict(arguments.header)
+    return kind(arguments.model, signature=arguments.signature, headers=headers)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
     outputs: dict[str, Tensor] | None = None
     if is_url(arguments.model):
-        options = {"signature": arguments.signature, "headers": dict(arguments.header)}
-        with Rest(arguments.model, **options) as client:
+        with server_client(arguments) as client:
             schema, inputs, outputs = client.describe()
     else:
         schema = Schema.load(Path(arguments.model))

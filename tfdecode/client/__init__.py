@@ -1,8 +1,9 @@
-"""Clients of models with byte inputs: in this process, or of a server over HTTP."""
+"""Clients of models with byte inputs: in this process, or of a server over HTTP or gRPC."""
 
+from .grpc import Grpc
 from .in_process import InProcess
 from .inputs import ArrayFile
 from .request import request, response
 from .rest import AsyncRest, Rest
 
-__all__ = ["ArrayFile", "AsyncRest", "InProcess", "Rest", "request", "response"]
+__all__ = ["ArrayFile", "AsyncRest", "Grpc", "InProcess", "Rest", "request", "response"]

@@ -149,11 +149,16 @@ def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
         text = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError, RecursionError):
         text = body[:500].decode(errors="replace")
-    asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", str(text), re.DOTALL)
-    sentence = " ".join((asserted[1] if asserted else str(text)).split())
+    return refusal(str(text), status, f"HTTP {status}", first)
+
+
+def refusal(text: str, status: int, prefix: str, first: int = 0) -> ServerError:
+    """The exception for a server's sentence, a RefusedError if that names an input."""
+    asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", text, re.DOTALL)
+    sentence = " ".join((asserted[1] if asserted else text).split())
     named = re.match(r"(\w+): (?:row (\d+) )?", sentence) if asserted else None
     kind = RefusedError if named else ServerError
     row = first + int(named[2]) if named and named[2] else None
     part = f", in the part from row {first} on" if first else ""
-    message = f"HTTP {status}{part}: {shown(sentence, 1000)}"
+    message = f"{prefix}{part}: {shown(sentence, 1000)}"
     return kind(message, status, named[1] if named else None, row)

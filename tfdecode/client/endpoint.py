@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import gzip as gzip_format
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ServerError, SpecError
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
 from .body import bodies, rows_of
-from .inputs import PreparedInput, Value, prepare_batch
+from .inputs import Inputs, Outputs, PreparedInput, prepare_batch
 from .signature import Tensor, by_key, schema_inputs, tensors, with_given
 
 httpx2: Any = LazyModule("httpx2", "client")
 
-Inputs = Mapping[str, "Value | Sequence[Value]"]
-Outputs = dict[str, npt.NDArray[Any]]
 Result = TypeVar("Result")
 
 #: Answers of a server that is busy; a later request may get another.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import reading
 from ..errors import DecodeError, FileError, SpecError, TfdecodeError
@@ -17,13 +16,14 @@ from ..extras import tensorflow as tf
 from ..saved_models.session import ServingSession, reason
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from .answer import decoded
-from .inputs import PreparedInput, Value, prepare_batch
+from .each import EachInput
+from .inputs import Inputs, Outputs, PreparedInput, prepare_batch
 from .signature import by_key, tensors
 
 types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
 
 
-class InProcess:
+class InProcess(EachInput):
     """Run a SavedModel in this process, loaded as TensorFlow Serving loads it.
 
     Parameters
@@ -76,7 +76,7 @@ class InProcess:
             self.close()
             raise
 
-    def predict(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, npt.NDArray[Any]]:
+    def predict(self, inputs: Inputs) -> Outputs:
         """Run the signature on one example or on a list of them.
 
         Parameters
@@ -109,7 +109,7 @@ class InProcess:
         """
         return self.run(self.prepare(inputs))
 
-    def prepare(self, inputs: Mapping[str, Value | Sequence[Value]]) -> dict[str, PreparedInput]:
+    def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
         """Encode inputs without running the model: the first half of ``predict``.
 
         Parameters
@@ -120,7 +120,7 @@ class InProcess:
         given = by_key(inputs, self.inputs, self.signature)
         return {key: prepare_batch(self.inputs[key], value) for key, value in given.items()}
 
-    def run(self, prepared: Mapping[str, PreparedInput]) -> dict[str, npt.NDArray[Any]]:
+    def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
         """Run the model on prepared inputs: the second half of ``predict``.
 
         Parameters
@@ -143,12 +143,6 @@ class InProcess:
     def close(self) -> None:
         """Free the model's memory."""
         self._session.close()
-
-    def __enter__(self) -> InProcess:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _read_schema(self) -> Schema:
         """The schema in the graph, else its copy in assets.extra, else an empty one."""

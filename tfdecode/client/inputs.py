@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -86,6 +86,9 @@ class PreparedInput(NamedTuple):
 
 #: One example. A str is never a path here, so that forwarded text cannot read local files.
 Value: TypeAlias = "npt.ArrayLike | bytes | os.PathLike[str] | ArrayFile"
+#: One example or several of each input.
+Inputs: TypeAlias = "Mapping[str, Value | Sequence[Value]]"
+Outputs: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 
 def prepare_batch(given: Tensor, value: Value | Sequence[Value]) -> PreparedInput:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..schema import Schema
 from .answer import arrays_of, decoded
 from .body import bodies, rows_of
-from .endpoint import Inputs, Outputs
-from .inputs import prepare_batch
+from .inputs import Inputs, Outputs, prepare_batch
 from .signature import by_key, schema_inputs, with_given
 
 

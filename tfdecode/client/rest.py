@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..errors import ServerError
 from ..schema import Schema
-from .endpoint import BUSY, Answer, Dialogue, Endpoint, Inputs, Outputs, Request, Result, httpx2
-from .inputs import PreparedInput
+from .each import IN_FLIGHT, EachInput
+from .endpoint import BUSY, Answer, Dialogue, Endpoint, Request, Result, httpx2
+from .inputs import Inputs, Outputs, PreparedInput
 from .signature import Tensor
 
-#: Requests of one client at the same time.
-IN_FLIGHT = 8
 
-
-class Rest(Endpoint):
+class Rest(Endpoint, EachInput):
     """Ask a server over HTTP.
 
     Connections are kept open and used again; an instance can be used by several threads.
@@ -86,45 +84,6 @@ class Rest(Endpoint):
         """Ask for the answer to prepared inputs: the second half of ``predict``."""
         return self._run(self._ask(prepared))
 
-    def predict_each(
-        self,
-        many: Iterable[Inputs],
-        *,
-        max_in_flight: int = IN_FLIGHT,
-        progress: Callable[[int], object] | None = None,
-    ) -> Iterator[Outputs]:
-        """Run the signature on each of many inputs, several at a time; answers come in order.
-
-        Parameters
-        ----------
-        many : iterable
-            What ``predict`` takes; read only as far as needed.
-        max_in_flight : int, default 8
-            Requests at the same time.
-        progress : callable, optional
-            Called with the number of answers so far.
-        """
-        waiting: deque[Future[Outputs]] = deque()
-        done = 0
-        with ThreadPoolExecutor(max_in_flight) as pool:
-            try:
-                for inputs in many:
-                    waiting.append(pool.submit(self.predict, inputs))
-                    if len(waiting) < max_in_flight:
-                        continue
-                    yield waiting.popleft().result()
-                    done += 1
-                    if progress:
-                        progress(done)
-                while waiting:
-                    yield waiting.popleft().result()
-                    done += 1
-                    if progress:
-                        progress(done)
-            finally:
-                for future in waiting:
-                    future.cancel()
-
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor] | None]:
         """The schema, the inputs and the outputs (None if the endpoint does not say them)."""
         self._run(self._describe())
@@ -134,12 +93,6 @@ class Rest(Endpoint):
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def __enter__(self) -> Rest:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _run(self, dialogue: Dialogue[Result]) -> Result:
         try:

@@ -1,0 +1,281 @@
+"""Grpc: the answers of the model in this process, from a server with the official classes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from tfdecode.client.signature import DTYPES
+from tfdecode.dtypes import numpy_dtype
+
+tf = pytest.importorskip("tensorflow")
+grpc = pytest.importorskip("grpc")
+pytest.importorskip("tensorflow_serving.apis")
+
+from tfdecode.cli import main  # noqa: E402
+from tfdecode.client import Grpc, InProcess  # noqa: E402
+from tfdecode.client.tensor import from_message, messages, to_message  # noqa: E402
+
+from .common import ARRAYS, INPUTS, SIZES, WORDS, check, one  # noqa: E402
+from .grpc_server import Service, serving  # noqa: E402
+
+RNG = np.random.default_rng(5)
+
+
+@pytest.fixture(scope="module")
+def running(model: Path) -> Iterator[tuple[Service, int]]:
+    with serving(model) as pair:
+        yield pair
+
+
+@pytest.fixture
+def target(running: tuple[Service, int]) -> str:
+    running[0].requests.clear()
+    return f"127.0.0.1:{running[1]}/v1/models/m"
+
+
+@pytest.mark.parametrize("suffix", ["", "/versions/1", "/labels/stable", ":predict"])
+def test_the_target_is_enough(
+    running: tuple[Service, int],
+    target: str,
+    expected: dict[str, Any],
+    suffix: str,
+) -> None:
+    headers = {"Authorization": "Bearer secret"}
+    with Grpc(f"grpc://{target}{suffix}", headers=headers) as client:
+        check(client.predict(INPUTS), expected)
+        check(client.predict(one(1)), {name: value[1:2] for name, value in expected.items()})
+    assert [sent["authorization"] for _, sent in running[0].requests] == ["Bearer secret"] * 4
+
+
+def test_the_model_is_named_apart_and_other_models_are_not_found(
+    running: tuple[Service, int],
+    expected: dict[str, Any],
+) -> None:
+    host = f"127.0.0.1:{running[1]}"
+    with Grpc(host, "m") as client:
+        check(client.predict(INPUTS), expected)
+    with Grpc(host, "n") as client, pytest.raises(tfd.errors.ServerError, match="NOT_FOUND"):
+        client.predict(INPUTS)
+    with Grpc(host, "m", signature="x") as client, pytest.raises(tfd.SpecError, match="'x'"):
+        client.predict(INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "retries", "words"),
+    [
+        ("localhost:8500", None, 0, "must be named"),
+        ("localhost:8500/v1/models/m", "m", 0, "must be named, and once"),
+        ("http://localhost:8500/v1/models/m", None, 0, "is no target"),
+        ("localhost:8500/v1/models/m/versions/x", None, 0, "is no target"),
+        ("localhost:8500", "m", 5, "retries is 5"),
+    ],
+)
+def test_targets_that_are_none(target: str, model: str | None, retries: int, words: str) -> None:
+    with pytest.raises(tfd.SpecError, match=words):
+        Grpc(target, model, retries=retries)
+
+
+def test_a_large_batch_is_sent_in_parts(
+    running: tuple[Service, int],
+    target: str,
+    expected: dict[str, Any],
+) -> None:
+    most = 1250
+    with Grpc(target, max_message_bytes=1 << 20) as client:
+        schema, _, _ = client.describe()
+    with Grpc(target, schema=schema, max_message_bytes=most) as client:
+        check(client.predict(INPUTS), expected)
+        sent = [one for one, _ in running[0].requests if "pose_bytes" in str(one)]
+        assert len(sent) > 1 and all(one.ByteSize() <= most for one in sent)
+        with pytest.raises(tfd.DecodeError) as error:
+            client.predict({**INPUTS, "pose": [*ARRAYS[:4], b"bad"]})
+        assert isinstance(error.value, tfd.errors.RefusedError) and error.value.row == 4
+        with pytest.raises(tfd.EncodeError, match=r"row 2 needs .* bytes of a message"):
+            client.predict({**INPUTS, "word": [*WORDS[:2], b"x" * most, *WORDS[3:]]})
+
+
+def test_refusals_name_input_and_row(target: str) -> None:
+    with Grpc(target) as client, pytest.raises(tfd.DecodeError) as error:
+        client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})
+    found = error.value
+    assert isinstance(found, tfd.errors.RefusedError)
+    assert (found.status, found.input, found.row) == (3, "pose_bytes", 3)
+    assert "gRPC INVALID_ARGUMENT" in str(found) and "row 3 has 3 bytes" in str(found)
+
+
+def test_inputs_that_differ_in_their_rows_are_not_sent(target: str) -> None:
+    with Grpc(target) as client, pytest.raises(tfd.SpecError, match="pose 5, size 2"):
+        client.predict({**INPUTS, "size": SIZES[:2]})
+
+
+def test_a_thousand_requests_are_answered_in_order(
+    target: str,
+    expected: dict[str, Any],
+) -> None:
+    many = (one(index % 5) for index in range(1000))
+    with Grpc(target) as client:
+        got = list(client.predict_each(many, max_in_flight=16))
+    assert len(got) == 1000
+    for index, out in enumerate(got):
+        check(out, {name: value[index % 5 : index % 5 + 1] for name, value in expected.items()})
+
+
+def test_a_busy_server_is_asked_again_only_if_wanted(
+    running: tuple[Service, int],
+    target: str,
+    expected: dict[str, Any],
+) -> None:
+    with Grpc(target) as client:
+        client.describe()
+        running[0].busy = [grpc.StatusCode.RESOURCE_EXHAUSTED]
+        with pytest.raises(tfd.errors.ServerError, match="gRPC RESOURCE_EXHAUSTED: busy") as error:
+            client.predict(INPUTS)
+        assert error.value.status == 8
+    with Grpc(target, retries=2) as client:
+        client.describe()
+        running[0].busy = [grpc.StatusCode.UNAVAILABLE] * 2
+        check(client.predict(INPUTS), expected)
+    assert not running[0].busy
+
+
+def test_a_server_that_dies_and_comes_back(
+    model: Path,
+    expected: dict[str, Any],
+) -> None:
+    with serving(model) as (_, port):
+        client = Grpc(f"127.0.0.1:{port}", "m", timeout=20)
+        check(client.predict(INPUTS), expected)
+    with pytest.raises(tfd.errors.ServerError, match="no answer"):
+        client.predict(INPUTS)
+    with serving(model, port), Grpc(f"127.0.0.1:{port}", "m") as fresh:
+        check(fresh.predict(INPUTS), expected)
+    client.close()
+
+
+NUMBERS = sorted(set(DTYPES.values()) - {"string"})
+
+
+def values(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Every bit pattern is as likely as another."""
+    kind = numpy_dtype(dtype)
+    if dtype == "bool":
+        return RNG.integers(0, 2, shape).astype(bool)
+    size = int(np.prod(shape))
+    return np.frombuffer(RNG.bytes(size * kind.itemsize), kind).reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (2, 3)])
+def test_tensors_are_those_of_tensorflow(dtype: str, shape: tuple[int, ...]) -> None:
+    array = values(dtype, shape)
+    official = tf.make_tensor_proto(array) if array.size else tf.make_tensor_proto(array, dtype)
+    for sent in (official, type(official).FromString(to_message(array, dtype).SerializeToString())):
+        assert tf.make_ndarray(sent).tobytes() == array.tobytes()
+        received = messages.Tensor.FromString(sent.SerializeToString())
+        got = from_message("x", received, 1 << 20)
+        assert got.dtype == array.dtype and got.shape == shape
+        assert got.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_the_last_value_stands_for_all_that_follow(dtype: str) -> None:
+    array = np.ones((2, 3), numpy_dtype(dtype))
+    official = tf.make_tensor_proto(array.ravel()[0], shape=[2, 3])
+    assert not official.tensor_content
+    received = messages.Tensor.FromString(official.SerializeToString())
+    assert from_message("x", received, 1 << 20).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"dtype": 1, "float_val": [1.0], "shape": [2**40]}, "more than 1000 bytes"),
+        ({"dtype": 1, "float_val": [1.0, 2.0], "shape": []}, "2 values"),
+        ({"dtype": 1, "tensor_content": b"abc", "shape": [1]}, "3 bytes"),
+        ({"dtype": 1, "shape": [-1]}, "shape"),
+        ({"dtype": 20, "shape": []}, "dtype 20"),
+        ({"dtype": 999, "shape": []}, "dtype 999"),
+        ({"dtype": 7, "string_val": [b"a"], "shape": [2**40]}, "1 texts"),
+        ({"dtype": 9, "shape": [3]}, "0 values"),
+    ],
+)
+def test_strange_tensors(fields: dict[str, Any], words: str) -> None:
+    shape = fields.pop("shape")
+    message = messages.Tensor(**fields)
+    for side in shape:
+        message.tensor_shape.dim.add(size=side)
+    with pytest.raises(tfd.errors.ServerError, match=words):
+        from_message("x", message, 1000)
+
+
+def test_arrays_go_as_plain_tensors(tmp_path: Path) -> None:
+    inputs = {f"x_{dtype}": tfd.ArraySpec((2,), dtype) for dtype in ("int8", "float64", "uint16")}
+    path = tfd.export(lambda **arrays: arrays, tmp_path, inputs, warmup=False)
+    arrays = {name: values(spec.dtype, (3, 2)) for name, spec in inputs.items()}
+    with serving(path) as (service, port):
+        for signature in ("arrays", "serving_default"):
+            with Grpc(f"127.0.0.1:{port}", "m", signature=signature) as client:
+                given = arrays if signature == "arrays" else {k: list(v) for k, v in arrays.items()}
+                check(client.predict(given), arrays)
+            sent = service.requests[-1][0].inputs
+            assert all(bool(one.tensor_content) == (signature == "arrays") for one in sent.values())
+        with InProcess(path) as process:
+            assert [out["x_int8"].tolist() for out in process.predict_each([given] * 3)] == [
+                arrays["x_int8"].tolist()
+            ] * 3
+
+
+def test_no_tensorflow_is_imported(target: str) -> None:
+    program = f"""
+import sys, numpy as np
+from tfdecode.client import Grpc
+with Grpc({target!r}) as client:
+    outputs = client.predict({{"pose": np.ones((2, 3), "float32"), "size": np.array(7, "uint16"),
+                               "word": b"w", "weight": np.float32(2)}})
+print(outputs["sum"].tolist(), outputs["size"].tolist(), "tensorflow" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[12.0] [7] False\n", done.stderr
+
+
+def test_a_missing_library_names_its_extra() -> None:
+    program = """
+import sys
+sys.modules["grpc"] = None
+from tfdecode.client import Grpc, Rest
+Grpc("localhost:1", "m")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert "grpc is not installed; install tfdecode with its extra 'grpc'" in done.stderr
+
+
+def test_the_command_line_asks_over_grpc(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in one(1).items():
+        if name == "word":
+            (tmp_path / "word").write_bytes(value)
+        else:
+            np.save(tmp_path / f"{name}.npy", value)
+    files = [f"{name}={tmp_path / name}.npy" for name in ("pose", "size", "weight")]
+    model = f"grpc://{target}"
+    assert main(["predict", model, *files, f"word={tmp_path / 'word'}", "--json"]) == 0
+    outputs = {one["name"]: one for one in json.loads(capsys.readouterr().out)["outputs"]}
+    assert outputs["size"]["mean"] == 1 and outputs["pose"]["shape"] == [1, 2, 3]
+    assert main(["schema", model, "--json"]) == 0
+    assert set(tfd.Schema.from_json(capsys.readouterr().out)) == {"pose", "size"}
+    assert main(["schema", f"{model}/versions/2"]) == 1
+    assert "gRPC NOT_FOUND" in capsys.readouterr().err

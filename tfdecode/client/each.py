@@ -1,0 +1,72 @@
+"""Many requests at a time, in threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from .inputs import Inputs, Outputs
+
+#: Requests of one client at the same time.
+IN_FLIGHT = 8
+
+Client = TypeVar("Client", bound="EachInput")
+
+
+class EachInput:
+    """What clients share that ask by ``predict``."""
+
+    def predict(self, inputs: Inputs) -> Outputs:
+        """Run the signature on one example or on a list of them."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Free what the client holds."""
+        raise NotImplementedError
+
+    def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = IN_FLIGHT,
+        progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Outputs]:
+        """Run the signature on each of many inputs, several at a time; answers come in order.
+
+        Parameters
+        ----------
+        many : iterable
+            What ``predict`` takes; read only as far as needed.
+        max_in_flight : int, default 8
+            Requests at the same time.
+        progress : callable, optional
+            Called with the number of answers so far.
+        """
+        waiting: deque[Future[Outputs]] = deque()
+        done = 0
+        with ThreadPoolExecutor(max_in_flight) as pool:
+            try:
+                for inputs in many:
+                    waiting.append(pool.submit(self.predict, inputs))
+                    if len(waiting) < max_in_flight:
+                        continue
+                    yield waiting.popleft().result()
+                    done += 1
+                    if progress:
+                        progress(done)
+                while waiting:
+                    yield waiting.popleft().result()
+                    done += 1
+                    if progress:
+                        progress(done)
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def __enter__(self: Client) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

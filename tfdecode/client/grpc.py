@@ -1,0 +1,288 @@
+"""Grpc: ask a server over gRPC, with arrays and files in and arrays out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ServerError, SpecError
+from ..extras import LazyModule
+from ..schema import MAX_BYTES, SIGNATURE, Schema
+from .answer import Forms, decoded, joined, refusal
+from .body import cuts
+from .each import EachInput
+from .inputs import Inputs, Outputs, PreparedInput, prepare_batch
+from .signature import Tensor, by_key, tensors
+from .tensor import from_message, messages, to_message
+
+grpc: Any = LazyModule("grpc", "grpc")
+
+#: The largest message of a protobuf.
+MOST = 2**31 - 1
+SERVICE = "/tensorflow.serving.PredictionService/"
+TARGET = re.compile(
+    r"(?:(grpcs?)://)?([^/]+)(?:/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(?::predict)?)?/?"
+)
+
+
+class Grpc(EachInput):
+    """Ask TensorFlow Serving over gRPC.
+
+    Payloads and tensors are sent as they are, without base64 and JSON. An instance can be used by
+    several threads. TensorFlow is not needed.
+
+    Parameters
+    ----------
+    target : str
+        The server and its model: ``localhost:8500/v1/models/pose``, also with ``/versions/3`` or
+        ``/labels/stable``, and with ``grpc://`` or, for TLS, ``grpcs://`` before it.
+    model : str, optional
+        The name of the model, if ``target`` does not say it.
+    schema : Schema, optional
+        By default the server is asked for it.
+    signature : str, default "serving_default"
+        The signature to run. The signature ``arrays`` of an export takes plain tensors.
+    headers : mapping of str to str, optional
+        For example ``{"authorization": "Bearer ..."}``.
+    credentials : grpc.ChannelCredentials, optional
+        How the connection is encrypted; by default it is not, or by the system's certificates for
+        ``grpcs://``.
+    timeout : float, default 60
+        Seconds to wait for an answer.
+    max_message_bytes : int, optional
+        The largest message to send and to receive; by default 2 GiB. gRPC itself receives 4 MiB by
+        default. A larger batch is sent in several requests at once.
+    retries : int, default 0
+        How often to try again if there is no connection, or the server is busy: 0 to 4.
+
+    Raises
+    ------
+    SpecError
+        If the target is not one, or no model is named.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> def ask() -> None:
+    ...     with Grpc("localhost:8500/v1/models/pose") as model:
+    ...         outputs = model.predict({"pose_map": pathlib.Path("pose.pkl")})
+    """
+
+    def __init__(
+        self,
+        target: str,
+        model: str | None = None,
+        schema: Schema | None = None,
+        *,
+        signature: str = "serving_default",
+        headers: Mapping[str, str] | None = None,
+        credentials: Any = None,
+        timeout: float = 60.0,
+        max_message_bytes: int = MOST,
+        retries: int = 0,
+    ) -> None:
+        found = TARGET.fullmatch(target)
+        if found is None:
+            raise SpecError(f"{target!r} is no target, needs HOST:PORT/v1/models/NAME")
+        scheme, host, named, version, label = found.groups()
+        if (model or named) is None or (model and named):
+            raise SpecError(f"{target!r} and model={model!r}: the model must be named, and once")
+        if not 0 <= retries <= 4:
+            raise SpecError(f"retries is {retries}, needs 0 to 4")
+        if not 1 <= max_message_bytes <= MOST:
+            raise SpecError(f"max_message_bytes is {max_message_bytes}, needs 1 to {MOST}")
+        self.target, self.signature, self.schema = target, signature, schema
+        self._spec = messages.ModelSpec(name=model or named, version_label=label or "")
+        if version:
+            self._spec.version.value = int(version)
+        self._timeout, self._most = timeout, max_message_bytes
+        self._metadata = [(name.lower(), value) for name, value in (headers or {}).items()]
+        options = [
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            # A server that restarts is found again at once, not after up to two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+            ("grpc.use_local_subchannel_pool", 1),
+            *retry_options(retries),
+        ]
+        if credentials is None and scheme == "grpcs":
+            credentials = grpc.ssl_channel_credentials()
+        if credentials is None:
+            self._channel = grpc.insecure_channel(host, options)
+        else:
+            self._channel = grpc.secure_channel(host, credentials, options)
+        self._predict = self._method("Predict", messages.PredictResponse)
+        self._inputs: dict[str, Tensor] | None = None
+        self._outputs: dict[str, Tensor] | None = None
+
+    def predict(self, inputs: Inputs) -> Outputs:
+        """Run the signature on one example or on a list of them, as `InProcess.predict` does.
+
+        Raises
+        ------
+        SpecError, EncodeError, FileError
+            Before anything is sent, if the inputs are not what the model takes.
+        RefusedError
+            If the model refuses a payload: with ``input`` and ``row``.
+        ServerError
+            If there is no answer, or it is an error: ``status`` is the number of gRPC's code.
+        """
+        return self.run(self.prepare(inputs))
+
+    def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
+        """Encode inputs without asking for an answer: the first half of ``predict``."""
+        known = self.describe()[1]
+        given = by_key(inputs, known, self.signature)
+        return {key: prepare_batch(known[key], value) for key, value in given.items()}
+
+    def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
+        """Ask for the answer to prepared inputs: the second half of ``predict``."""
+        schema, known, outputs = self.describe()
+        arrays = {key: one.array for key, one in prepared.items()}
+        parts = list(self._parts(known, arrays))
+        single = [key for key, one in outputs.items() if not one.batched]
+        if len(parts) > 1 and single:
+            raise SpecError(
+                f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
+                "send fewer rows, or raise max_message_bytes"
+            )
+        calls = [(first, self._call(self.signature, known, part)) for first, part in parts]
+        results = [self._arrays(call, first) for first, call in calls]
+        return decoded(joined(results) if len(results) > 1 else results[0], schema)
+
+    def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
+        """The schema, and the inputs and outputs of the signature; the server is asked once."""
+        if self._inputs is None:
+            signatures = self._signatures()
+            if self.signature not in signatures:
+                known = ", ".join(sorted(signatures))
+                raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
+            if self.schema is None:
+                self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
+            inputs, outputs = signatures[self.signature]
+            # The inputs last: other threads may be here too.
+            self._outputs = tensors(outputs, Schema({}))
+            self._inputs = tensors(inputs, self.schema)
+        assert self.schema is not None and self._outputs is not None
+        return self.schema, self._inputs, self._outputs
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def _method(self, name: str, answer: Any) -> Any:
+        return self._channel.unary_unary(
+            f"{SERVICE}{name}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+
+    def _signatures(self) -> dict[str, tuple[Forms, Forms]]:
+        """The inputs and outputs of each signature."""
+        ask = self._method("GetModelMetadata", messages.GetModelMetadataResponse)
+        request = messages.GetModelMetadataRequest(
+            model_spec=self._spec, metadata_field=["signature_def"]
+        )
+        answer = self._wait(ask.future(request, self._timeout, self._metadata))
+        found = messages.SignatureDefMap.FromString(answer.metadata["signature_def"].value)
+        return {
+            name: (forms(one.inputs), forms(one.outputs))
+            for name, one in found.signature_def.items()
+        }
+
+    def _ask_schema(self) -> Schema:
+        batch = np.array([b"-"], object)
+        known = {"batch": Tensor("batch", "batch", "string", (None,))}
+        answer = self._arrays(self._call(SIGNATURE, known, {"batch": batch}), 0)
+        texts = [item for array in answer.values() for item in np.ravel(array)]
+        if not texts or not isinstance(texts[0], bytes) or len(texts[0]) > MAX_BYTES:
+            raise ServerError(f"{self.target}: the answer to {SIGNATURE} is no schema")
+        return Schema.from_json(texts[0])
+
+    def _parts(self, known: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
+        """The first row and the inputs of each request."""
+        batched = {key: array for key, array in arrays.items() if known[key].batched}
+        sizes = {known[key].name: len(array) for key, array in batched.items()}
+        if len(set(sizes.values())) > 1:
+            listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise SpecError(f"inputs differ in their number of rows: {listed}")
+        if not batched or self._most == MOST:
+            yield 0, arrays
+            return
+        costs = [
+            sum(nbytes(row) + 20 for row in rows) for rows in zip(*batched.values(), strict=True)
+        ]
+        others = sum(nbytes(array) for key, array in arrays.items() if key not in batched)
+        first = 0
+        for last in cuts(costs, self._most - others - 200 * (len(arrays) + 1), "a message"):
+            yield first, {**arrays, **{key: rows[first:last] for key, rows in batched.items()}}
+            first = last
+
+    def _call(
+        self, signature: str, known: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Any:
+        """A request that is on its way."""
+        request = messages.PredictRequest(model_spec=self._spec)
+        request.model_spec.signature_name = signature
+        for key, array in arrays.items():
+            request.inputs[key].CopyFrom(to_message(array, known[key].dtype))
+        return self._predict.future(request, self._timeout, self._metadata)
+
+    def _arrays(self, call: Any, first: int) -> Outputs:
+        answer = self._wait(call, first)
+        return {name: from_message(name, one, MOST) for name, one in answer.outputs.items()}
+
+    def _wait(self, call: Any, first: int = 0) -> Any:
+        try:
+            return call.result()
+        except grpc.RpcError as error:
+            code = error.code()
+            if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                text = " ".join(str(error.details()).split())
+                raise ServerError(f"{self.target}: no answer: {text}", code.value[0]) from None
+            raise refusal(str(error.details()), code.value[0], f"gRPC {code.name}", first) from None
+
+
+def retry_options(retries: int) -> list[tuple[str, str]]:
+    """The channel options that let gRPC itself try again."""
+    if not retries:
+        return [("grpc.enable_retries", 0)]  # type: ignore[list-item]
+    policy = {
+        "maxAttempts": retries + 1,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "10s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+    }
+    config = {"methodConfig": [{"name": [{}], "retryPolicy": policy}]}
+    return [("grpc.service_config", json.dumps(config))]
+
+
+def forms(infos: Mapping[str, Any]) -> Forms:
+    """The DT_ name and shape of each TensorInfo."""
+    found: Forms = {}
+    for key, info in infos.items():
+        sides = tuple(None if side.size < 0 else side.size for side in info.tensor_shape.dim)
+        try:
+            kind = messages.DataType.Name(info.dtype)
+        except ValueError:
+            kind = f"number {info.dtype}"
+        found[key] = (kind, None if info.tensor_shape.unknown_rank else sides)
+    return found
+
+
+def nbytes(value: Any) -> int:
+    """Bytes that an array or one row of it needs in a message."""
+    if isinstance(value, bytes):
+        return len(value)
+    array = np.asarray(value)
+    if array.dtype.kind in "OSU":
+        return sum(len(item) * (4 if isinstance(item, str) else 1) + 6 for item in array.ravel())
+    return int(array.nbytes)
