@@ -16,7 +16,8 @@ PACKAGE = Path(tfdecode.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"bulk", "client", "keras", "serving"},
+    {"serving"},
+    {"bulk", "client", "keras"},
     {"saved_models"},
     {"choose"},
     {"files", "schema"},

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # from the modules: type checkers take a package's infer for 
     from .saved_models.export import export
     from .saved_models.wrap import wrap
     from .schema import Schema
+    from .serving.warm_up import warm_up
     from .spec import ArraySpec
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ __all__ = [
     "load_all",
     "one_of",
     "register_codec",
+    "warm_up",
     "wrap",
 ]
 
@@ -73,6 +75,7 @@ _WHERE = {
     "load_all": "files",
     "one_of": "codecs.chain_text",
     "register_codec": "codecs.registry",
+    "warm_up": "serving.warm_up",
     "wrap": "saved_models.wrap",
 }
 

@@ -15,60 +15,47 @@ from tfdecode.cli import main
 from tfdecode.schema import ASSET
 
 text_format = pytest.importorskip("google.protobuf.text_format")
+model_server_config_pb2 = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: E402
 
 SPEC = tfd.ArraySpec((2, 3), "float32")
 FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-#: tensorflow_serving/config/model_server_config.proto, file_system_storage_path_source.proto and
-#: servables/tensorflow/session_bundle_config.proto, as far as they are written here.
-MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
-    "Value": {"value": (1, "int64")},
-    "BatchingParameters": {
-        "max_batch_size": (1, "Value"),
-        "batch_timeout_micros": (2, "Value"),
-        "max_enqueued_batches": (3, "Value"),
-        "num_batch_threads": (4, "Value"),
-        "allowed_batch_sizes": (6, "int64*"),
-    },
-    "Specific": {"versions": (1, "int64*")},
-    "Policy": {"specific": (102, "Specific")},
-    "Label": {"key": (1, "string"), "value": (2, "int64")},
-    "ModelConfig": {
-        "name": (1, "string"),
-        "base_path": (2, "string"),
-        "model_platform": (4, "string"),
-        "model_version_policy": (7, "Policy"),
-        "version_labels": (8, "Label*"),
-    },
-    "ModelConfigList": {"config": (1, "ModelConfig*")},
-    "ModelServerConfig": {"model_config_list": (1, "ModelConfigList")},
+#: servables/tensorflow/session_bundle_config.proto, which tensorflow-serving-api does not have, as
+#: far as it is written here.
+BATCHING = {
+    "max_batch_size": (1, "Value"),
+    "batch_timeout_micros": (2, "Value"),
+    "max_enqueued_batches": (3, "Value"),
+    "num_batch_threads": (4, "Value"),
+    "allowed_batch_sizes": (6, "int64"),
 }
 
 
-def parsed(name: str, text: str) -> Any:
-    """The protobuf of a text; an unknown field or a wrong type raises."""
+def batching(text: str) -> Any:
+    """The BatchingParameters of a batching.config; an unknown field or a wrong type raises."""
     file = descriptor_pb2.FileDescriptorProto(name="serving.proto", package="t", syntax="proto3")
-    for kind, fields in MESSAGES.items():
-        described = file.message_type.add(name=kind)
-        for field, (number, of) in fields.items():
-            label = FIELD.LABEL_REPEATED if of.endswith("*") else FIELD.LABEL_OPTIONAL
-            of = of.rstrip("*")
-            one = described.field.add(name=field, number=number, label=label)
-            if of in MESSAGES:
-                one.type, one.type_name = FIELD.TYPE_MESSAGE, f".t.{of}"
-            else:
-                one.type = FIELD.TYPE_INT64 if of == "int64" else FIELD.TYPE_STRING
+    value = file.message_type.add(name="Value")
+    value.field.add(name="value", number=1, label=FIELD.LABEL_OPTIONAL, type=FIELD.TYPE_INT64)
+    described = file.message_type.add(name="BatchingParameters")
+    for name, (number, kind) in BATCHING.items():
+        if kind == "Value":
+            one = described.field.add(type=FIELD.TYPE_MESSAGE, type_name=".t.Value")
+            one.label = FIELD.LABEL_OPTIONAL
+        else:
+            one = described.field.add(type=FIELD.TYPE_INT64, label=FIELD.LABEL_REPEATED)
+        one.name, one.number = name, number
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"t.{name}"))
+    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.BatchingParameters"))
     return text_format.Parse(text, kind())
 
 
 def configs(text: str) -> list[Any]:
     """The models of a models.config."""
-    return list(parsed("ModelServerConfig", text).model_config_list.config)
+    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    return list(config.model_config_list.config)
 
 
 def put(path: Path, *versions: int, limit: int | None = None) -> Path:
@@ -91,7 +78,7 @@ def test_models(tmp_path: Path) -> None:
     first, second = configs(serving.models_config(models))
     assert (first.name, first.base_path) == ("pose", str(pose))
     assert list(first.model_version_policy.specific.versions) == [3, 12]
-    assert {label.key: label.value for label in first.version_labels} == {"stable": 3, "canary": 12}
+    assert dict(first.version_labels) == {"stable": 3, "canary": 12}
     assert (second.name, second.base_path) == ("odd-1.2_x", str(odd))
     assert not second.HasField("model_version_policy") and models[1].served() == (7,)
     with pytest.raises(tfd.SpecError, match="two models are named pose"):
@@ -100,7 +87,7 @@ def test_models(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 100, 1000])
 def test_batching(size: int) -> None:
-    got = parsed("BatchingParameters", serving.batching_config(size, threads=2))
+    got = batching(serving.batching_config(size, threads=2))
     sizes = list(got.allowed_batch_sizes)
     assert got.max_batch_size.value == size == sizes[-1] and sizes == sorted(set(sizes))
     assert got.num_batch_threads.value == 2
@@ -159,8 +146,8 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys) -> None:
     assert config.is_absolute() and Path(options["batching_parameters_file"]).is_absolute()
     (model,) = configs(config.read_text())
     assert (model.name, model.base_path) == ("mine", str(tmp_path / "models" / "pose"))
-    batching = Path(options["batching_parameters_file"]).read_text()
-    assert parsed("BatchingParameters", batching).max_batch_size.value == 20
+    parameters = batching(Path(options["batching_parameters_file"]).read_text())
+    assert parameters.max_batch_size.value == 20
     docker = Path("out/docker")
     (model,) = configs((docker / "models.config").read_text())
     assert model.base_path == "/models/mine"

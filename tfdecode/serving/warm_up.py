@@ -1,0 +1,78 @@
+"""warm_up: requests that TensorFlow Serving runs itself before it serves a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..client.in_process import InProcess
+from ..client.inputs import Inputs
+from ..errors import ExportError, TfdecodeError
+from ..saved_models.warmup import ASSET, write_warmup
+
+#: A server refuses to load a model with more records.
+MOST = 1000
+
+
+def warm_up(
+    saved_model: str | os.PathLike[str],
+    inputs: Inputs | Sequence[Inputs],
+    *,
+    signature: str = "serving_default",
+) -> Path:
+    """Write the requests that warm up a model, so that its first client does not wait.
+
+    Each is run here first, loaded as the server loads it: one that fails would keep the model from
+    loading. Records of earlier calls and of `tfdecode.export` are replaced.
+
+    Parameters
+    ----------
+    saved_model : str or os.PathLike
+        The directory of a SavedModel, or of its versions; the newest version is meant.
+    inputs : mapping, or sequence of mappings
+        What `tfdecode.client.InProcess.predict` takes, once or for each request. Send a batch of
+        each size that clients will send: a server with batching pads to its allowed sizes.
+    signature : str, default "serving_default"
+        The signature to run.
+
+    Returns
+    -------
+    pathlib.Path
+        The file, ``assets.extra/tf_serving_warmup_requests`` in the version directory.
+
+    Raises
+    ------
+    ExportError
+        If a request fails, or there are none or more than 1,000; the old file stays.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, tfdecode as tfd
+    >>> spec = tfd.ArraySpec((3,), "float32", codecs="zlib")
+    >>> with tempfile.TemporaryDirectory() as models:
+    ...     path = tfd.export(lambda pose: pose * 2, models, inputs={"pose": spec})
+    ...     warm_up(path, {"pose": [np.ones(3, "float32")] * 2}).name
+    'tf_serving_warmup_requests'
+    """
+    requests: list[Inputs] = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+    if not 1 <= len(requests) <= MOST:
+        raise ExportError(f"{len(requests)} warm-up requests, needs 1 to {MOST}")
+    feeds = []
+    with InProcess(saved_model, signature) as model:
+        for index, request in enumerate(requests):
+            try:
+                prepared = model.prepare(request)
+                model.run(prepared)
+            except TfdecodeError as error:
+                raise ExportError(f"warm-up request {index}: {error}") from None
+            feeds.append({key: one.array for key, one in prepared.items()})
+        path = model.directory / ASSET
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        write_warmup(temporary, signature, feeds)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
