@@ -104,21 +104,6 @@ def test_an_input_of_another_shape_is_named(
         as_a_server_feeds(session, signature, {key: value})
 
 
-def test_a_shorter_row_is_answered_as_it_is_alone(tmp_path: Path) -> None:
-    spec = tfd.ArraySpec((None, 3), "float32", "zlib", max_shape=(20, 3))
-    short, long = (spec.encode(np.full((n, 3), n, "f4")) for n in (10, 20))
-    version = tfd.export(
-        lambda points: tf.reduce_mean(points, axis=1),
-        tmp_path,
-        inputs={"points": spec},
-        on_invalid="mask",
-    )
-    with ServingSession(version) as session:
-        alone = session.run("serving_default", {"points_bytes": [short]})["output_0"]
-        both = session.run("serving_default", {"points_bytes": [short, long]})["output_0"]
-    assert alone[0].tolist() == both[0].tolist() == [5, 5, 5]
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [

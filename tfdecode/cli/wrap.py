@@ -56,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--replace-default", action="store_true", help=default)
     mask = "answer the good rows of a batch and report the bad ones in the output status"
     add("--mask", action="store_true", help=f"{mask} (default: a bad row fails the request)")
+    lengths = "an input of any length, if the signature takes NAME_lengths too; once for each"
+    add("--padded", action="append", metavar="NAME", default=[], help=lengths)
     rows = "rows to decode at once (default: as many as the memory budget allows)"
     add("--max-rows", type=int, metavar="N", help=rows)
     add("--version", type=int, metavar="N", help="number of the version (default: the next)")
@@ -91,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         signature=arguments.signature,
         replace_default=arguments.replace_default,
         on_invalid="mask" if arguments.mask else "error",
+        ragged=dict.fromkeys(arguments.padded, "padded"),
         max_rows=arguments.max_rows,
         version=arguments.version,
     )

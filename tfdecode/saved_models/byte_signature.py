@@ -12,6 +12,7 @@ from ..extras import tensorflow as tf
 from ..graph.rows import same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
+from . import any_length
 from .limits import STATUS
 from .plan import Plan
 from .splice import Splice, Tensor, tensor
@@ -34,6 +35,7 @@ class ByteSignature:
         mask: bool,
         max_rows: int | None,
         max_batch_size: int | None,
+        ragged: Mapping[str, str],
     ) -> None:
         self.source, self.given = source, copy.deepcopy(signature_in(meta, source))
         for what, mapping, known in (
@@ -47,8 +49,9 @@ class ByteSignature:
             for name, info in known.items():
                 if info.WhichOneof("encoding") != "name":
                     raise ExportError(f"{what} {name} of {source} is not a dense tensor")
+        any_length.check_ragged(inputs, ragged, inputs)
         for name, spec in inputs.items():
-            check_spec(f"input {name}", self.given.inputs[name], spec)
+            check_spec(f"input {name}", self.given.inputs[name], spec, name in ragged)
         for name, spec in outputs.items():
             check_spec(f"output {name}", self.given.outputs[name], spec)
         self.keys = Schema(inputs).feature_keys()
@@ -63,10 +66,21 @@ class ByteSignature:
         single = {n for n, spec in inputs.items() if _is_single(self.given.inputs[n], spec)}
         groups = ([n for n in inputs if n not in single], [n for n in inputs if n in single])
         self.single, self.outputs = single, outputs
-        limits = (max_rows, max_batch_size)
+        #: The inputs that are decoded too, of the lengths of padded arrays.
+        self.lengths = {any_length.lengths_key(name): name for name in ragged}
+        for key, name in self.lengths.items():
+            self._check_lengths(key, name, ragged[name], inputs[name])
         # The model of these plans is never called: they decode.
         self.plans = [
-            Plan(lambda **arrays: arrays, {n: inputs[n] for n in names}, {}, mask, *limits)
+            Plan(
+                lambda **arrays: arrays,
+                {name: inputs[name] for name in names},
+                {},
+                mask,
+                max_rows,
+                1 if names[0] in single else max_batch_size,
+                ragged={name: ragged[name] for name in names if name in ragged},
+            )
             for names in groups
             if names
         ]
@@ -75,6 +89,29 @@ class ByteSignature:
         sizes = [plan.max_batch_size for plan in self.plans if not single & plan.specs.keys()]
         self.schema = Schema(inputs, outputs, min(sizes, default=None))
         self.mask, self._splice = mask, Splice(meta.graph_def)
+
+    def _check_lengths(self, key: str, name: str, kind: str, spec: ArraySpec) -> None:
+        """ExportError unless the source takes the lengths of an input of any length."""
+        if kind != "padded":
+            raise ExportError(
+                f"ragged of {name} is {kind!r}, but signatures take dense tensors: pass 'padded', "
+                f"if {self.source} has an input {key}"
+            )
+        if name in self.single:
+            raise ExportError(f"input {name} has no batch dimension: leave it out of ragged")
+        if key not in self.given.inputs:
+            raise ExportError(
+                f"{self.source} has no input {key} for the lengths of {name}, so that its answers "
+                "would depend on padding: pass max_batch_size=1 instead of ragged"
+            )
+        info = self.given.inputs[key]
+        dtype, shape = tf.as_dtype(info.dtype).base_dtype, tf.TensorShape(info.tensor_shape)
+        needed = any_length.lengths_shape(spec.chain.form)
+        if dtype not in (tf.int32, tf.int64) or not shape.is_compatible_with(needed):
+            raise ExportError(
+                f"input {key} is {dtype.name} {shape}, lengths are int32 or int64 "
+                f"{tf.TensorShape(needed)}"
+            )
 
     def batched(self) -> list[Any]:
         """What the signature says of the inputs that are given as batches of payloads."""
@@ -92,6 +129,8 @@ class ByteSignature:
                 batch = [] if name in self.single else batch_of(info)
                 payloads = f"{prefix}/decode/payloads_{number}:0"
                 new.inputs[self.keys[name]].CopyFrom(_info(payloads, tf.string, batch))
+            elif name in self.lengths:
+                fed[tensor(info.name)] = Tensor(f"{prefix}/decode/array_{number}", 0)
             else:
                 new.inputs[name].CopyFrom(info)
         outputs = sorted(self.given.outputs.items())
@@ -125,6 +164,8 @@ class ByteSignature:
                     tf.identity(status, name=STATUS)
                 for name, array in arrays.items():
                     array = tf.squeeze(array, 0) if name in self.single else array
+                    if name in self.lengths:
+                        array = tf.cast(array, self.given.inputs[name].dtype)
                     tf.identity(array, name=f"array_{numbers[name]}")
         return graph
 
@@ -161,15 +202,16 @@ def definition(graph: Any) -> Any:
     return meta.graph_def
 
 
-def check_spec(what: str, info: Any, spec: ArraySpec) -> None:
+def check_spec(what: str, info: Any, spec: ArraySpec, padded: bool = False) -> None:
     """ExportError unless arrays of the spec are what the signature takes or gives."""
     if not isinstance(spec, ArraySpec):
         raise ExportError(f"{what} is {type(spec).__name__}, needs an ArraySpec")
     dtype, shape = tf.as_dtype(info.dtype).base_dtype.name, tf.TensorShape(info.tensor_shape)
     if dtype != spec.dtype:
         raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}")
-    if not shape.is_compatible_with([None, *spec.shape]) and not _is_single(info, spec):
-        raise ExportError(f"{what} has shape {shape}, the spec makes [B, *{list(spec.shape)}]")
+    sides = list(spec.chain.form.max_shape if padded else spec.shape)
+    if not shape.is_compatible_with([None, *sides]) and not _is_single(info, spec):
+        raise ExportError(f"{what} has shape {shape}, the spec makes [B, *{sides}]")
 
 
 def _is_single(info: Any, spec: ArraySpec) -> bool:

@@ -32,6 +32,7 @@ def export(
     arrays_signature: str | None = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
     cast: Mapping[str, npt.DTypeLike] | None = None,
+    ragged: Mapping[str, Literal["ragged", "padded"]] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
@@ -70,6 +71,12 @@ def export(
         values: floats are rounded, and cut to integers, as by ``tf.cast``. Without it, a spec must
         have the dtype that the model declares, or one whose values that dtype holds, as uint8 for
         a float32 input.
+    ragged : mapping of str to {"ragged", "padded"}, optional
+        What the model gets for an input with ``None`` dimensions, whose rows may differ in length.
+        "ragged": a ``tf.RaggedTensor``. "padded": the array, padded with zeros to ``max_shape`` so
+        that no row depends on another, and the argument ``<name>_lengths``, int32 ``[B]`` (``[B,
+        k]`` for k ``None`` dimensions). A bad row has length 0. An input that is not named here
+        needs ``max_batch_size=1``.
     max_rows : int, optional
         Rows that are decoded at a time, a larger batch in several steps; by default as many as
         decode within 1 GiB over all inputs.
@@ -113,12 +120,22 @@ def export(
     """
     sample = {} if sample is None else sample
     examples = [sample] if isinstance(warmup, bool) else list(warmup)
-    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
+    ragged = {} if ragged is None else ragged
+    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample, "ragged": ragged}
     mappings |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
     mappings["cast"] = {} if cast is None else cast
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     limits = (max_rows, max_batch_size)
-    plan = Plan(model, inputs, outputs or {}, on_invalid == "mask", *limits, independent_rows, cast)
+    plan = Plan(
+        model,
+        inputs,
+        outputs or {},
+        on_invalid == "mask",
+        *limits,
+        independent_rows=independent_rows,
+        cast=cast,
+        ragged=ragged,
+    )
     functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
     if arrays_signature is not None:
         functions[arrays_signature] = plan.arrays_function()

@@ -9,14 +9,14 @@ from typing import Any
 from ..codecs.chain_text import brief
 from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
-from ..graph.ragged import padded
 from ..graph.rows import checked_shape, same_size
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from ..spec_graph import MAX_ROWS, STEP_BUDGET, batch_limit
+from . import any_length
 from .declared import casts
 from .limits import STATUS
-from .model import caller, output_tensors, told
+from .model import output_tensors, told
 from .publish import MAX_VERSION
 
 
@@ -33,10 +33,12 @@ class Plan:
         max_batch_size: int | None = None,
         independent_rows: bool = True,
         cast: Mapping[str, Any] | None = None,
+        ragged: Mapping[str, str] | None = None,
     ) -> None:
         self.model = model
         self.mask = mask
         self.independent_rows = independent_rows
+        self.ragged = dict(ragged or {})
         self.specs = {name: spec for name, spec in inputs.items() if isinstance(spec, ArraySpec)}
         self.others = {name: spec for name, spec in inputs.items() if name not in self.specs}
         for name, spec in self.others.items():
@@ -63,16 +65,22 @@ class Plan:
             raise ExportError("inputs has no ArraySpec, so on_invalid='mask' masks nothing")
         if mask:
             self.check_maskable()
+        any_length.check_ragged(self.specs, self.ragged, inputs)
+        max_batch_size = any_length.one_row(self.specs, self.ragged, max_rows, max_batch_size)
         self.warn_of_equal_specs()
         held = sum(spec.held_nbytes for spec in self.specs.values())
         arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
         self.max_batch_size = max_batch_size or batch_limit(self.max_rows, arrays)
         self.schema = Schema(self.specs, outputs, self.max_batch_size)
-        self.call = caller(model, inputs)
+        given = dict(inputs) | any_length.lengths_of_padded(self.specs, self.ragged)
+        self.call = any_length.caller(model, list(inputs), list(given))
         shapes = {name: [None, *spec.shape] for name, spec in self.specs.items()}
-        shapes |= {name: spec.shape for name, spec in self.others.items()}
-        self.casts = casts(model, inputs, cast or {}, shapes)
+        for name, kind in self.ragged.items():
+            if kind == "padded":
+                shapes[name] = [None, *self.specs[name].chain.form.max_shape]
+        shapes |= {name: spec.shape for name, spec in given.items() if name not in self.specs}
+        self.casts = casts(model, given, cast or {}, shapes)
 
     def check_maskable(self) -> None:
         """ExportError for an unsealed chain with an op that fails the whole batch for a bad row."""
@@ -104,10 +112,11 @@ class Plan:
 
     def arrays_function(self) -> Any:
         """The function of the signature that takes arrays."""
-        arrays = {
-            name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
-            for name, spec in self.specs.items()
-        }
+        arrays: dict[str, Any] = {}
+        for name, spec in self.specs.items():
+            arrays[name] = tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
+            if name in self.ragged:
+                arrays |= any_length.lengths_spec(name, spec)
         return concrete(self.serve_arrays, arrays | self.passed())
 
     def schema_function(self) -> Any:
@@ -127,8 +136,12 @@ class Plan:
         }
 
     def serve_arrays(self, **arrays: Any) -> dict[str, Any]:
-        """Run the model on arrays."""
-        return self.results(self.of_one_size(self.checked(arrays)))
+        """Run the model on arrays, and on the lengths of those of any length."""
+        given = self.of_one_size(self.checked(arrays))
+        for name, kind in self.ragged.items():
+            lengths = given.pop(any_length.lengths_key(name))
+            given |= any_length.of_arrays(name, self.specs[name], kind, given[name], lengths)
+        return self.results(given)
 
     def of_one_size(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs that fail at run time unless all with a batch have the same B.
@@ -154,22 +167,21 @@ class Plan:
         return checked
 
     def decode(self, payloads: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        """The arrays of all specs by name, and with ``mask`` the status of each row."""
-        arrays, statuses = {}, []
+        """The arrays and lengths by name, and with ``mask`` the status of each row."""
+        arrays: dict[str, Any] = {}
+        statuses = []
         for name, spec in self.specs.items():
             key = self.keys[name]
             options: Any = {
                 "input_name": key,
                 "max_rows": self.max_rows,
                 "max_batch_size": self.max_batch_size,
+                "on_invalid": "mask" if self.mask else "error",
             }
-            if self.mask:
-                tensor, status = spec.decode_checked(payloads[key], **options)
-                # Padded to the longest row, a row's answer could depend on its neighbours.
-                arrays[name] = padded(tensor, spec.chain.form)
-                statuses.append(status)
-            else:
-                arrays[name] = spec.decode_tensor(payloads[key], **options)
+            kind = self.ragged.get(name)
+            given, status = any_length.of_payloads(name, spec, kind, payloads[key], **options)
+            arrays |= given
+            statuses.append(status)
         return arrays, tf.reduce_max(tf.stack(statuses), axis=0) if self.mask else None
 
     def serve_bytes(self, **payloads: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..errors import EncodeError, ExportError
 from ..extras import tensorflow as tf
 from ..schema import SIGNATURE, bytes_key
 from ..spec import ArraySpec
+from . import any_length
 from .check import check
 from .plan import Plan, batched
 from .session import ServingSession, reason
@@ -49,7 +50,7 @@ def verify(
     unsampled = [n for n, s in plan.others.items() if s.dtype == tf.string and n not in sample]
     feeds = {SIGNATURE: {"batch": [b""]}, signature: packed(plan, [row])}
     if arrays_signature is not None:
-        feeds[arrays_signature] = {n: np.stack([row[n]]) for n in plan.specs} | passed(plan, [row])
+        feeds[arrays_signature] = batch_of_one(plan, row) | passed(plan, [row])
     given = "" if sample else " on zeros (sample= takes an example)"
     try:
         with ServingSession(path) as session:
@@ -69,9 +70,14 @@ def verify(
             ran = [packed(plan, [example(plan, one, "warmup")]) for one in examples]
             for feed in ran:
                 session.run(signature, feed)
-            if independent_rows:
-                compare_rows(plan, session, signature, row, sample)
+            if independent_rows and plan.max_batch_size > 1:
+                compare_rows(plan, session, signature, [row, another(plan, row, sample)])
+                if plan.mask and plan.ragged:
+                    compare_rows(plan, session, signature, [row, shortest(plan, row)])
+                warn_of_padding(plan, another(plan, row, sample))
             return ran or [feeds[signature]]
+    except ExportError:
+        raise
     except tf.errors.OpError as error:
         text = f"a stock server could not run the export{given}: {reason(error)}"
         raise ExportError(text) from error
@@ -81,25 +87,28 @@ def verify(
 
 
 def compare_rows(
-    plan: Plan,
-    session: ServingSession,
-    signature: str,
-    row: Mapping[str, Any],
-    sample: Mapping[str, Any],
+    plan: Plan, session: ServingSession, signature: str, rows: list[Mapping[str, Any]]
 ) -> None:
     """ExportError unless two rows in one batch are answered as each of them alone."""
-    other = {n: unlike(s, row[n], n in sample) for n, s in plan.specs.items()}
-    rows = [row, {**row, **other}]
+    advice = ADVICE
+    if plan.ragged:
+        lengths = ", ".join(str(list(row[name].shape)) for name in plan.ragged for row in rows)
+        advice = f"the rows had shapes {lengths}; {any_length.ADVICE}; {ADVICE}"
     alone = [session.run(signature, packed(plan, rows[:1]))]
     try:
         alone.append(session.run(signature, packed(plan, rows[1:])))
-    except tf.errors.OpError:  # not an input that the model takes
-        rows[1], alone = row, alone * 2
+    except tf.errors.OpError as error:
+        if empty(plan, rows[1]):
+            text = f"the model fails on an array of length 0 ({reason(error)}), as which a bad row "
+            raise ExportError(
+                f"{text}of on_invalid='mask' comes: it would fail all rows"
+            ) from error
+        rows, alone = rows[:1] * 2, alone * 2  # not an input that the model takes
     try:
         together = [session.run(signature, packed(plan, rows)) for _ in range(2)]
     except tf.errors.OpError as error:
         text = f"the model answers one row, but not two in one batch ({reason(error)})"
-        raise ExportError(f"{text}: {ADVICE}") from error
+        raise ExportError(f"{text}: {advice}") from error
     for name in together[0]:
         batch, again, *ones = [values(plan, name, run[name]) for run in (*together, *alone)]
         if not same(batch, again, 0):
@@ -108,10 +117,56 @@ def compare_rows(
             continue  # no batch dimension, of which a limit tells
         if len(batch) != 2 or any(one.shape[:1] != (1,) for one in ones):
             rows_of = f"output {name} has shape {list(batch.shape)} for a batch of two rows"
-            raise ExportError(f"{rows_of}, {list(ones[0].shape)} for one row: {ADVICE}")
+            raise ExportError(f"{rows_of}, {list(ones[0].shape)} for one row: {advice}")
         if not all(same(batch[i : i + 1], ones[i], TOLERANCE) for i in range(2)):
             text = f"the model answers a row in a batch of two otherwise than alone (output {name})"
-            raise ExportError(f"{text}: {ADVICE}")
+            raise ExportError(f"{text}: {advice}")
+
+
+def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
+    """Warn if the answer to a row changes with the zeros after it, up to ``max_shape``."""
+    if "padded" not in plan.ragged.values():
+        return
+    fed = {n: tf.constant(x) for n, x in (batch_of_one(plan, row) | passed(plan, [row])).items()}
+    wide = {name: x for name, x in fed.items() if name in plan.specs or name in plan.others}
+    for name, kind in plan.ragged.items():
+        lengths = fed[any_length.lengths_key(name)]
+        wide |= any_length.of_arrays(name, plan.specs[name], kind, fed[name], lengths)
+    tight = {name: fed[name] for name, kind in plan.ragged.items() if kind == "padded"}
+    try:
+        got, expected = plan.results(wide | tight), plan.results(wide)
+    except Exception:  # whatever a model raises that takes one length only
+        return
+    for name, value in got.items():
+        one, other = np.asarray(value), np.asarray(expected[name])
+        if one.ndim == other.ndim:  # a value for each step: of those that both have
+            steps = tuple(map(slice, np.minimum(one.shape, other.shape)))
+            one, other = one[steps], other[steps]
+        if not same(one, other, TOLERANCE):
+            lengths = " and ".join(map(any_length.lengths_key, plan.ragged))
+            warnings.warn(
+                f"output {name} depends on the zeros that pad a row to max_shape, so another "
+                f"max_shape changes the answer; if that is not meant, use {lengths} in the model",
+                stacklevel=7,
+            )
+
+
+def another(plan: Plan, row: Mapping[str, Any], sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of other values, and of other lengths where rows of one batch may differ in them."""
+    others = {}
+    for name, spec in plan.specs.items():
+        others[name] = unlike(spec, row[name], name in sample, name in plan.ragged)
+    return {**row, **others}
+
+
+def shortest(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with an array of length 0 for each input of any length."""
+    return {**row, **{name: plan.specs[name].chain.form.zeros() for name in plan.ragged}}
+
+
+def empty(plan: Plan, row: Mapping[str, Any]) -> bool:
+    """Whether the row has no elements in any input of any length."""
+    return bool(plan.ragged) and not any(row[name].size for name in plan.ragged)
 
 
 def values(plan: Plan, name: str, output: Any) -> np.ndarray:
@@ -164,15 +219,32 @@ def filler(spec: ArraySpec) -> np.ndarray:
         return spec.decode(spec.chain.payload.filler())
 
 
-def unlike(spec: ArraySpec, array: np.ndarray, sampled: bool) -> np.ndarray:
-    """Another array of the spec; ``array`` if none is found. Of a sample only values are moved."""
-    for other in variants(array, sampled):
+def unlike(spec: ArraySpec, array: np.ndarray, sampled: bool, resize: bool = False) -> np.ndarray:
+    """Another array of the spec; ``array`` if none is found. Of a sample only values are moved.
+
+    With ``resize`` it is of another length along the ``None`` dimensions, if one is found.
+    """
+    arrays = [resized(spec, array), array] if resize else [array]
+    for other in (other for one in arrays for other in (*variants(one, sampled), one)):
         try:
             spec.encode(other)
         except EncodeError:
             continue
-        if other.tobytes() != array.tobytes():
+        if other.shape != array.shape or other.tobytes() != array.tobytes():
             return other
+    return array
+
+
+def resized(spec: ArraySpec, array: np.ndarray) -> np.ndarray:
+    """The array, half as long along its ``None`` dimensions; longer if it has 0 or 1 there."""
+    for axis, side in enumerate(spec.shape):
+        if side is None:
+            length, most = array.shape[axis], spec.chain.form.max_shape[axis]
+            wanted = length // 2 if length > 1 else min(most, length + 3)
+            if not length:
+                shape = [wanted if at == axis else side for at, side in enumerate(array.shape)]
+                array = np.zeros(shape, array.dtype)
+            array = np.take(array, range(wanted), axis, mode="wrap")
     return array
 
 
@@ -195,6 +267,18 @@ def packed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
     keys = plan.keys.items()
     payloads = {key: [plan.specs[name].encode(row[name]) for row in rows] for name, key in keys}
     return payloads | passed(plan, rows)
+
+
+def batch_of_one(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What to feed to the arrays of the signature that takes them."""
+    arrays = {name: np.stack([row[name]]) for name in plan.specs}
+    for name in plan.ragged:
+        key, lengths = (
+            any_length.lengths_key(name),
+            any_length.lengths_of(plan.specs[name], row[name]),
+        )
+        arrays[key] = np.stack([lengths])
+    return arrays
 
 
 def passed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..schema import ASSET, SIGNATURE, Schema, bytes_key, version_directory
 from ..spec import ArraySpec
+from . import any_length
 from .byte_signature import ByteSignature, batch_of, signature_in
 from .plan import batched, check_options
 from .protobuf import read_protobuf
@@ -42,6 +43,7 @@ def wrap(
     signature: str = "bytes",
     replace_default: bool = False,
     on_invalid: Literal["error", "mask"] = "error",
+    ragged: Mapping[str, Literal["padded"]] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
@@ -73,6 +75,10 @@ def wrap(
         Make the new signature ``serving_default`` too; the old one is then called ``arrays``.
     on_invalid : {"error", "mask"}
         What a bad row does; see `tfdecode.export`.
+    ragged : mapping of str to "padded", optional
+        Inputs with ``None`` dimensions whose rows may differ in length. Their arrays are padded
+        with zeros to ``max_shape``, and the source's input ``<name>_lengths``, int32 or int64
+        ``[B]``, is decoded too. Without it such an input needs ``max_batch_size=1``.
     max_rows, max_batch_size : int, optional
         See `tfdecode.export`.
     sample : mapping of str to array_like or bytes, optional
@@ -108,14 +114,15 @@ def wrap(
     ['pose']
     """
     sample = {} if sample is None else sample
-    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
+    ragged = {} if ragged is None else ragged
+    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample, "ragged": ragged}
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     if not inputs:
         raise ExportError("inputs is empty: name those that become bytes")
     path = version_directory(Path(saved_model))
     model = read_protobuf(path)
     meta = _serving_graph(path, model)
-    options = (on_invalid == "mask", max_rows, max_batch_size)
+    options = (on_invalid == "mask", max_rows, max_batch_size, ragged)
     added = ByteSignature(meta, source, inputs, outputs or {}, *options)
     if signature == SIGNATURE:
         raise ExportError(f"signature {SIGNATURE!r} is that of the schema; pass another one")
@@ -189,10 +196,13 @@ def _compare(
     # The source may have byte inputs, of an export or of another wrap.
     packed = {key: schema[name] for name, key in schema.feature_keys().items()}
     count = max((side for info in added.batched() if (side := batch_of(info)[0])), default=2)
+    count = min(count, schema.max_batch_size or count)
     old: dict[str, Any] = {}
     new: dict[str, Any] = {}
     for name, info in added.given.inputs.items():
         spec = added.schema.get(name)
+        if name in added.lengths:
+            continue
         if spec is None and name in packed:
             old[name] = new[name] = [packed[name].encode(filler(packed[name]))] * count
         elif spec is None:
@@ -201,10 +211,17 @@ def _compare(
             old[name] = new[name] = np.concatenate([row] * count) if batched(tensor) else row
         else:
             first = np.asarray(sample[name]) if name in sample else filler(spec)
-            arrays = [first, *[unlike(spec, first, name in sample)] * (count - 1)]
+            ragged = name in added.lengths.values()
+            arrays = [first, *[unlike(spec, first, name in sample, ragged)] * (count - 1)]
             payloads = [_encode(name, spec, array) for array in arrays]
             single = name in added.single
-            old[name] = first if single else np.stack(arrays)
+            if ragged:
+                key, padded = any_length.lengths_key(name), spec.chain.form.max_shape
+                dtype = tf.as_dtype(added.given.inputs[key].dtype).as_numpy_dtype
+                old[key] = np.stack([any_length.lengths_of(spec, x) for x in arrays]).astype(dtype)
+                old[name] = np.stack([any_length.padded(x, padded) for x in arrays])
+            else:
+                old[name] = first if single else np.stack(arrays)
             new[added.keys[name]] = payloads[0] if single else payloads
     try:
         with ServingSession(target) as session:
