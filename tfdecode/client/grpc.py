@@ -180,7 +180,7 @@ class Grpc(EachInput):
     def _method(self, name: str, answer: Any) -> Any:
         return self._channel.unary_unary(
             f"{SERVICE}{name}",
-            request_serializer=lambda message: message.SerializeToString(),
+            request_serializer=lambda message: message.SerializeToString(deterministic=True),
             response_deserializer=answer.FromString,
         )
 
@@ -237,7 +237,10 @@ class Grpc(EachInput):
 
     def _arrays(self, call: Any, first: int) -> Outputs:
         answer = self._wait(call, first)
-        return {name: from_message(name, one, MOST) for name, one in answer.outputs.items()}
+        # A map of a message has no order.
+        return {
+            name: from_message(name, answer.outputs[name], MOST) for name in sorted(answer.outputs)
+        }
 
     def _wait(self, call: Any, first: int = 0) -> Any:
         try:
