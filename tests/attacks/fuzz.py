@@ -38,7 +38,7 @@ FILTERS = (
 CONTAINERS = (
     "raw", "raw", "raw", "png", "png:interleaved", "png:describe=false", "sparse",
     "sparse:1,palette=true", "npy", "npz:a", "mat:a", "csv", "csv:header=1", "safetensors:a", "pkl",
-    "pkl:key=a",
+    "pkl:key=a", "tensor_proto",
 )  # fmt: skip
 COMPRESSORS = ("", "", "", "zlib", "zlib:0", "zlib_bounded", "zstd", "zlib|zlib_bounded", "seal")
 SHAPES: tuple[tuple[int | None, ...], ...] = (

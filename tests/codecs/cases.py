@@ -315,6 +315,12 @@ ALL = (
     *(Case("safetensors:x", (2, 3), dtype) for dtype in ("bool", "bfloat16", "uint32", "float32")),
     Case('safetensors:"a|b, \\"c\\""', (), "int64"),
     Case("safetensors:pose|seal", (0, 3), "complex64"),
+    # tensor_proto
+    *(Case("tensor_proto", (2, 3), dtype) for dtype in ("bool", "float32")),
+    Case("tensor_proto", (), "uint16"),
+    Case("tensor_proto|seal", (0, 3), "complex64"),
+    Case("tensor_proto", (2, None), "int32", max_shape=(2, 300)),
+    Case("tensor_proto|zlib", (None,), "bfloat16", max_shape=(9,)),
     # pkl
     *(Case("pkl", (2, 3), dtype) for dtype in ("bool", "uint16", "float32", "bfloat16")),
     Case("pkl:pose", (2, 1, 3, 4), "int32"),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .native.npz import Npz as Npz
     from .native.pkl import Pkl as Pkl
     from .native.safetensors import Safetensors as Safetensors
+    from .native.tensor_proto import TensorProto as TensorProto
 
 _CLASSES = {place.partition(":")[2]: name for name, place in CODECS.built_in.items()}
 __all__ = ["Codec", "Compressor", "Container", "Cost", "Filter", *_CLASSES]

@@ -71,10 +71,7 @@ class NativeFile(Container):
                 f"payload ({len(y)} bytes) is not {self.file} of {form} by a known writer"
                 + self.found(y, form)
             )
-        x = self.read(y).astype(numpy_dtype(form.dtype), order="C")
-        if form.dtype == "bool" and x.size and int(x.view(np.uint8).max()) > 1:
-            raise DecodeError("payload holds bytes other than 0 and 1, needs bool")
-        return x
+        return copied(self.read(y), form)
 
     def found(self, y: bytes, form: ArrayForm) -> str:
         """What a file that matches no template holds, for the message: nothing of its text."""
@@ -103,6 +100,14 @@ class NativeFile(Container):
             )
         numbers = raw_bytes(rows.data, form.max_nbytes)
         return replace(rows, data=tf.strings.join([template.head, numbers, template.tail]))
+
+
+def copied(x: np.ndarray, form: ArrayForm) -> np.ndarray:
+    """A view of a file as an array of its own; DecodeError for a bool other than 0 and 1."""
+    x = x.astype(numpy_dtype(form.dtype), order="C")
+    if form.dtype == "bool" and x.size and int(x.view(np.uint8).max()) > 1:
+        raise DecodeError("payload holds bytes other than 0 and 1, needs bool")
+    return x
 
 
 @lru_cache(256)
