@@ -18,15 +18,14 @@ from .dtypes import ITEM_SIZES, dtype_name
 from .errors import RAISE_LIMIT, EncodeError, FileError, SkippedWarning
 from .formats import headerless, npy, npz, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents, beyond
-from .formats.sniff import ZIP_MAGIC, Kind, sniff
+from .formats.readers import READERS, by_suffix, suffix_of
+from .formats.sniff import GZIP_MAGIC, ZIP_MAGIC, Kind, sniff
 
 if TYPE_CHECKING:
     from .spec import ArraySpec
 
 #: Files up to this many bytes are read whole.
 LARGE = 2**20
-#: HDF5 is read here only: there is no codec of it, because stock ops cannot read it.
-_HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def load(
@@ -48,8 +47,8 @@ def load(
     ----------
     path : str or os.PathLike
         A regular file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
-        .safetensors .h5 .hdf5 .bin``), or else its first bytes do. HDF5, which ``.mat`` of version
-        7.3 is too, needs the extra ``hdf5``.
+        .safetensors .h5 .hdf5 .png .nii .nii.gz .bin``), or else its first bytes do. HDF5, which
+        ``.mat`` of version 7.3 is too, needs the extra ``hdf5``.
     key : str, optional
         Which of several arrays: the member of an ``.npz``, the variable of a ``.mat`` or the path
         in its structs and cells (``"S.seg"``, ``"C[1]"``, ``"S[2].seg"``; indices begin at 0 and
@@ -193,7 +192,7 @@ def listing(
 def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Contents | None:
     """What a large file holds, by its headers alone; None if the whole file is needed."""
     data = reading.Slices(path)
-    named = _format_of_suffix(Path(path).suffix.lower())
+    named = _format_of_suffix(suffix_of(Path(path)))
     if len(data) < LARGE or named not in ("npy", "npz", "safetensors"):
         return None
     start = data[:9]
@@ -223,17 +222,15 @@ def opened(
     """
     data = reading.read(path, 2 * max(max_bytes, MAX_BYTES), RAISE_LIMIT)
     with naming(path):
-        suffix = Path(path).suffix.lower()
+        suffix = suffix_of(Path(path))
         named = _format_of_suffix(suffix)
         if named is None and (shape is not None or (dtype is not None and not sniff(data, None))):
             return headerless.NAME, data, headerless.contents(data, dtype, shape)
         if shape is not None:
             raise FileError(f"is a {suffix}, which says its shape; shape is for files without one")
         found = _format(suffix, data)
-        if found == "hdf5":
-            from .formats import hdf5  # it imports subprocess, for a child with limits
-
-            return found, data, hdf5.contents(data, max_bytes=max_bytes)
+        if found in READERS:
+            return found, data, READERS[found].contents(data, max_bytes=max_bytes)
         reader = CODECS.container(found).contents
         options = {"missing": missing} if found == "csv" and missing else {}
         return found, data, reader(data, max_bytes=max_bytes, **options)
@@ -241,7 +238,7 @@ def opened(
 
 def has_suffix(path: Path) -> bool:
     """Whether the name says that this is an array file."""
-    return _format_of_suffix(path.suffix.lower()) is not None
+    return _format_of_suffix(suffix_of(path)) is not None
 
 
 @contextmanager
@@ -268,23 +265,27 @@ def _format(suffix: str, data: bytes) -> str:
             return found.format
         holds = f" and holds {found.name}" if found else ""
         known = [suffix for codec in CODECS.native() for suffix in codec.suffixes]
-        listed = ", ".join([*known, *_HDF5_SUFFIXES])
+        listed = ", ".join([*known, *(s for reader in READERS.values() for s in reader.suffixes)])
         advice = "" if found else f"; if it is numbers without a header, {headerless.ADVICE}"
         if suffix == headerless.SUFFIX and not found:
             raise FileError(f"has no header that says what its numbers are; {headerless.ADVICE}")
         raise FileError(f"has an unknown suffix{holds}; the known ones are {listed}{advice}")
     # Some programs leave out the text by which MATLAB v7.3 differs from HDF5: .mat decides.
     hdf5_mat = named == "mat" and found is not None and found.format == "hdf5"
-    ours = named == "hdf5" or named in CODECS.built_in  # a codec from outside knows its own files
+    ours = named in READERS or named in CODECS.built_in  # another codec knows its own files
+    if suffix == ".nii.gz" and data.startswith(GZIP_MAGIC):
+        return named
     if found and found.format != named and not hdf5_mat and ours:
-        advice = f"; rename it to .{found.format}"
-        raise FileError(f"is named {suffix} but holds {found.name}{advice if found.format else ''}")
+        reader = READERS.get(found.format)
+        right = reader.suffixes[0] if reader else f".{found.format}"
+        advice = f"; rename it to {right}" if found.format else ""
+        raise FileError(f"is named {suffix} but holds {found.name}{advice}")
     return named
 
 
 def _format_of_suffix(suffix: str) -> str | None:
-    if suffix in _HDF5_SUFFIXES:
-        return "hdf5"
+    if found := by_suffix(suffix):
+        return found
     codec = CODECS.by_suffix(suffix) if suffix else None
     return codec.name if codec else None
 

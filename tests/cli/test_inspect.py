@@ -402,12 +402,8 @@ def wire(**changes: Any) -> bytes:
         (png(b"{}", length=2**19), "its tEXt chunk is damaged"),
         (png(b"{}", length=3), "its tEXt chunk is damaged"),
         (png(wire()[:-1] + b" " * 9 + b"}"), "does not match its seal"),
-        (
-            png(b"x", keyword=b"Comment\0\0"),
-            "is a PNG image without a spec; if it is a payload, pass --spec",
-        ),
-        (SIGNATURE, "is a PNG image without a spec"),
-        (SIGNATURE + bytes(33), "is a PNG image without a spec"),
+        (SIGNATURE, "is a damaged PNG image: it ends after 8 bytes without IEND"),
+        (SIGNATURE + bytes(33), "is a damaged PNG image: it has not one IHDR at its beginning"),
     ],
 )
 def test_a_png_with_a_hostile_spec(data: bytes, reason: str, capsys) -> None:
@@ -415,6 +411,12 @@ def test_a_png_with_a_hostile_spec(data: bytes, reason: str, capsys) -> None:
     inspect("x.png", status=1)
     err = failure(capsys)
     assert err.startswith("tfdecode inspect: x.png: ") and reason in err and len(err) < 5000
+
+
+def test_a_png_without_a_spec_is_an_image(capsys) -> None:
+    Path("x.png").write_bytes(png(b"x", keyword=b"Comment\0\0"))
+    [found] = facts(capsys, "x.png")
+    assert (found["kind"], found["format"]) == ("arrays", "png_image")
 
 
 def test_a_png_bomb_is_not_inflated(capsys) -> None:

@@ -13,14 +13,10 @@ from ..codecs.registry import CODECS
 from ..dtypes import dtype_name, little_endian
 from ..errors import PACK_ANEW, PACK_ARRAY, DecodeError, FileError, SpecError
 from ..files import naming, opened
+from ..formats import headerless
 from ..formats.contents import MAX_BYTES, Array, beyond
+from ..formats.readers import READERS
 from ..spec import ArraySpec
-
-#: Why no graph reads HDF5, for which there is no codec.
-HDF5_ADVICE = (
-    "stock ops cannot read HDF5, which a .mat of version 7.3 is too; save the array with "
-    "numpy.save, or in MATLAB with -v7"
-)
 
 
 def spec_of_file(
@@ -49,7 +45,7 @@ def spec_of_array(
         raise FileError(str(error)) from None
     codec = CODECS.get(found)
     if codec is None or not issubclass(codec, Container):
-        raise refused(HDF5_ADVICE)
+        raise refused(READERS[found].advice if found in READERS else headerless.AS_IS)
     reasons = []
     for configuration in codec.file_configurations(name, data):
         try:

@@ -143,8 +143,9 @@ def describe(
             f"{path}: is a TFRecord; read it with tf.data.TFRecordDataset, "
             f"its schema is {data_set_of(path).name}.json"
         )
-    with_spec = not has_suffix(path) and path.name and spec_path(path).is_file()
-    if path.suffix == ".tfd" or with_spec or payloads.is_png(path):
+    unnamed = not has_suffix(path) or path.suffix == ".png"  # payloads can be PNG images, too
+    with_spec = unnamed and path.name and spec_path(path).is_file()
+    if path.suffix == ".tfd" or with_spec or payloads.has_embedded(path):
         spec, origin = payloads.find_spec(path)
         return payloads.report(path, without_key(path, spec, key), origin, max_bytes)
     options = {**listing_of(arguments), "every": arguments.all}

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     inputs: dict[str, list[Any]] = {}
     for name, file in arguments.inputs:
         file = replace(file, **reading_of(arguments))
-        listed = name not in known and has_suffix(file.path) and file.path.suffix != PAYLOAD_SUFFIX
+        listed = name not in known and is_list(file.path)
         value = load(file.path, file.key, max_bytes=file.max_bytes) if listed else file
         inputs.setdefault(name, []).append(value)
     single = {name: values if len(values) > 1 else values[0] for name, values in inputs.items()}
@@ -81,6 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
         kind = ["-H", "Content-Type: application/json"]
         say(shlex.join(["curl", *kind, "--data-binary", data, predict_url(arguments.url)]))
     return 0
+
+
+def is_list(path: Path) -> bool:
+    """Whether the array of a file is sent, not its bytes: graphs decode images themselves."""
+    return has_suffix(path) and path.suffix.lower() not in (PAYLOAD_SUFFIX, ".png")
 
 
 def predict_url(url: str) -> str:

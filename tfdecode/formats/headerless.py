@@ -19,6 +19,7 @@ ADVICE = (
     "pass its dtype and shape: --dtype float32 --shape -1,4, in Python "
     'load(path, dtype="float32", shape=(-1, 4))'
 )
+AS_IS = "its numbers alone are a payload: tfdecode pack FILE --codec raw, with its dtype and shape"
 #: What arrives in the place of a file, and is no numbers of anyone.
 _INSTEAD = re.compile("pointer|HTML|XML|web server")
 

@@ -20,11 +20,12 @@ class Kind(NamedTuple):
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
+GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 #: Of the protocols that say which they are.
 PICKLE_MAGICS = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
 #: Formats that are never text; a pickle of protocol 0 is.
-_BINARY = ("npy", "npz", "mat", "safetensors", "hdf5")
+_BINARY = ("npy", "npz", "mat", "safetensors", "hdf5", "png_image", "nifti")
 #: Bytes that are looked at, and inflated of compressed data.
 _BEGINNING = 4096
 
@@ -50,6 +51,8 @@ _KINDS: list[tuple[bytes, str, str]] = [
     # Versions 5 and 7.3; the text before the version is free (MAT-File Format, table 1-1).
     (rb".{124}(?:\x00[\x01\x02]IM|[\x01\x02]\x00MI)", "a MATLAB file", "mat"),
     (rb"(?:|.{512}|.{1024}|.{2048})" + re.escape(HDF5_MAGIC), "HDF5 data", "hdf5"),
+    (re.escape(png.SIGNATURE), "a PNG image", "png_image"),
+    (rb".{344}(?:n\+1|ni1)\0|.{4}n[+i]2\0\r\n\x1a\n", "a NIfTI volume", "nifti"),
     # In the place of a file.
     (rb"version https://git-lfs", "a Git LFS pointer, not the file; fetch it: git lfs pull", ""),
     (rb"(?:\.\./)*(?:\.git/annex|/annex)/objects/", "a git-annex pointer; git annex get FILE", ""),
@@ -71,7 +74,6 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (rb"<stata_dta>", f"a Stata table; {_COLUMNS}", ""),
     (rb"RD[XAB][23]\n|X\n\0\0\0[\x02\x03]", _R, ""),
     # Volumes, signals and pictures.
-    (rb".{344}(?:n\+1|ni1)\0|.{4}n[+i]2\0\r\n\x1a\n", f"a NIfTI volume; {_NUMBERS}", ""),
     (rb".{128}DICM", f"a DICOM image; {_PIXELS}", ""),
     (rb"NRRD000", f"an NRRD volume; {_NUMBERS}", ""),
     (rb"SIMPLE  =", f"a FITS file; {_NUMBERS}", ""),
@@ -79,8 +81,7 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (rb"GRIB.{3}[\x01\x02]", f"a GRIB file; {_NUMBERS}", ""),
     (rb"SR\0[\x04\x06]", f"an IDL file; {_NUMBERS}", ""),
     (rb"Octave-1-[LB]|# Created by Octave|# name: \w", "an Octave file; save it by save -v7", ""),
-    (re.escape(png.SIGNATURE), f"a PNG image; {_PIXELS}", ""),
-    (rb"\xff\xd8\xff", f"a JPEG image; {_PIXELS}", ""),
+    (rb"\xff\xd8\xff", "a JPEG image; send its bytes to tf.io.decode_jpeg, or " + _PIXELS, ""),
     (rb"GIF8[79]a", f"a GIF image; {_PIXELS}", ""),
     (rb"II[*+]\0|MM\0[*+]", f"a TIFF image; {_PIXELS}", ""),
     (rb"BM.{4}\0\0\0\0", f"a BMP image; {_PIXELS}", ""),

@@ -33,16 +33,17 @@ KEYWORD = b"tfdecode\0"
 
 def find_spec(path: Path) -> tuple[ArraySpec, str]:
     """The spec next to a payload or inside it, and where it was found."""
-    if not spec_path(path).exists() and is_png(path):
+    if not spec_path(path).exists() and has_embedded(path):
         return embedded_spec(path), "its tEXt chunk"
     return load_spec(path), str(spec_path(path))
 
 
-def is_png(path: Path) -> bool:
-    """Whether a file begins as a PNG does."""
+def has_embedded(path: Path) -> bool:
+    """Whether a file begins as a PNG does that has its spec in it."""
     try:
         with reading.opened(path) as (file, _):
-            return file.read(len(SIGNATURE)) == SIGNATURE
+            head = file.read(PNG_HEAD + 8 + len(KEYWORD))
+            return head.startswith(SIGNATURE) and head.endswith(b"tEXt" + KEYWORD)
     except FileError:  # reported when the whole file is read
         return False
 

@@ -1,0 +1,50 @@
+"""The formats that only `load` reads, because stock ops read them otherwise or not at all."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from .contents import Contents
+
+
+class Reader(NamedTuple):
+    """A format: its suffixes, its module here, and why no spec reads the file as it is."""
+
+    suffixes: tuple[str, ...]
+    module: str
+    advice: str
+
+    def contents(self, data: bytes, *, max_bytes: int) -> Contents:
+        """What a file holds."""
+        found: Contents = import_module(f".{self.module}", __package__).contents(
+            data, max_bytes=max_bytes
+        )
+        return found
+
+
+_NUMPY = "save the array with numpy.save"
+READERS = {
+    "hdf5": Reader(
+        (".h5", ".hdf5"),
+        "hdf5",  # it imports subprocess, for a child with limits
+        "stock ops cannot read HDF5, which a .mat of version 7.3 is too; save the array with "
+        "numpy.save, or in MATLAB with -v7",
+    ),
+    "png_image": Reader(
+        (".png",), "png_image", "no codec reads it; tf.io.decode_png reads its bytes in a graph"
+    ),
+    "nifti": Reader((".nii", ".nii.gz"), "nifti", f"stock ops cannot read NIfTI; {_NUMPY}"),
+}
+_BY_SUFFIX = {suffix: name for name, reader in READERS.items() for suffix in reader.suffixes}
+
+
+def by_suffix(suffix: str) -> str | None:
+    """The name of the format whose files have that suffix."""
+    return _BY_SUFFIX.get(suffix)
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a file, in lower case: ``.nii.gz`` is one."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
