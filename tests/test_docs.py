@@ -92,7 +92,22 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "segment_map": tfd.ArraySpec((256, 192), "float64", "astype:uint8|zlib_bounded or zlib"),
     }
     tfd.export(model, folder / "models" / "pose", inputs=specs)
+    write_checkpoint(folder / "model.ckpt")
     return folder
+
+
+def write_checkpoint(prefix: Path) -> None:
+    """A checkpoint of TensorFlow 1, with its ``.meta``."""
+    import tensorflow.compat.v1 as tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        pose = tf.placeholder(tf.float32, [None, 256, 192, 18], name="pose")
+        keep = tf.placeholder(tf.float32, [], name="keep_prob")
+        weight = tf.get_variable("weight", initializer=tf.ones([18]))
+        loss = tf.reduce_mean(tf.reduce_mean(pose, [1, 2]) * weight / keep, 1, name="score")
+        tf.train.AdamOptimizer().minimize(loss)
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(prefix), global_step=7)
 
 
 @pytest.fixture
@@ -122,7 +137,7 @@ def run_python(document: Path, block: Block, names: dict[str, Any]) -> None:
 
 
 def run_commands(document: Path, block: Block) -> None:
-    for line in block.text.splitlines():
+    for line in block.text.replace("\\\n", "").splitlines():
         program, *words = shlex.split(line)
         where = f"{document.name}: {line!r}"
         assert program == "tfdecode", f"{where} is not run: mark the block as text"

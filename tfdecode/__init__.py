@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # from the modules: type checkers take a package's infer for 
     from .files import load, load_all
     from .graph.rows import Status
     from .saved_models.check import check
+    from .saved_models.convert import convert
     from .saved_models.export import export
     from .saved_models.wrap import wrap
     from .schema import Schema
@@ -51,6 +52,7 @@ __all__ = [
     "TfdecodeError",
     "check",
     "codecs",
+    "convert",
     "export",
     "infer",
     "load",
@@ -69,6 +71,7 @@ _WHERE = {
     "Status": "graph.rows",
     "check": "saved_models.check",
     "codecs": "",
+    "convert": "saved_models.convert",
     "export": "saved_models.export",
     "infer": "choose.infer",
     "load": "files",

@@ -116,17 +116,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def spec_of(
-    name: str, text: str, known: dict[str, Any], arguments: argparse.Namespace
+    name: str, text: str, known: dict[str, Any] | None, arguments: argparse.Namespace
 ) -> ArraySpec:
-    """The spec of an input or output; an array or a chain takes dtype and shape of the model."""
-    if name not in known:
+    """The spec of an input or output; an array or a chain takes dtype and shape of the model.
+
+    ``known`` is None if the model does not say them.
+    """
+    if known is not None and name not in known:
         listed = ", ".join(known)
         raise ExportError(f"{arguments.source} has no {name!r}; it has: {listed}")
-    dtype, shape = known[name].dtype.name, known[name].shape
+    dtype, shape = (known[name].dtype.name, known[name].shape) if known else (None, None)
     path, key = split_fragment(text)
     if path.is_file() and has_suffix(path):
         array = load(path, key, max_bytes=arguments.max_bytes)
-        if array.dtype.name != dtype:
+        if dtype is not None and array.dtype.name != dtype:
             try:
                 array = exact_astype(array, dtype)
             except EncodeError as error:
@@ -134,7 +137,7 @@ def spec_of(
         return infer(array, label=name, **preferences(arguments))
     if path.exists():
         return read_spec(text)[0]
-    if shape.rank is None or None in shape.as_list()[1:]:
+    if shape is None or shape.rank is None or None in shape.as_list()[1:]:
         raise SpecError(
             f"{name} has shape {shape} in the model, so a chain does not say enough; pass an array "
             f"file or SPEC.json"

@@ -105,7 +105,7 @@ class Splice:
             node = self.graph.node.add()
             node.CopyFrom(original)
             node.name = f"{inside}/{original.name}"
-            inputs = [moved(control, source) for control, source in _inputs(original)]
+            inputs = [moved(control, source) for control, source in inputs_of(original)]
             node.ClearField("input")
             node.input.extend(inputs)
             if "_class" in node.attr:  # the nodes on whose device it must be
@@ -130,7 +130,7 @@ class Splice:
             node = self._nodes[name]
             if node.op in ENTER:
                 frames[node.attr["frame_name"].s].append(name)
-            for control, source in _inputs(node):
+            for control, source in inputs_of(node):
                 if source in fed or (control and self._stands_for(source.node, fed)):
                     left.append(name)
                 else:
@@ -149,18 +149,30 @@ class Splice:
 
     def _needed(self, fed: Mapping[Tensor, Tensor], outputs: Iterable[Tensor]) -> set[str]:
         """The nodes that run for the outputs if the tensors ``fed`` are given."""
-        needed: set[str] = set()
-        left = [(False, output) for output in outputs]
-        while left:
-            control, source = left.pop()
-            given = self._stands_for(source.node, fed) if control else source in fed
-            if not given and source.node not in needed:
-                needed.add(source.node)
-                left.extend(_inputs(self._nodes[source.node]))
-        return needed
+
+        def given(control: bool, source: Tensor) -> bool:
+            return self._stands_for(source.node, fed) if control else source in fed
+
+        return upstream(self._nodes, outputs, given)
 
 
-def _inputs(node: Any) -> Iterator[tuple[bool, Tensor]]:
+def upstream(
+    nodes: Mapping[str, Any],
+    outputs: Iterable[Tensor],
+    given: Callable[[bool, Tensor], bool],
+) -> set[str]:
+    """The nodes that run for the outputs; ``given`` says which inputs or control inputs do not."""
+    needed: set[str] = set()
+    left = [(False, output) for output in outputs]
+    while left:
+        control, source = left.pop()
+        if not given(control, source) and source.node not in needed:
+            needed.add(source.node)
+            left.extend(inputs_of(nodes[source.node]))
+    return needed
+
+
+def inputs_of(node: Any) -> Iterator[tuple[bool, Tensor]]:
     """Whether each input is only waited for, and which tensor it is."""
     for name in node.input:
         control = name.startswith("^")

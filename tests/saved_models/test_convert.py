@@ -1,0 +1,258 @@
+"""convert: the answers of the graph that trained, bit for bit, from whatever it was kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdecode as tfd
+from tfdecode.cli import main
+from tfdecode.client import InProcess
+from tfdecode.saved_models.convert import suggest
+from tfdecode.saved_models.protobuf import read_protobuf
+
+v1 = tf.compat.v1
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((3, 6, 3)).astype("float32")
+SPEC = tfd.ArraySpec((6, 3), "float32", "zlib")
+OUTPUTS = {"probs": "probs:0", "ids": "encode_ids:0", "label": "label:0"}
+CONSTANTS = {"keep_prob:0": 1.0}
+
+
+def build(vocabulary: Path, pipeline: str = "placeholder") -> Any:
+    """What training leaves: loops, conditions, variables of all kinds, tables, Adam, Python."""
+    shape = [None, 6, 3]
+    if pipeline == "placeholder":
+        x = v1.placeholder(tf.float32, shape, name="pose")
+    elif pipeline == "queue":
+        x = v1.train.batch([tf.constant(X[0])], 2, name="batch")
+    elif pipeline == "iterator":
+        data = tf.data.Dataset.from_tensor_slices(X).batch(2)
+        x = v1.data.make_initializable_iterator(data).get_next()
+    else:
+        raw = v1.placeholder(tf.float32, shape, name="pose")
+        x = v1.py_func(lambda a: a * 2, [raw], tf.float32, name="augment")
+        x.set_shape(shape)
+    keep = v1.placeholder(tf.float32, [], name="keep_prob")
+    training = v1.placeholder_with_default(False, [], name="is_training")
+    parts = v1.fixed_size_partitioner(2)
+    with v1.variable_scope("m", partitioner=parts, use_resource=False):
+        split = v1.get_variable("W", [4, 3], initializer=v1.random_normal_initializer(seed=3))
+    bias = v1.get_variable("r", initializer=X[0, 0], use_resource=True)
+    weight = tf.convert_to_tensor(split)[:3]
+    _, h = tf.while_loop(
+        lambda i, h: i < 6,
+        lambda i, h: (i + 1, tf.tanh(tf.matmul(h + x[:, i], weight))),
+        [0, tf.zeros_like(x[:, 0])],
+    )
+    h = tf.cond(training, lambda: h / keep, lambda: h * 1.0)
+    h = tf.nn.dropout(h, rate=1 - keep)
+    ids = tf.argmax(h + bias, 1, name="encode_ids")
+    tf.nn.softmax(h + bias, name="probs")
+    words = tf.lookup.TextFileInitializer(
+        str(vocabulary),
+        tf.int64,
+        tf.lookup.TextFileIndex.LINE_NUMBER,
+        tf.string,
+        tf.lookup.TextFileIndex.WHOLE_LINE,
+    )
+    tf.identity(tf.lookup.StaticHashTable(words, "?").lookup(ids), name="label")
+    loss = tf.reduce_mean(h)
+    v1.train.AdamOptimizer().minimize(loss, v1.train.get_or_create_global_step())
+    v1.py_func(lambda a: a, [loss], tf.float32, name="log")
+    return x
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """Checkpoints, a frozen graph and a session of one model, and its answers."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = folder / "words.txt"
+    words.write_text("a\nb\nc\n")
+    v1.disable_control_flow_v2()
+    try:
+        with tf.Graph().as_default() as graph:
+            build(words)
+            session = v1.Session()
+            session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+            v1.train.Saver().save(session, str(folder / "model"), global_step=7)
+            v1.train.Saver(sharded=True).save(session, str(folder / "sharded"))
+        for pipeline in ("queue", "iterator", "python"):
+            with tf.Graph().as_default(), v1.Session() as other:
+                build(words, pipeline)
+                other.run(v1.global_variables_initializer())
+                v1.train.Saver().save(other, str(folder / pipeline))
+    finally:
+        v1.enable_control_flow_v2()
+    meta = tf.compat.v1.MetaGraphDef.FromString((folder / "model-7.meta").read_bytes())
+    for node in meta.graph_def.node:
+        node.device = "/job:worker/task:3/device:GPU:1"
+    (folder / "model-7.meta").write_bytes(meta.SerializeToString())
+    frozen = v1.graph_util.convert_variables_to_constants(
+        session, graph.as_graph_def(), ["probs", "encode_ids"]
+    )
+    (folder / "frozen.pb").write_bytes(frozen.SerializeToString())
+    (folder / "frozen.pbtxt").write_text(str(frozen))
+    graph.finalize()
+    answers = session.run(OUTPUTS, {"pose:0": X, "keep_prob:0": 1.0})
+    yield SimpleNamespace(folder=folder, session=session, answers=answers)
+    session.close()
+
+
+def nodes(path: Path) -> list[Any]:
+    (meta,) = read_protobuf(path).meta_graphs
+    return list(meta.graph_def.node)
+
+
+@pytest.mark.parametrize(
+    "source", ["model-7", "model-7.meta", "sharded", "session", "frozen.pb", "frozen.pbtxt"]
+)
+def test_the_answers_are_those_of_the_graph(
+    trained: SimpleNamespace, source: str, tmp_path: Path
+) -> None:
+    given = trained.session if source == "session" else trained.folder / source
+    frozen = source.startswith("frozen")
+    outputs = {n: o for n, o in OUTPUTS.items() if not (frozen and n == "label")}
+    packed = frozen or source == "session"
+    pose = ("pose:0", SPEC) if packed else "pose:0"
+    path = tfd.convert(given, tmp_path, {"pose": pose}, outputs, constants=CONSTANTS)
+    assert tfd.check(path).ok and not any("GPU" in node.device for node in nodes(path))
+    with InProcess(path) as model:
+        got = model.predict({"pose": list(X) if packed else X})
+    assert got.keys() == outputs.keys()
+    for name, value in got.items():
+        expected = trained.answers[name]
+        assert value.tolist() == expected.tolist() and value.dtype == expected.dtype, name
+
+
+def test_only_what_serves_is_taken(trained: SimpleNamespace, tmp_path: Path) -> None:
+    before = len(trained.session.graph.get_operations())
+    path = tfd.convert(trained.session, tmp_path, {"pose": "pose:0"}, OUTPUTS, constants=CONSTANTS)
+    ops = {node.op for node in nodes(path)}
+    assert not ops & {"ApplyAdam", "ResourceApplyAdam", "PyFunc", "PyFuncStateless"}
+    names = {name for name, _ in tf.train.list_variables(str(path / "variables" / "variables"))}
+    assert names == {"m/W", "r"}
+    assert [one.name for one in (path / "assets").iterdir()] == ["words.txt"]
+    assert len(trained.session.graph.get_operations()) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "at"),
+    [("queue", "batch:0"), ("iterator", "IteratorGetNext:0"), ("python", "augment:0")],
+)
+def test_a_pipeline_is_cut_off(
+    trained: SimpleNamespace, source: str, at: str, tmp_path: Path
+) -> None:
+    given = trained.folder / source
+    with pytest.raises(tfd.ExportError, match=at):
+        tfd.convert(given, tmp_path, {}, OUTPUTS, constants=CONSTANTS)
+    inputs = {"pose": (at, tf.TensorSpec([None, 6, 3], tf.float32))}
+    path = tfd.convert(given, tmp_path, inputs, {"probs": "probs:0"}, constants=CONSTANTS)
+    with InProcess(path) as model:
+        assert model.predict({"pose": X[:2]})["probs"].shape == (2, 3)
+
+
+WRONG: dict[str, tuple[type, dict[str, Any]]] = {
+    "encode_idz:0.*did you mean 'encode_ids:0'": (
+        tfd.ExportError,
+        {"outputs": {"ids": "encode_idz:0"}},
+    ),
+    "poes:0.*did you mean 'pose:0'": (tfd.ExportError, {"inputs": {"pose": "poes:0"}}),
+    "also need keep_prob:0.*constants=": (tfd.ExportError, {"constants": {}}),
+    "has dtype float64, but pose:0 has float32": (
+        tfd.ExportError,
+        {"inputs": {"pose": ("pose:0", tfd.ArraySpec((6, 3), "float64"))}},
+    ),
+    "IteratorGetNext:0.*does not say its shape": (
+        tfd.ExportError,
+        {"source": "iterator", "inputs": {"pose": "IteratorGetNext:0"}},
+    ),
+    "outputs is empty": (tfd.ExportError, {"outputs": {}}),
+    "inputs is empty": (
+        tfd.ExportError,
+        {"inputs": {}, "constants": {**CONSTANTS, "pose:0": X}},
+    ),
+    "nothing.meta": (tfd.FileError, {"source": "nothing"}),
+    "alone.index: no such file": (tfd.FileError, {"source": "alone"}),
+    "words.pb: is not a GraphDef": (tfd.FileError, {"source": "words.pb"}),
+    "is a directory: .*a checkpoint by its prefix": (tfd.ExportError, {"source": "."}),
+    "it is not frozen": (tfd.ExportError, {"source": "live.pb"}),
+    "is bytes, needs the name of a tensor": (tfd.ExportError, {"inputs": {"pose": b"pose:0"}}),
+}
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_mistake_is_told_in_a_sentence(
+    trained: SimpleNamespace, reason: str, tmp_path: Path
+) -> None:
+    folder = trained.folder
+    (folder / "alone.meta").write_bytes((folder / "model-7.meta").read_bytes())
+    (folder / "words.pb").write_text("words")
+    live = trained.session.graph.as_graph_def().SerializeToString()
+    (folder / "live.pb").write_bytes(live)
+    kind, changed = WRONG[reason]
+    given: dict[str, Any] = {
+        "inputs": {"pose": "pose:0"},
+        "outputs": OUTPUTS,
+        "constants": CONSTANTS,
+    }
+    given |= changed
+    source = folder / given.pop("source", "model-7")
+    with pytest.raises(kind, match=reason) as error:
+        tfd.convert(source, tmp_path / "models", **given)
+    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_keras_files(suffix: str, tmp_path: Path) -> None:
+    source = tmp_path / f"m.{suffix}"
+    layers = [keras.Input((6, 3), name="pose"), keras.layers.LSTM(4), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    model.save(source)
+    path = tfd.convert(source, tmp_path / "models", inputs={"pose": SPEC})
+    with InProcess(path) as served:
+        (got,) = served.predict({"pose": list(X)}).values()
+    np.testing.assert_allclose(got, model(X), rtol=1e-5, atol=1e-6)
+    code = [keras.Input((6, 3), name="pose"), keras.layers.Lambda(lambda a: a * 2)]
+    keras.Sequential(code).save(source)
+    with pytest.raises(tfd.ExportError, match=r"Lambda.*safe_mode=False"):
+        tfd.convert(source, tmp_path / "no", inputs={"pose": SPEC})
+    assert not (tmp_path / "no").exists()
+
+
+def test_the_command(trained: SimpleNamespace, tmp_path: Path, capsys: Any) -> None:
+    source = str(trained.folder / "model-7")
+    assert main(["convert", source, "--suggest", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["inputs"], found["outputs"]) == suggest(source)
+    assert {"pose:0", "keep_prob:0"} <= set(found["inputs"])
+    assert {"probs:0", "label:0"} <= set(found["outputs"]) and len(found["outputs"]) < 10
+    np.save(tmp_path / "pose.npy", X[0])
+    out = str(tmp_path / "models")
+    command = [
+        "convert",
+        source,
+        out,
+        "--output",
+        "ids=encode_ids:0",
+        "--constant",
+        "keep_prob:0=1",
+    ]
+    assert main([*command, "--input", f"pose=pose:0={tmp_path / 'pose.npy'}", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["bytes"] == ["pose"]
+    with InProcess(report["model"]) as model:
+        assert model.predict({"pose": list(X)})["ids"].tolist() == trained.answers["ids"].tolist()
+    assert main([*command, "--input", "pose=pose:0=raw|zlib"]) == 0
+    assert main([*command, "--input", "pose"]) == 2
+    assert main([*command[:2], *command[3:]]) == 2
+    assert main([*command, "--input", "pose=poes:0"]) == 1
+    assert "did you mean" in capsys.readouterr().err

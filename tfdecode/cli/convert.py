@@ -1,0 +1,139 @@
+"""Make a SavedModel of a checkpoint, a frozen graph or a Keras file, with byte inputs.
+
+Of a TensorFlow 1 graph only what the outputs need is taken: no optimizer, no input pipeline, no
+devices. Tensors are named as in the graph, encode_ids:0; --suggest lists candidates. The new
+version is run as a server runs it before it gets its name.
+
+SPEC is a spec file (SPEC.json, or MODEL_DIR#INPUT), a chain, or an array file like those that
+clients will send: then the chain is chosen for it. An input without SPEC takes arrays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import ExportError
+from ..saved_models.convert import KERAS, convert, placeholder_of, read_graph
+from ..schema import Schema
+from .failure import UsageError, one_line
+from .packing import add_choice
+from .quiet_import import import_quietly
+from .show import say, table
+from .source import add_limit
+from .wrap import spec_of
+
+EXAMPLES = """\
+examples:
+  tfdecode convert model.ckpt-7 --suggest
+  tfdecode convert model.ckpt-7 models/pose --input pose=pose:0=pose.pkl \\
+      --output ids=encode_ids:0 --constant keep_prob:0=1
+  tfdecode convert frozen.pb models/pose --input pose=pose:0=raw --output score=probs:0
+  tfdecode convert model.keras models/pose --input pose=pose.pkl
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``convert``."""
+    add = parser.add_argument
+    what = (
+        "checkpoint (its prefix or .meta), frozen graph (.pb, .pbtxt) or Keras file (.keras, .h5)"
+    )
+    add("source", type=Path, metavar="SOURCE", help=what)
+    add("out", type=Path, nargs="?", metavar="OUT_DIR", help="directory of the versions")
+    each = "an input: NAME=TENSOR takes arrays, NAME=TENSOR=SPEC bytes; of a Keras file NAME=SPEC"
+    add("--input", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
+    each = "an output: NAME=TENSOR, or NAME=TENSOR=SPEC to encode it; of a Keras file NAME=SPEC"
+    add("--output", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
+    each = "the value of a tensor that no client sends, a number or JSON"
+    add("--constant", action="append", type=constant, default=[], metavar="TENSOR=V", help=each)
+    add("--suggest", action="store_true", help="list tensors that look like inputs and outputs")
+    name = "signature with these inputs (default: %(default)s)"
+    add("--signature", default="serving_default", metavar="S", help=name)
+    mask = "answer the good rows of a batch and report the bad ones in the output status"
+    add("--mask", action="store_true", help=f"{mask} (default: a bad row fails the request)")
+    unsafe = "run code that a Keras file brings (Lambda layers): only of a file that you trust"
+    add("--no-safe-mode", action="store_true", help=unsafe)
+    add("--version", type=int, metavar="N", help="number of the version (default: the next)")
+    add_choice(parser)
+    add_limit(parser)
+    add("--json", action="store_true", help="print a JSON object")
+
+
+def assigned(text: str) -> tuple[str, list[str]]:
+    """The argument ``NAME=TENSOR``, ``NAME=TENSOR=SPEC`` or ``NAME=SPEC``."""
+    name, *rest = text.split("=", 2)
+    if not (name and rest and all(rest)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TENSOR or NAME=TENSOR=SPEC")
+    return name, rest
+
+
+def constant(text: str) -> tuple[str, Any]:
+    """The argument ``TENSOR=VALUE``."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not TENSOR=NUMBER") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert one model."""
+    import_quietly()
+    if arguments.suggest:
+        return suggest(arguments)
+    if arguments.out is None:
+        raise UsageError("OUT_DIR is needed, or --suggest")
+    keras = arguments.source.suffix in KERAS
+    graph = None if keras else read_graph(arguments.source)[0]
+    inputs, outputs = (
+        {name: one(name, rest, graph, arguments) for name, rest in given}
+        for given in (arguments.input, arguments.output)
+    )
+    path = convert(
+        arguments.source,
+        arguments.out,
+        inputs,
+        outputs,
+        constants=dict(arguments.constant),
+        signature=arguments.signature,
+        on_invalid="mask" if arguments.mask else "error",
+        safe_mode=not arguments.no_safe_mode,
+        version=arguments.version,
+    )
+    bytes_too = any(not isinstance(given, str) for given in inputs.values())
+    packed = Schema.load(path) if bytes_too else Schema({})
+    if arguments.json:
+        result = {"model": str(path), "signature": arguments.signature, "bytes": list(packed)}
+        say(json.dumps(result, indent=2))
+        return 0
+    say(one_line(f"{path}: signature {arguments.signature}, run as a server runs it"))
+    return 0
+
+
+def one(name: str, rest: list[str], graph: Any, arguments: argparse.Namespace) -> Any:
+    """An input or output as ``convert`` takes it."""
+    if graph is None:
+        return spec_of(name, rest[-1], None, arguments)
+    if len(rest) == 1:
+        return rest[0]
+    try:
+        known = {name: placeholder_of(graph, name, rest[0])[1]}
+    except ExportError:  # its shape is not in the graph
+        known = None
+    return rest[0], spec_of(name, rest[1], known, arguments)
+
+
+def suggest(arguments: argparse.Namespace) -> int:
+    """List tensors that look like inputs and outputs."""
+    if arguments.source.suffix in KERAS:
+        raise UsageError("--suggest is for graphs; a Keras model knows its inputs")
+    inputs, outputs = read_graph(arguments.source)[0].suggest()
+    if arguments.json:
+        say(json.dumps({"inputs": inputs, "outputs": outputs}, indent=2))
+        return 0
+    rows = [["input", name] for name in inputs] + [["output", name] for name in outputs]
+    table(("", "tensor"), rows)
+    return 0

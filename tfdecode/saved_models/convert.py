@@ -1,0 +1,344 @@
+"""convert: a SavedModel of a checkpoint, a frozen graph, a Keras file or a live session."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from .. import reading
+from ..errors import ExportError, FileError
+from ..extras import LazyModule
+from ..extras import tensorflow as tf
+from ..spec import ArraySpec
+from .check import check
+from .export import export
+from .plan import check_options
+from .protobuf import MAX_BYTES
+from .publish import publish
+from .session import ServingSession, quiet, reason
+from .splice import PLACEHOLDERS
+from .training_graph import COLLECTIONS, Serving, TrainingGraph
+from .verify import passed_row
+from .wrap import wrap
+
+meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
+text_format: Any = LazyModule("google.protobuf.text_format", "tensorflow")
+
+KERAS = (".keras", ".h5", ".hdf5")
+FROZEN = (".pb", ".pbtxt")
+
+#: The tensor of an input, what it takes, or both.
+Input = str | ArraySpec | tuple[str, "ArraySpec | tf.TensorSpec"]
+#: A function of the variables and the session to give them their values in.
+Fill = Callable[[Serving, list[Any], Any], None]
+
+
+def convert(
+    source: str | os.PathLike[str] | tf.compat.v1.Session,
+    directory: str | os.PathLike[str],
+    inputs: Mapping[str, Input],
+    outputs: Mapping[str, str | ArraySpec | tuple[str, ArraySpec]] | None = None,
+    *,
+    constants: Mapping[str, npt.ArrayLike] | None = None,
+    signature: str = "serving_default",
+    arrays_signature: str = "arrays",
+    on_invalid: Literal["error", "mask"] = "error",
+    max_rows: int | None = None,
+    max_batch_size: int | None = None,
+    sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
+    safe_mode: bool = True,
+    version: int | None = None,
+) -> Path:
+    """Make a SavedModel of a model that is not one, with byte inputs in the same step.
+
+    Of a TensorFlow 1 graph only what the outputs need is taken: no optimizer, no input pipeline, no
+    devices. The result is run as a server runs it before it gets its name.
+
+    Parameters
+    ----------
+    source : str, os.PathLike or tf.compat.v1.Session
+        A checkpoint with its ``.meta``, as ``model.ckpt-7``; a frozen graph, ``.pb`` or ``.pbtxt``;
+        a Keras file, ``.keras`` or ``.h5``; or a live session, which stays as it is.
+    directory : str or os.PathLike
+        The directory of the versions of the result: ``--model_base_path`` of TensorFlow Serving.
+    inputs : mapping
+        Of a graph: input name to the tensor to feed, ``"pose:0"`` if that is a placeholder that
+        knows its shape, else ``("pose:0", tf.TensorSpec)``. With ``("pose:0", ArraySpec)`` it
+        becomes a byte input. Of a Keras file: what `tfdecode.export` takes.
+    outputs : mapping, optional
+        Of a graph: output name to tensor name, or ``(tensor name, ArraySpec)`` to encode it. Of a
+        Keras file: the ArraySpec of each output to encode.
+    constants : mapping of str to array_like, optional
+        Values of tensors that the outputs need and no client sends: ``{"keep_prob:0": 1.0}``.
+    signature : str, default "serving_default"
+        The signature with these inputs.
+    arrays_signature : str, default "arrays"
+        The signature that takes arrays, if ``signature`` takes bytes.
+    on_invalid, max_rows, max_batch_size, sample, version
+        See `tfdecode.export`.
+    safe_mode : bool, default True
+        Refuse Keras files with code in them (``Lambda`` layers); False runs it.
+
+    Returns
+    -------
+    pathlib.Path
+        The version directory.
+
+    Raises
+    ------
+    FileError
+        If the source cannot be read.
+    ExportError
+        If a tensor is not in the graph, a value is missing, or the result cannot be run.
+
+    Examples
+    --------
+    >>> import tempfile, tensorflow as tf, tfdecode as tfd
+    >>> with tf.Graph().as_default(), tempfile.TemporaryDirectory() as models:
+    ...     pose = tf.compat.v1.placeholder(tf.float32, [None, 2, 3], name="pose")
+    ...     weight = tf.compat.v1.get_variable("weight", initializer=2.0)
+    ...     twice = tf.multiply(pose, weight, name="twice")
+    ...     with tf.compat.v1.Session() as session:
+    ...         session.run(tf.compat.v1.global_variables_initializer())
+    ...         spec = tfd.ArraySpec((2, 3), "float32", codecs="zlib")
+    ...         inputs = {"pose": ("pose:0", spec)}
+    ...         path = tfd.convert(session, models, inputs, {"twice": "twice:0"})
+    ...     sorted(tfd.Schema.load(path))
+    ['pose']
+    """
+    options: dict[str, Any] = {
+        "signature": signature,
+        "on_invalid": on_invalid,
+        "max_rows": max_rows,
+        "max_batch_size": max_batch_size,
+        "sample": sample,
+        "version": version,
+    }
+    given: Mapping[str, Any] = {} if outputs is None else outputs
+    mappings = {"inputs": inputs, "outputs": given, "constants": constants or {}}
+    check_options(on_invalid, max_rows, max_batch_size, version, mappings)
+    if not hasattr(source, "graph") and str(source).endswith(KERAS):
+        if constants:
+            raise ExportError(f"{source} is a Keras model, which has no tensors to give constants")
+        model = keras_model(Path(source), safe_mode)
+        return export(model, directory, inputs, given, arrays_signature=arrays_signature, **options)
+    if not given:
+        raise ExportError(
+            "outputs is empty: name tensors of the graph; convert --suggest finds some"
+        )
+    graph, fill = read_graph(source)
+    packed = {
+        n: i[1] for n, i in inputs.items() if isinstance(i, tuple) and isinstance(i[1], ArraySpec)
+    }
+    encoded = {n: o[1] for n, o in given.items() if isinstance(o, tuple)}
+    fed = {name: placeholder_of(graph, name, one) for name, one in inputs.items()}
+    fetched = {name: one if isinstance(one, str) else one[0] for name, one in given.items()}
+    name = arrays_signature if packed or encoded else signature
+
+    def build(path: Path) -> None:
+        write(graph, fill, fed, fetched, constants or {}, name, path)
+        try_out(path, name, fed, sample or {})
+
+    if not packed and not encoded:
+        return publish(build, Path(directory), version)
+    if not packed:
+        raise ExportError("outputs are encoded for byte inputs: give an input an ArraySpec")
+    with tempfile.TemporaryDirectory(prefix="tfdecode-") as folder:
+        plain = publish(build, Path(folder), 1)
+        return wrap(plain, directory, packed, encoded, source=name, **options)
+
+
+def suggest(source: str | os.PathLike[str] | tf.compat.v1.Session) -> tuple[list[str], list[str]]:
+    """The tensors of a graph that look like inputs, and those that look like outputs.
+
+    Parameters
+    ----------
+    source : str, os.PathLike or tf.compat.v1.Session
+        A checkpoint with its ``.meta``, a frozen graph or a session, as `convert` takes it.
+    """
+    return read_graph(source)[0].suggest()
+
+
+def keras_model(path: Path, safe_mode: bool) -> Any:
+    """A Keras model of a file; ExportError if it cannot be read, or would run code of its own."""
+    import keras
+
+    reading.read(path, MAX_BYTES)
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=safe_mode)
+    except Exception as error:  # whatever the layers raise
+        text = " ".join(str(error).split())[:300]
+        advice = ""
+        if safe_mode and "ambda" in text:
+            text = "it has a Lambda layer, which is code that the file brings"
+            advice = "; if you trust it, pass safe_mode=False"
+        raise ExportError(f"{path}: Keras cannot load it: {text}{advice}") from None
+
+
+def read_graph(source: Any) -> tuple[TrainingGraph, Fill]:
+    """The graph of a source, and what gives its variables their values."""
+    if hasattr(source, "graph"):
+        meta = meta_graph_pb2.MetaGraphDef()
+        meta.graph_def.CopyFrom(source.graph.as_graph_def(add_shapes=False))
+        with source.graph.as_default():
+            for key in COLLECTIONS:
+                for variable in source.graph.get_collection(key):
+                    raw = variable.to_proto().SerializeToString()
+                    meta.collection_def[key].bytes_list.value.append(raw)
+        return TrainingGraph(meta), lambda *given: fill_from_session(source, *given)
+    path = Path(source)
+    if path.is_dir():
+        what = "a SavedModel" if (path / "saved_model.pb").exists() else "a directory"
+        raise ExportError(
+            f"{path} is {what}: tfdecode.wrap takes SavedModels, convert a checkpoint by its "
+            "prefix, as model.ckpt-7"
+        )
+    if path.suffix in FROZEN:
+        return TrainingGraph(frozen(path)), lambda *_: None
+    prefix = path.with_suffix("") if path.suffix in (".meta", ".index") else path
+    meta = meta_graph_pb2.MetaGraphDef()
+    parse(meta, prefix.with_name(f"{prefix.name}.meta"))
+    return TrainingGraph(meta), lambda *given: fill_from_checkpoint(prefix, *given)
+
+
+def frozen(path: Path) -> Any:
+    """A MetaGraphDef with the graph of a ``.pb`` or ``.pbtxt``."""
+    meta = meta_graph_pb2.MetaGraphDef()
+    parse(meta.graph_def, path)
+    if not meta.graph_def.node:
+        raise FileError(f"{path}: has no nodes, so it is not a frozen graph")
+    return meta
+
+
+def parse(message: Any, path: Path) -> None:
+    """Read a protobuf, in text or binary; FileError if it is another file."""
+    data = reading.read(path, MAX_BYTES)
+    try:
+        if path.suffix == ".pbtxt":
+            text_format.Parse(data.decode(), message)
+        else:
+            message.ParseFromString(data)
+    except Exception as error:  # protobuf's errors have moved between its releases
+        text = " ".join(str(error).split())[:200]
+        raise FileError(f"{path}: is not a {type(message).__name__}: {text}") from None
+
+
+def placeholder_of(graph: TrainingGraph, name: str, given: Any) -> tuple[str, Any]:
+    """The tensor that an input feeds, and its tf.TensorSpec."""
+    at, spec = given if isinstance(given, tuple) else (given, None)
+    if not isinstance(at, str):
+        kind = type(at).__name__
+        raise ExportError(f"input {name} is {kind}, needs the name of a tensor, or (name, spec)")
+    node = graph.nodes[graph.find(at, f"input {name}").node]
+    if isinstance(spec, ArraySpec):
+        spec = tf.TensorSpec([None, *spec.shape], spec.dtype)
+    if spec is None:
+        shape = node.attr["shape"].shape if node.op in PLACEHOLDERS else None
+        if shape is None or shape.unknown_rank:
+            raise ExportError(f"{at} does not say its shape: pass ({at!r}, tf.TensorSpec(...))")
+        spec = tf.TensorSpec(tf.TensorShape(shape), node.attr["dtype"].type)
+    if node.op in PLACEHOLDERS and node.attr["dtype"].type != spec.dtype.as_datatype_enum:
+        dtype = tf.as_dtype(node.attr["dtype"].type).name
+        raise ExportError(f"input {name} has dtype {spec.dtype.name}, but {at} has {dtype}")
+    return at, spec
+
+
+def write(
+    graph: TrainingGraph,
+    fill: Fill,
+    inputs: Mapping[str, tuple[str, Any]],
+    outputs: Mapping[str, str],
+    constants: Mapping[str, npt.ArrayLike],
+    signature: str,
+    path: Path,
+) -> None:
+    """Write the part of the graph that serves as a SavedModel."""
+    v1 = tf.compat.v1
+    fed = {graph.find(at, f"input {name}"): name for name, (at, _) in inputs.items()}
+    known = {graph.find(at, "a constant"): value for at, value in constants.items()}
+    wanted = {name: graph.find(at, f"output {name}") for name, at in outputs.items()}
+    serving = graph.cut([*fed, *known], wanted.values())
+    if not inputs:
+        raise ExportError("inputs is empty: a signature needs one")
+    with tf.Graph().as_default() as made, v1.Session(graph=made) as session, quiet():
+        given: dict[str, Any] = {}
+        sent: dict[str, Any] = {}
+        for at, name in fed.items():
+            spec = inputs[name][1]
+            sent[name] = v1.placeholder(spec.dtype, spec.shape, name=f"input_{len(sent)}")
+            given[f"{at.node}:{at.output}"] = sent[name]
+        for at, value in known.items():
+            node = graph.nodes[at.node]
+            dtype = node.attr["dtype"].type if node.op in PLACEHOLDERS else None
+            given[f"{at.node}:{at.output}"] = tf.constant(value, dtype, name="constant")
+        used = serving.consumed()
+        try:
+            v1.train.import_meta_graph(
+                serving.meta, input_map={at: x for at, x in given.items() if at in used}
+            )
+            found = {
+                name: given.get(f"{at.node}:{at.output}")
+                if f"{at.node}:{at.output}" in given
+                else made.get_tensor_by_name(f"{at.node}:{at.output}")
+                for name, at in wanted.items()
+            }
+        except (ValueError, KeyError, tf.errors.OpError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise ExportError(f"the graph cannot be taken apart: {text}") from None
+        variables = v1.get_collection("variables")
+        fill(serving, variables, session)
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {signature: v1.saved_model.predict_signature_def(sent, found)},
+            assets_collection=[made.get_tensor_by_name(name) for name in serving.assets()],
+            main_op=tf.group(*map(made.get_operation_by_name, serving.tables)),
+            clear_devices=True,
+            strip_default_attrs=True,
+            saver=v1.train.Saver(variables) if variables else None,
+        )
+        builder.save()
+
+
+def fill_from_session(source: Any, serving: Serving, variables: list[Any], session: Any) -> None:
+    """Give the variables the values that they have in another session."""
+    values = source.run([one.snapshot_name for one in serving.variables])
+    for variable, value in zip(serving.variables, values, strict=True):
+        session.run(variable.initializer_name.lstrip("^"), {variable.initial_value_name: value})
+
+
+def fill_from_checkpoint(prefix: Path, _: Serving, variables: list[Any], session: Any) -> None:
+    """Give the variables the values of a checkpoint."""
+    if not prefix.with_name(f"{prefix.name}.index").is_file():
+        raise FileError(f"{prefix}.index: no such file, so the checkpoint has no values")
+    if not variables:
+        return
+    try:
+        tf.compat.v1.train.Saver(variables).restore(session, str(prefix))
+    except (tf.errors.OpError, ValueError) as error:
+        text = " ".join(str(getattr(error, "message", error)).split("\n")[0].split())[:300]
+        raise ExportError(f"{prefix}: the checkpoint cannot be restored: {text}") from None
+
+
+def try_out(
+    path: Path, signature: str, inputs: Mapping[str, tuple[str, Any]], sample: Mapping[str, Any]
+) -> None:
+    """Run the model as a server does, on the sample or on zeros."""
+    report = check(path)
+    if not report.ok:
+        raise ExportError(f"a stock server cannot run the result: {'; '.join(report.problems[:3])}")
+    feeds = {name: passed_row(name, spec, sample) for name, (_, spec) in inputs.items()}
+    try:
+        with ServingSession(path) as session:
+            session.run(signature, feeds)
+    except tf.errors.OpError as error:
+        given = "" if sample else " on zeros (sample= takes an example)"
+        raise ExportError(
+            f"a stock server could not run the result{given}: {reason(error)}"
+        ) from None

@@ -1,0 +1,214 @@
+"""The part of a TensorFlow 1 graph that serves, cut out of the graph that trained."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..errors import ExportError
+from ..extras import LazyModule
+from .check import PYTHON_OPS
+from .splice import PLACEHOLDERS, Tensor, inputs_of, tensor, upstream
+
+meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
+variable_pb2: Any = LazyModule("tensorflow.core.framework.variable_pb2", "tensorflow")
+
+#: Ops that read examples: in front of the tensors that a client sends.
+PIPELINES = ("QueueDequeue", "IteratorGetNext", "ReaderRead", "IteratorFromStringHandle")
+VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+TABLES = ("InitializeTable", "LookupTableImport")
+#: Names of collections of variables; each is a list of VariableDef.
+COLLECTIONS = ("variables", "local_variables", "model_variables", "moving_average_variables")
+#: Ops of training, saving and logging.
+DULL = {"Assert", "Const", "IsVariableInitialized", "NoOp", "MergeSummary", *VARIABLES}
+DULL_PREFIXES = ("Apply", "Assign", "Restore", "ResourceApply", "Save", "Scalar", "Summary")
+
+
+def dull(node: Any) -> bool:
+    """Whether no client wants the output of a node, though nothing in the graph takes it."""
+    training = node.op.startswith(DULL_PREFIXES) or node.name.startswith("gradients")
+    return training or node.op in DULL | PYTHON_OPS
+
+
+class TrainingGraph:
+    """A MetaGraphDef, and questions about it."""
+
+    def __init__(self, meta: Any) -> None:
+        self.meta = meta
+        self.nodes = {node.name: node for node in meta.graph_def.node}
+
+    def find(self, name: str, what: str) -> Tensor:
+        """The tensor of that name; ExportError names near ones."""
+        found = tensor(name)
+        if found.node in self.nodes:
+            return found
+        last = found.node.rpartition("/")[2]
+        near = difflib.get_close_matches(found.node, self.nodes, 3, 0.6)
+        near += [one for one in self.nodes if one.rpartition("/")[2] == last and one not in near]
+        words = " or ".join(f"'{one}:0'" for one in near[:3])
+        raise ExportError(
+            f"no tensor '{name}' for {what}" + (f"; did you mean {words}?" * bool(near))
+        )
+
+    def suggest(self) -> tuple[list[str], list[str]]:
+        """The tensors that look like inputs, and those that look like outputs."""
+        taken = {source.node for node in self.nodes.values() for _, source in inputs_of(node)}
+        inputs, outputs = [], []
+        for name, node in self.nodes.items():
+            if node.op in (*PLACEHOLDERS, "PlaceholderWithDefault"):
+                inputs.append(f"{name}:0")
+            elif name not in taken and not dull(node):
+                outputs.append(f"{name}:0")
+        return inputs, outputs
+
+    def cut(self, given: Iterable[Tensor], outputs: Iterable[Tensor]) -> Serving:
+        """The nodes that the outputs need if the tensors ``given`` are; ExportError if too many."""
+        given, known = set(given), {one.node for one in given}
+
+        def stops(control: bool, source: Tensor) -> bool:
+            return source.node in known if control else source in given
+
+        keep = upstream(self.nodes, outputs, stops)
+        self._refuse(keep)
+        tables = [
+            node.name
+            for node in self.nodes.values()
+            if node.op.startswith(TABLES) and tensor(node.input[0]).node in keep
+        ]
+        keep |= upstream(self.nodes, [tensor(name) for name in tables], stops)
+        self._refuse(keep)
+        return Serving(self, keep, tables)
+
+    def _refuse(self, keep: set[str]) -> None:
+        """ExportError for nodes that a server cannot run."""
+        used = [node for name, node in self.nodes.items() if name in keep]
+        python = [node for node in used if node.op in PYTHON_OPS]
+        if python:
+            name = python[0].name
+            raise ExportError(
+                f"the outputs need {name} ({python[0].op}), which calls Python: cut the graph "
+                f"behind it, with the input '{name}:0'"
+            )
+        pipes = [node for node in used if node.op.startswith(PIPELINES)]
+        if pipes:
+            name = pipes[0].name
+            raise ExportError(
+                f"the outputs read examples from {name} ({pipes[0].op}): take its tensor as an "
+                f"input, '{name}:0'"
+            )
+        left = [f"{node.name}:0" for node in used if node.op in PLACEHOLDERS]
+        if left:
+            raise ExportError(
+                f"the outputs also need {', '.join(left)}: name them as inputs, or give them a "
+                f"value, constants={{'{left[0]}': 1.0}}"
+            )
+
+
+class Serving:
+    """The nodes that serve, as a MetaGraphDef to import, and what has to be filled in it."""
+
+    def __init__(self, graph: TrainingGraph, keep: set[str], tables: list[str]) -> None:
+        self.graph, self.keep, self.tables = graph, keep, tables
+        self.variables = list(self._variables())
+        named = {tensor(one.variable_name).node for one in self.variables}
+        lost = [n for n in keep if graph.nodes[n].op in VARIABLES and n not in named]
+        if lost:
+            raise ExportError(
+                f"the graph has the variable {min(lost)}, whose value is not in it: it is not "
+                "frozen, so convert its checkpoint, or freeze it"
+            )
+        self.meta = self._built()
+
+    def assets(self) -> list[str]:
+        """The tensors with the paths of vocabulary files."""
+        nodes = (self.graph.nodes[name] for name in self.tables)
+        files = (node for node in nodes if node.op.startswith("InitializeTableFromTextFile"))
+        return list(dict.fromkeys(f"{tensor(node.input[1]).node}:0" for node in files))
+
+    def consumed(self) -> set[str]:
+        """The tensors that the nodes take, with their index."""
+        sources = (source for node in self.meta.graph_def.node for _, source in inputs_of(node))
+        return {f"{source.node}:{source.output}" for source in sources}
+
+    def _variables(self) -> Iterator[Any]:
+        """A VariableDef for each variable that serves."""
+        seen = set()
+        for key in COLLECTIONS:
+            for raw in self.graph.meta.collection_def[key].bytes_list.value:
+                variable = variable_pb2.VariableDef.FromString(raw)
+                name = tensor(variable.variable_name).node
+                if name in self.keep and name not in seen:
+                    seen.add(name)
+                    yield variable
+
+    def _built(self) -> Any:
+        nodes = self.graph.nodes
+        meta = meta_graph_pb2.MetaGraphDef()
+        meta.meta_info_def.CopyFrom(self.graph.meta.meta_info_def)
+        graph = meta.graph_def
+        graph.versions.CopyFrom(self.graph.meta.graph_def.versions)
+        snapshots = [tensor(v.snapshot_name) for v in self.variables if v.snapshot_name]
+        keep = self.keep | upstream(nodes, snapshots, lambda control, source: False)
+        for original in self.graph.meta.graph_def.node:  # in their order
+            if original.name in keep:
+                self._add(graph, original, keep)
+        for index, variable in enumerate(self.variables):
+            self._add_initializer(graph, index, variable, keep)
+            known = meta.collection_def["variables"].bytes_list
+            known.value.append(variable.SerializeToString())
+        _copy_functions(self.graph.meta.graph_def.library, graph)
+        return meta
+
+    def _add(self, graph: Any, original: Any, keep: set[str]) -> None:
+        node = graph.node.add()
+        node.CopyFrom(original)
+        node.device = ""  # of the machines that trained
+        # What is fed instead is not waited for.
+        kept = [n for n in node.input if not n.startswith("^") or n[1:] in keep]
+        node.ClearField("input")
+        node.input.extend(kept)
+        if "_class" in node.attr:
+            places = node.attr["_class"].list.s
+            near = [one for one in places if one[5:].decode() in keep or one[:5] != b"loc:@"]
+            node.attr["_class"].list.s[:] = near
+
+    def _add_initializer(self, graph: Any, index: int, variable: Any, keep: set[str]) -> None:
+        """Let a placeholder give the value: what gave it belongs to the training."""
+        name = variable.initializer_name.lstrip("^")
+        owner = self.graph.nodes[tensor(variable.variable_name).node]
+        value = graph.node.add(name=f"tfdecode_initial/{index}", op="Placeholder")
+        value.attr["dtype"].type = owner.attr["dtype"].type
+        value.attr["shape"].shape.unknown_rank = True
+        if name not in keep:
+            self._add(graph, self.graph.nodes[name], keep)
+        assign = next(node for node in reversed(graph.node) if node.name == name)
+        assign.input[:] = [assign.input[0], value.name]
+        variable.initial_value_name = f"{value.name}:0"
+
+
+def _copy_functions(library: Any, graph: Any) -> None:
+    """Copy the functions that the nodes of a graph call, and those that these call."""
+    functions = {function.signature.name: function for function in library.function}
+    gradients = {gradient.function_name: gradient for gradient in library.gradient}
+    found: set[str] = set()
+    left: list[Any] = list(graph.node)
+    while left:
+        node = left.pop()
+        for name in (node.op, *_called(node.attr)):
+            if name in functions and name not in found:
+                found.add(name)
+                left.extend(functions[name].node_def)
+                if name in gradients:
+                    left.extend(functions[gradients[name].gradient_func].node_def)
+                    found.add(gradients[name].gradient_func)
+    graph.library.function.extend(f for name, f in functions.items() if name in found)
+    graph.library.gradient.extend(g for name, g in gradients.items() if name in found)
+
+
+def _called(attributes: Mapping[str, Any]) -> Iterator[str]:
+    for value in attributes.values():
+        if value.HasField("func"):
+            yield value.func.name
+        for function in value.list.func:
+            yield function.name
