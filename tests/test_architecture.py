@@ -21,6 +21,7 @@ FLOORS = (
     {"saved_models"},
     {"choose"},
     {"files", "schema"},
+    {"layouts"},
     {"dataset", "spec"},
     {"spec_graph", "spec_json"},
     {"codecs"},

@@ -93,6 +93,20 @@ def test_the_files_must_be_those_of_the_manifest(pattern: str, tmp_path: Path) -
         SCHEMA.dataset(tmp_path / "nothing-*", 4)
 
 
+def test_rows_of_any_length_are_read(tmp_path: Path) -> None:
+    schema = tfd.Schema({"steps": tfd.ArraySpec((None,), "int32", max_shape=(9,))})
+    for index in range(5):
+        np.save(tmp_path / f"{index}.npy", np.arange(index, dtype="int32"))
+    files = [str(tmp_path / f"{index}.npy") for index in range(5)]
+    bulk.run(bulk.plan(files, tmp_path / "any.tfrecord", schema, shards=1))
+    pattern = f"{tmp_path}/any-*.tfrecord"
+    (ragged,) = schema.dataset(pattern, 5, ragged={"steps": "ragged"})
+    assert ragged["steps"].to_list() == [list(range(index)) for index in range(5)]
+    first, _ = schema.dataset(pattern, 3, ragged={"steps": "padded"})
+    assert first["steps"].shape == (3, 9) and first["steps_lengths"].numpy().tolist() == [0, 1, 2]
+    assert first["file"].numpy().tolist() == [os.fsencode(file) for file in files[:3]]
+
+
 def test_without_a_manifest_the_features_are_given(pattern: str, tmp_path: Path) -> None:
     shards = sorted(Path(pattern).parent.glob("train-*"))
     (tmp_path / "all.tfrecord").write_bytes(b"".join(path.read_bytes() for path in shards))

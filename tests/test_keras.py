@@ -97,6 +97,29 @@ def test_dtypes(dtype: str) -> None:
     assert got.numpy().tobytes() == payload
 
 
+@pytest.mark.parametrize("ragged", ["ragged", "padded"])
+def test_rows_of_any_length(ragged: str, tmp_path: Path) -> None:
+    spec = tfd.ArraySpec((None, 3), "float32", "raw|seal", max_shape=(9, 3))
+    decoded = Decode(spec, ragged=ragged)(payloads := keras.Input((), dtype="string"))
+    outputs = keras.ops.sum(decoded, 2) if ragged == "ragged" else list(decoded)
+    keras.Model(payloads, outputs).save(tmp_path / "m.keras")
+    model = keras.models.load_model(tmp_path / "m.keras")
+    got = model(tf.constant([spec.encode(ARRAYS[0]), spec.encode(ARRAYS[1][:1])]))
+    if ragged == "ragged":
+        assert got.row_lengths().numpy().tolist() == [4, 1]
+        return
+    padded = [np.pad(x, [(0, 9 - len(x)), (0, 0)]) for x in (ARRAYS[0], ARRAYS[1][:1])]
+    assert model.outputs[0].shape == (None, 9, 3)
+    assert got[0].numpy().tobytes() == np.stack(padded).tobytes()
+    assert got[1].numpy().tolist() == [4, 1]
+
+
+def test_a_layout_that_a_spec_has_not_is_refused() -> None:
+    for ragged, words in {"dense": "needs 'ragged' or 'padded'", "ragged": "no None dim"}.items():
+        with pytest.raises(tfd.SpecError, match=words):
+            Decode(SPEC, ragged=ragged)
+
+
 def test_bad_rows_are_refused(model: keras.Model) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="pose: row 0 has 3 bytes"):
         model(tf.constant([b"abc"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,47 @@ def test_rows_of_different_length_are_ragged_by_their_spec() -> None:
 
     (decoded,) = of_different_lengths().batch(3).map(decode)
     assert decoded.to_list() == [[0], [0, 1, 2, 3], []]
+
+
+@pytest.mark.parametrize("batched", [True, False], ids=["batched", "one by one"])
+def test_rows_of_any_length_come_as_they_are_served(batched: bool) -> None:
+    def decode(layout: Any, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        parse = tf.io.parse_example if batched else tf.io.parse_single_example
+        parsed = parse(serialized, SCHEMA.feature_spec())
+        return SCHEMA.decode_tensors(parsed, ragged={"tokens_bytes": layout})
+
+    data = of_different_lengths()
+    data = data.batch(3) if batched else data
+    data = data.map(partial(decode, "padded"))
+    (padded,) = data if batched else data.batch(3)
+    assert padded["tokens_bytes"].numpy().tolist() == [
+        [0, 0, 0, 0, 0],
+        [0, 1, 2, 3, 0],
+        [0, 0, 0, 0, 0],
+    ]
+    assert_same(padded["tokens_bytes_lengths"], np.int32(LENGTHS))
+    if batched:
+        (ragged,) = of_different_lengths().batch(3).map(partial(decode, "ragged"))
+        assert ragged["tokens_bytes"].to_list() == [[0], [0, 1, 2, 3], []]
+
+
+@pytest.mark.parametrize(
+    ("ragged", "words"),
+    [
+        ({"tokens": "padded"}, "names 'tokens'; inputs with a None dimension: tokens_bytes"),
+        ({"tokens_bytes": "dense"}, "needs 'ragged' or 'padded'"),
+        ({"pose_map": "ragged"}, "no None dimension"),
+        ({"tokens_bytes": "padded", "x": "padded"}, "ragged names 'x'"),
+        ("padded", "ragged is str, needs a dict"),
+    ],
+)
+def test_a_layout_that_an_input_does_not_have_is_refused(ragged: Any, words: str) -> None:
+    rows = {key: [payload] for key, payload in payloads().items()}
+    with pytest.raises(tfd.SpecError, match=words):
+        SCHEMA.decode_tensors(rows, ragged=ragged)
+    taken = {**rows, "tokens_bytes_lengths": [1]}
+    with pytest.raises(tfd.SpecError, match="is the name of the lengths of tokens_bytes"):
+        SCHEMA.decode_tensors(taken, ragged={"tokens_bytes": "padded"})
 
 
 def test_rows_of_different_length_are_padded_after_decoding_one_by_one() -> None:

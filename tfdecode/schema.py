@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from . import reading
 from .dataset import Files, dataset
 from .errors import FileError, SpecError, meant
 from .extras import tensorflow as tf
+from .layouts import Layout, check_ragged, decoded
 from .spec import ArraySpec
 from .spec_json import MAX_CHAINS_IN_ALL as MAX_CHAINS
 from .spec_json import VERSION, check_version, check_work, parse_json
@@ -129,17 +131,21 @@ class Schema(Mapping[str, ArraySpec]):
         """A string scalar for each signature key, for ``tf.io.parse_example`` to read payloads."""
         return {bytes_key(name): tf.io.FixedLenFeature([], tf.string) for name in self}
 
-    def decode_tensors(self, payloads: Mapping[str, Any]) -> dict[str, Any]:
+    def decode_tensors(
+        self, payloads: Mapping[str, Any], *, ragged: Mapping[str, Layout] | None = None
+    ) -> dict[str, Any]:
         """Decode the payloads of all inputs, in a graph or in tf.data, to a dict by input name.
-
-        Rows of different lengths along a ``None`` dimension fail. Use ``decode_ragged`` of that
-        input's spec; in tf.data, decode before batching, and batch with ``padded_batch``.
 
         Parameters
         ----------
         payloads : mapping of str to tf.Tensor
             A string tensor for each signature key; SpecError if one is missing. Other entries are
             returned unchanged; SpecError if one has the name of an input.
+        ragged : mapping of str to {"ragged", "padded"}, optional
+            What becomes of inputs with ``None`` dimensions, as in `tfdecode.export`: "ragged", a
+            ``tf.RaggedTensor``; "padded", an array padded with zeros to ``max_shape``, and a tensor
+            ``<name>_lengths``, int32 ``[B]``. Of inputs that are not named here, rows of different
+            length fail.
         """
         if not isinstance(payloads, Mapping):
             kind = type(payloads).__name__
@@ -153,11 +159,12 @@ class Schema(Mapping[str, ArraySpec]):
         clash = sorted(set(others) & set(self))
         if clash:
             raise SpecError(f"{clash[0]!r} is both a feature and the name of a decoded array")
-        decoded = {
-            name: spec.decode_tensor(payloads[keys[name]], input_name=keys[name])
-            for name, spec in self.items()
-        }
-        return {**others, **decoded}
+        ragged = {} if ragged is None else ragged
+        check_ragged(self, ragged, {*self, *others})
+        for name, spec in self.items():
+            key, layout = keys[name], ragged.get(name)
+            others |= decoded(name, spec, layout, payloads[key], input_name=key)[0]
+        return others
 
     def dataset(
         self,
@@ -167,6 +174,7 @@ class Schema(Mapping[str, ArraySpec]):
         shuffle: int = 0,
         seed: int | None = None,
         features: Mapping[str, Any] | None = None,
+        ragged: Mapping[str, Layout] | None = None,
         shard: tuple[int, int] = (0, 1),
         drop_remainder: bool = False,
     ) -> Any:
@@ -186,6 +194,8 @@ class Schema(Mapping[str, ArraySpec]):
             The same seed gives the same order.
         features : mapping of str to tf.io feature, optional
             More features to parse, or other parsers for those that the manifest lists.
+        ragged : mapping of str to {"ragged", "padded"}, optional
+            What becomes of inputs with ``None`` dimensions; see ``decode_tensors``.
         shard : (int, int), default (0, 1)
             The index of this reader and the number of all readers: each takes some of the files.
         drop_remainder : bool, default False
@@ -203,8 +213,9 @@ class Schema(Mapping[str, ArraySpec]):
         FileError
             If no file matches, or the files are not those of the manifest.
         """
+        decode = partial(self.decode_tensors, ragged=ragged)
         return dataset(
-            files, self.decode_tensors, self.feature_spec(), features or {}, batch_size, shuffle,
+            files, decode, self.feature_spec(), features or {}, batch_size, shuffle,
             seed, shard, drop_remainder,
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tfdecode.cli import main
+from tfdecode.client import InProcess
 from tfdecode.saved_models.session import ServingSession, reason
 
 SPEC = tfd.ArraySpec((None, 3), "float32", "raw|seal", max_shape=(80, 3))
@@ -98,6 +99,31 @@ def test_a_row_is_answered_by_its_own_elements(model: str, tmp_path: Path) -> No
         assert answer["status"].tolist() == [tfd.Status.SEAL, 0, 0]
 
 
+def test_clients_send_arrays_of_different_length(tmp_path: Path) -> None:
+    version = export(padded_mean, tmp_path, "padded", on_invalid="mask")
+    points = [SHORT, LONG]
+    for signature in ("serving_default", "arrays"):
+        with InProcess(version, signature) as model:
+            both = model.predict({"points": points})["mean"]
+            assert both.tolist() == [[2] * 3, [5] * 3]
+            assert model.predict({"points": SHORT})["mean"].tolist() == [[2] * 3]
+            batch = np.stack([SHORT, SHORT])
+            if signature == "arrays":
+                assert model.predict({"points": batch})["mean"].tolist() == [[2] * 3] * 2
+                assert model.predict(BOTH)["mean"].tolist() == both.tolist()
+                with pytest.raises(tfd.EncodeError, match=r"has shape \[1, 3\]"):
+                    model.predict({"points": SHORT[0]})
+            else:
+                assert model.predict({"points": list(batch)})["mean"].tolist() == [[2] * 3] * 2
+    np.save(tmp_path / "a.npy", SHORT)
+    np.save(tmp_path / "b.npy", LONG)
+    for signature in ("serving_default", "arrays"):
+        files = [f"points={tmp_path}/{name}.npy" for name in "ab"]
+        out = ["--signature", signature, "-o", str(tmp_path / f"{signature}.npz")]
+        assert main(["predict", str(version), *files, *out]) == 0
+        assert np.load(tmp_path / f"{signature}.npz")["mean"].tolist() == both.tolist()
+
+
 def test_lengths_that_the_array_does_not_have_are_refused_by_name(tmp_path: Path) -> None:
     with ServingSession(export(mean, tmp_path, "ragged")) as session:
         for lengths, words in {
@@ -150,7 +176,7 @@ REFUSED: dict[str, tuple[Any, str | None, dict[str, Any], str]] = {
         mean,
         "ragged",
         {"inputs": {"points_lengths": tf.TensorSpec([None], tf.int32)}},
-        "input points_lengths has the name of the lengths of points",
+        "points_lengths is the name of the lengths of points, which ragged adds",
     ),
     "no None": (
         lambda points, x: x,

@@ -99,7 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
         outputs = model.run(prepared)
     sent = [
         input_report(name, file, way)
-        for (name, files), fed in zip(inputs.items(), prepared.values(), strict=True)
+        # Lengths that the signature takes were added after them.
+        for (name, files), fed in zip(inputs.items(), prepared.values(), strict=False)
         for file, way in zip(files, fed.provenance, strict=True)
     ]
     if out is not None:

@@ -14,8 +14,8 @@ from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
 from .body import bodies, rows_of
-from .inputs import Inputs, Outputs, PreparedInput, prepare_batch
-from .signature import Tensor, by_key, schema_inputs, tensors, with_given
+from .inputs import Inputs, Outputs, PreparedInput, prepare
+from .signature import Tensor, schema_inputs, tensors, with_given
 
 httpx2: Any = LazyModule("httpx2", "client")
 
@@ -125,8 +125,7 @@ class Endpoint:
     def _prepare(self, inputs: Inputs) -> Dialogue[dict[str, PreparedInput]]:
         yield from self._describe()
         known = self._known(inputs)
-        given = by_key(inputs, known, self.signature)
-        return {key: prepare_batch(known[key], value) for key, value in given.items()}
+        return prepare(inputs, known, self.signature)
 
     def _known(self, inputs: Inputs) -> dict[str, Tensor]:
         """The inputs of the model; if it does not say its outputs, it does not say all of them."""

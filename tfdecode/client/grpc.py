@@ -16,8 +16,8 @@ from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, decoded, joined, refusal
 from .body import cuts
 from .each import EachInput
-from .inputs import Inputs, Outputs, PreparedInput, prepare_batch
-from .signature import Tensor, by_key, tensors
+from .inputs import Inputs, Outputs, PreparedInput, prepare
+from .signature import Tensor, tensors
 from .tensor import from_message, messages, to_message
 
 grpc: Any = LazyModule("grpc", "grpc")
@@ -139,8 +139,7 @@ class Grpc(EachInput):
     def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
         """Encode inputs without asking for an answer: the first half of ``predict``."""
         known = self.describe()[1]
-        given = by_key(inputs, known, self.signature)
-        return {key: prepare_batch(known[key], value) for key, value in given.items()}
+        return prepare(inputs, known, self.signature)
 
     def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
         """Ask for the answer to prepared inputs: the second half of ``predict``."""

@@ -17,8 +17,8 @@ from ..saved_models.session import ServingSession, reason
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from .answer import decoded
 from .each import EachInput
-from .inputs import Inputs, Outputs, PreparedInput, prepare_batch
-from .signature import by_key, tensors
+from .inputs import Inputs, Outputs, PreparedInput, prepare
+from .signature import tensors
 
 types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
 
@@ -88,7 +88,8 @@ class InProcess(EachInput):
               ``.tfd``). A file is sent unchanged if the spec reads it; else its array is cast to
               the spec's dtype, if no value changes, and encoded.
             - Another string input takes bytes, or a file whose bytes are sent.
-            - Another numeric input takes an array or array file, with or without the batch.
+            - Another numeric input takes an array or array file, with or without the batch. If the
+              signature takes ``<name>_lengths`` too, arrays may differ in length.
 
             A file is an os.PathLike or, to choose one array of several, an `ArrayFile`. A ``str``
             is never a path here.
@@ -117,8 +118,7 @@ class InProcess(EachInput):
         inputs : mapping
             As ``predict`` takes it. The result is by signature key, in the same order.
         """
-        given = by_key(inputs, self.inputs, self.signature)
-        return {key: prepare_batch(self.inputs[key], value) for key, value in given.items()}
+        return prepare(inputs, self.inputs, self.signature)
 
     def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
         """Run the model on prepared inputs: the second half of ``predict``.

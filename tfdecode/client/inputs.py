@@ -18,8 +18,9 @@ from ..conversion import Casting, converted
 from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
 from ..files import form_for, load, naming, opened
 from ..formats.contents import MAX_BYTES
+from ..layouts import lengths_of, stacked
 from ..spec import ArraySpec
-from .signature import Tensor
+from .signature import Tensor, by_key, lengths_in
 
 #: The suffix of files that hold a payload.
 PAYLOAD_SUFFIX = ".tfd"
@@ -82,6 +83,8 @@ class PreparedInput(NamedTuple):
 
     array: npt.NDArray[Any]
     provenance: list[Provenance]
+    #: Of each row, if they may differ.
+    lengths: list[npt.NDArray[np.int32]] | None = None
 
 
 #: One example. A str is never a path here, so that forwarded text cannot read local files.
@@ -91,8 +94,29 @@ Inputs: TypeAlias = "Mapping[str, Value | Sequence[Value]]"
 Outputs: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 
-def prepare_batch(given: Tensor, value: Value | Sequence[Value]) -> PreparedInput:
-    """The batch to feed for one example or a list of examples."""
+def prepare(
+    inputs: Inputs, known: Mapping[str, Tensor], signature: str
+) -> dict[str, PreparedInput]:
+    """What to feed, by signature key: the batches of ``inputs``, and the lengths of arrays.
+
+    Arrays of different length are padded if the signature takes their lengths, and these are not
+    given.
+    """
+    lengths = {key: of for key, of in lengths_in(known).items() if key not in inputs}
+    given = by_key(inputs, {k: v for k, v in known.items() if k not in lengths}, signature)
+    prepared = {
+        key: prepare_batch(known[key], value, key in lengths.values())
+        for key, value in given.items()
+    }
+    for key, of in lengths.items():
+        prepared[key] = PreparedInput(np.array(prepared[of].lengths, known[key].dtype), [])
+    return prepared
+
+
+def prepare_batch(
+    given: Tensor, value: Value | Sequence[Value], any_length: bool = False
+) -> PreparedInput:
+    """The batch to feed for one example or a list of examples, padded if of ``any_length``."""
     if isinstance(value, bytearray | memoryview):
         value = bytes(value)
     several = isinstance(value, Sequence) and not isinstance(value, bytes | str)
@@ -110,7 +134,20 @@ def prepare_batch(given: Tensor, value: Value | Sequence[Value]) -> PreparedInpu
             raise type(error)(f"{prefix}: {error}") from None
         rows.append(row)
         provenance.append(how)
-    return PreparedInput(assemble(given, rows, several), provenance)
+    lengths = None
+    if any_length:
+        rows, lengths = padded_rows(given, rows, several)
+    return PreparedInput(assemble(given, rows, several), provenance, lengths)
+
+
+def padded_rows(given: Tensor, rows: list[Any], several: bool) -> tuple[list[Any], list[Any]]:
+    """The rows, padded with zeros to the longest, and the lengths of each."""
+    sides = (given.shape or ())[1:]
+    if not several and rows[0].ndim == len(sides) + 1:  # a batch as it is
+        return rows, [lengths_of(sides, rows[0].shape[1:])] * len(rows[0])
+    if any(row.ndim != len(sides) for row in rows):
+        return rows, []  # which no signature takes
+    return list(stacked(rows)), [lengths_of(sides, row.shape) for row in rows]
 
 
 def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:

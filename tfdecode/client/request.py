@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..schema import Schema
 from .answer import arrays_of, decoded
 from .body import bodies, rows_of
-from .inputs import Inputs, Outputs, prepare_batch
-from .signature import by_key, schema_inputs, with_given
+from .inputs import Inputs, Outputs, prepare
+from .signature import schema_inputs, with_given
 
 
 def request(
@@ -44,8 +44,8 @@ def request(
     b'{"signature_name":"serving_default","inputs":{"size_bytes":[{"b64":"AQI="}]}}'
     """
     known = with_given(schema_inputs(schema), inputs)
-    given = by_key(inputs, known, signature)
-    arrays = {key: prepare_batch(known[key], value).array for key, value in given.items()}
+    prepared = prepare(inputs, known, signature)
+    arrays = {key: one.array for key, one in prepared.items()}
     ((_, body),) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)
     return body
 

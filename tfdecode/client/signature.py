@@ -11,6 +11,7 @@ import numpy as np
 
 from ..codecs.chain_text import brief
 from ..errors import SpecError
+from ..layouts import lengths_key
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 
@@ -111,6 +112,18 @@ def _given(name: str, value: Any) -> Tensor:
         return Tensor(name, name, "string", None)
     array = np.asarray(first)
     return Tensor(name, name, "string" if array.dtype.kind in "OSU" else array.dtype.name, None)
+
+
+def lengths_in(known: Mapping[str, Tensor]) -> dict[str, str]:
+    """The key of lengths -> the key of the arrays that they are of, which may differ in length."""
+    found = {}
+    for key, given in known.items():
+        count, lengths = (given.shape or ())[1:].count(None), known.get(lengths_key(key))
+        if count and lengths is not None and given.dtype != "string":
+            shape = (None,) if count == 1 else (None, count)
+            if lengths.dtype in ("int32", "int64") and lengths.shape == shape:
+                found[lengths.key] = key
+    return found
 
 
 def by_key(

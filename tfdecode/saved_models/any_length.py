@@ -1,23 +1,20 @@
-"""Inputs of any length: what a model gets of rows that differ along their ``None`` dimensions."""
+"""Inputs of any length in an export: what the model must take, and what the arrays become."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
-
-import numpy as np
 
 from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
-from ..graph import ragged as layouts
+from ..graph.ragged import to_padded, to_ragged
 from ..graph.rows import Rows, checked_shape, fail_with, same_size
+from ..layouts import Layout, laid_out, lengths_key, lengths_shape
 from ..spec import ArraySpec
 from .model import caller as model_caller
 
-#: What a model can get: a tf.RaggedTensor, or the padded array and its lengths.
-KINDS = ("ragged", "padded")
 #: What to do with a model whose answer to a row depends on the length of another one.
 ADVICE = (
     "ragged ops, or a mask of the lengths, leave the padding out, and an output with a value for "
@@ -25,34 +22,9 @@ ADVICE = (
 )
 
 
-def lengths_key(name: str) -> str:
-    """The name of the lengths of an input: ``points_lengths`` for ``points``."""
-    return f"{name}_lengths"
-
-
-def check_ragged(specs: Mapping[str, ArraySpec], ragged: Mapping[str, str], taken: Any) -> None:
-    """ExportError unless ``ragged`` says "ragged" or "padded" of inputs of any length."""
-    for name, kind in ragged.items():
-        if name not in specs:
-            known = ", ".join(n for n, spec in specs.items() if None in spec.shape) or "none"
-            raise ExportError(f"ragged names {name!r}; inputs with a None dimension: {known}")
-        if kind not in KINDS:
-            raise ExportError(f"ragged of {name} is {kind!r}, needs 'ragged' or 'padded'")
-        if None not in specs[name].shape:
-            shape = list(specs[name].shape)
-            raise ExportError(
-                f"input {name} has shape {shape}, no None dimension: it is not ragged"
-            )
-        if lengths_key(name) in taken:
-            raise ExportError(
-                f"input {lengths_key(name)} has the name of the lengths of {name}, which ragged "
-                "adds: leave it out"
-            )
-
-
 def one_row(
     specs: Mapping[str, ArraySpec],
-    ragged: Mapping[str, str],
+    ragged: Mapping[str, Layout],
     max_rows: int | None,
     max_batch_size: int | None,
 ) -> int | None:
@@ -70,9 +42,11 @@ def one_row(
     return size
 
 
-def lengths_of_padded(specs: Mapping[str, ArraySpec], ragged: Mapping[str, str]) -> dict[str, Any]:
+def lengths_of_padded(
+    specs: Mapping[str, ArraySpec], ragged: Mapping[str, Layout]
+) -> dict[str, Any]:
     """A tf.TensorSpec for the lengths of each padded input, which the model takes too."""
-    names = [name for name, kind in ragged.items() if kind == "padded"]
+    names = [name for name, layout in ragged.items() if layout == "padded"]
     return {key: x for name in names for key, x in lengths_spec(name, specs[name]).items()}
 
 
@@ -89,55 +63,21 @@ def caller(model: Any, names: list[str], given: list[str]) -> Callable[[Mapping[
         ) from None
 
 
-def of_payloads(
-    name: str, spec: ArraySpec, kind: str | None, payloads: Any, **options: Any
-) -> tuple[dict[str, Any], Any]:
-    """What the model gets of a batch of payloads, by name, and the status of its rows."""
-    decoded = spec.decode_batch(payloads, kind or "dense", **options)  # type: ignore[arg-type]
-    return given(name, spec, kind, decoded.tensor, decoded.lengths), decoded.status
-
-
-def given(
-    name: str, spec: ArraySpec, kind: str | None, tensor: Any, lengths: Any
-) -> dict[str, Any]:
-    """What the model gets, by name, of rows in the layout ``kind``."""
-    if kind != "padded":
-        return {name: tensor}
-    # Padded to the longest row, a row's answer could depend on its neighbours.
-    return {name: layouts.padded(tensor, spec.chain.form), lengths_key(name): lengths}
-
-
-def lengths_shape(form: ArrayForm) -> list[int | None]:
-    """``[B]`` for one ``None`` dimension, ``[B, k]`` for several."""
-    count = form.shape.count(None)
-    return [None] if count == 1 else [None, count]
-
-
-def lengths_of(spec: ArraySpec, array: Any) -> Any:
-    """int32, a scalar or ``[k]``: the lengths of an array along its ``None`` dimensions."""
-    sides = [got for got, side in zip(array.shape, spec.shape, strict=True) if side is None]
-    return np.array(sides[0] if len(sides) == 1 else sides, np.int32)
-
-
-def padded(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """The array, padded with zeros to ``shape``."""
-    return np.pad(array, [(0, side - got) for side, got in zip(shape, array.shape, strict=True)])
-
-
 def lengths_spec(name: str, spec: ArraySpec) -> dict[str, Any]:
     """The input for lengths of the signature that takes arrays."""
     key = lengths_key(name)
     return {key: tf.TensorSpec(lengths_shape(spec.chain.form), tf.int32, name=key)}
 
 
-def of_arrays(name: str, spec: ArraySpec, kind: str, array: Any, lengths: Any) -> dict[str, Any]:
-    """What `of_payloads` makes of payloads, made of a padded array, whose padding is not used."""
+def of_arrays(
+    name: str, spec: ArraySpec, layout: Layout, array: Any, lengths: Any
+) -> dict[str, Any]:
+    """What `decoded` makes of payloads, made of a padded array, whose padding is not used."""
     form = spec.chain.form
     lengths = checked_lengths(name, form, array, lengths)
     rows = rows_of(array, lengths, form)
-    ragged = kind == "ragged"
-    tensor = layouts.to_ragged(rows, form) if ragged else layouts.to_padded(rows, form)
-    return given(name, spec, kind, tensor, lengths)
+    tensor = to_ragged(rows, form) if layout == "ragged" else to_padded(rows, form)
+    return laid_out(name, spec, layout, tensor, lengths)
 
 
 def checked_lengths(name: str, form: ArrayForm, array: Any, lengths: Any) -> Any:

@@ -6,13 +6,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ExportError
+from ..errors import ExportError, SpecError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..graph.rows import same_size
+from ..layouts import Layout, check_ragged, lengths_key, lengths_shape
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
-from . import any_length
 from .limits import STATUS
 from .plan import Plan
 from .splice import Splice, Tensor, tensor
@@ -35,7 +35,7 @@ class ByteSignature:
         mask: bool,
         max_rows: int | None,
         max_batch_size: int | None,
-        ragged: Mapping[str, str],
+        ragged: Mapping[str, Layout],
     ) -> None:
         self.source, self.given = source, copy.deepcopy(signature_in(meta, source))
         for what, mapping, known in (
@@ -49,7 +49,10 @@ class ByteSignature:
             for name, info in known.items():
                 if info.WhichOneof("encoding") != "name":
                     raise ExportError(f"{what} {name} of {source} is not a dense tensor")
-        any_length.check_ragged(inputs, ragged, inputs)
+        try:
+            check_ragged(inputs, ragged, inputs)
+        except SpecError as error:
+            raise ExportError(str(error)) from None
         for name, spec in inputs.items():
             check_spec(f"input {name}", self.given.inputs[name], spec, name in ragged)
         for name, spec in outputs.items():
@@ -67,7 +70,7 @@ class ByteSignature:
         groups = ([n for n in inputs if n not in single], [n for n in inputs if n in single])
         self.single, self.outputs = single, outputs
         #: The inputs that are decoded too, of the lengths of padded arrays.
-        self.lengths = {any_length.lengths_key(name): name for name in ragged}
+        self.lengths = {lengths_key(name): name for name in ragged}
         for key, name in self.lengths.items():
             self._check_lengths(key, name, ragged[name], inputs[name])
         # The model of these plans is never called: they decode.
@@ -106,7 +109,7 @@ class ByteSignature:
             )
         info = self.given.inputs[key]
         dtype, shape = tf.as_dtype(info.dtype).base_dtype, tf.TensorShape(info.tensor_shape)
-        needed = any_length.lengths_shape(spec.chain.form)
+        needed = lengths_shape(spec.chain.form)
         if dtype not in (tf.int32, tf.int64) or not shape.is_compatible_with(needed):
             raise ExportError(
                 f"input {key} is {dtype.name} {shape}, lengths are int32 or int64 "

@@ -10,6 +10,7 @@ from ..codecs.chain_text import brief
 from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import checked_shape, same_size
+from ..layouts import Layout, check_ragged, decoded, lengths_key
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from ..spec_graph import MAX_ROWS, STEP_BUDGET, batch_limit
@@ -33,7 +34,7 @@ class Plan:
         max_batch_size: int | None = None,
         independent_rows: bool = True,
         cast: Mapping[str, Any] | None = None,
-        ragged: Mapping[str, str] | None = None,
+        ragged: Mapping[str, Layout] | None = None,
     ) -> None:
         self.model = model
         self.mask = mask
@@ -65,7 +66,10 @@ class Plan:
             raise ExportError("inputs has no ArraySpec, so on_invalid='mask' masks nothing")
         if mask:
             self.check_maskable()
-        any_length.check_ragged(self.specs, self.ragged, inputs)
+        try:
+            check_ragged(self.specs, self.ragged, inputs)
+        except SpecError as error:
+            raise ExportError(str(error)) from None
         max_batch_size = any_length.one_row(self.specs, self.ragged, max_rows, max_batch_size)
         self.warn_of_equal_specs()
         held = sum(spec.held_nbytes for spec in self.specs.values())
@@ -139,7 +143,7 @@ class Plan:
         """Run the model on arrays, and on the lengths of those of any length."""
         given = self.of_one_size(self.checked(arrays))
         for name, kind in self.ragged.items():
-            lengths = given.pop(any_length.lengths_key(name))
+            lengths = given.pop(lengths_key(name))
             given |= any_length.of_arrays(name, self.specs[name], kind, given[name], lengths)
         return self.results(given)
 
@@ -178,8 +182,8 @@ class Plan:
                 "max_batch_size": self.max_batch_size,
                 "on_invalid": "mask" if self.mask else "error",
             }
-            kind = self.ragged.get(name)
-            given, status = any_length.of_payloads(name, spec, kind, payloads[key], **options)
+            layout = self.ragged.get(name)
+            given, status = decoded(name, spec, layout, payloads[key], **options)
             arrays |= given
             statuses.append(status)
         return arrays, tf.reduce_max(tf.stack(statuses), axis=0) if self.mask else None

@@ -12,6 +12,7 @@ import numpy as np
 from ..dtypes import numpy_dtype
 from ..errors import EncodeError, ExportError
 from ..extras import tensorflow as tf
+from ..layouts import lengths_key, lengths_of
 from ..schema import SIGNATURE, bytes_key
 from ..spec import ArraySpec
 from . import any_length
@@ -130,7 +131,7 @@ def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
     fed = {n: tf.constant(x) for n, x in (batch_of_one(plan, row) | passed(plan, [row])).items()}
     wide = {name: x for name, x in fed.items() if name in plan.specs or name in plan.others}
     for name, kind in plan.ragged.items():
-        lengths = fed[any_length.lengths_key(name)]
+        lengths = fed[lengths_key(name)]
         wide |= any_length.of_arrays(name, plan.specs[name], kind, fed[name], lengths)
     tight = {name: fed[name] for name, kind in plan.ragged.items() if kind == "padded"}
     try:
@@ -143,7 +144,7 @@ def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
             steps = tuple(map(slice, np.minimum(one.shape, other.shape)))
             one, other = one[steps], other[steps]
         if not same(one, other, TOLERANCE):
-            lengths = " and ".join(map(any_length.lengths_key, plan.ragged))
+            lengths = " and ".join(map(lengths_key, plan.ragged))
             warnings.warn(
                 f"output {name} depends on the zeros that pad a row to max_shape, so another "
                 f"max_shape changes the answer; if that is not meant, use {lengths} in the model",
@@ -273,11 +274,7 @@ def batch_of_one(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
     """What to feed to the arrays of the signature that takes them."""
     arrays = {name: np.stack([row[name]]) for name in plan.specs}
     for name in plan.ragged:
-        key, lengths = (
-            any_length.lengths_key(name),
-            any_length.lengths_of(plan.specs[name], row[name]),
-        )
-        arrays[key] = np.stack([lengths])
+        arrays[lengths_key(name)] = lengths_of(plan.specs[name].shape, row[name].shape)[None]
     return arrays
 
 

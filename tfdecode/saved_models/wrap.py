@@ -15,9 +15,9 @@ import numpy.typing as npt
 from ..errors import EncodeError, ExportError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
+from ..layouts import lengths_key, lengths_of, stacked
 from ..schema import ASSET, SIGNATURE, Schema, bytes_key, version_directory
 from ..spec import ArraySpec
-from . import any_length
 from .byte_signature import ByteSignature, batch_of, signature_in
 from .plan import batched, check_options
 from .protobuf import read_protobuf
@@ -216,10 +216,11 @@ def _compare(
             payloads = [_encode(name, spec, array) for array in arrays]
             single = name in added.single
             if ragged:
-                key, padded = any_length.lengths_key(name), spec.chain.form.max_shape
+                key = lengths_key(name)
                 dtype = tf.as_dtype(added.given.inputs[key].dtype).as_numpy_dtype
-                old[key] = np.stack([any_length.lengths_of(spec, x) for x in arrays]).astype(dtype)
-                old[name] = np.stack([any_length.padded(x, padded) for x in arrays])
+                lengths = [lengths_of(spec.shape, array.shape) for array in arrays]
+                old[key] = np.stack(lengths).astype(dtype)
+                old[name] = stacked(arrays, spec.chain.form.max_shape)
             else:
                 old[name] = first if single else np.stack(arrays)
             new[added.keys[name]] = payloads[0] if single else payloads
