@@ -51,8 +51,8 @@ def convert(
     max_rows: int | None = None,
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
-    safe_mode: bool = True,
     version: int | None = None,
+    safe_mode: bool = True,
 ) -> Path:
     """Make a SavedModel of a model that is not one, with byte inputs in the same step.
 
@@ -79,8 +79,14 @@ def convert(
         The signature with these inputs.
     arrays_signature : str, default "arrays"
         The signature that takes arrays, if ``signature`` takes bytes.
-    on_invalid, max_rows, max_batch_size, sample, version
+    on_invalid : {"error", "mask"}
+        What a bad row does; see `tfdecode.export`.
+    max_rows, max_batch_size : int, optional
         See `tfdecode.export`.
+    sample : mapping of str to array_like or bytes, optional
+        One example of each input to try, by default zeros.
+    version : int, optional
+        The number of the version directory; by default the newest plus one.
     safe_mode : bool, default True
         Refuse Keras files with code in them (``Lambda`` layers); False runs it.
 
