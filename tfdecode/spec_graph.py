@@ -15,6 +15,7 @@ from .graph import ragged
 from .graph import rows as graph
 from .graph.autograph import no_autograph
 from .graph.slices import in_slices
+from .spec_encode import EncodeSide
 
 #: Bytes that decoding may hold at a time if ``max_rows`` is not given.
 STEP_BUDGET = 2**30
@@ -51,7 +52,7 @@ class Decoded(NamedTuple):
     status: Any
 
 
-class GraphSide:
+class GraphSide(EncodeSide):
     """The methods of ArraySpec that run in a graph, and the limits that they keep."""
 
     shape: Shape
@@ -258,34 +259,6 @@ class GraphSide:
     def _require_none(self) -> None:
         if None not in self.shape:
             raise SpecError(f"{self!r} has no None dimension: use decode_tensor")
-
-    @no_autograph
-    def encode_tensor(self, tensor: Any) -> Any:
-        """Encode inside a graph, for outputs of a model: to ``[B]`` payloads.
-
-        Parameters
-        ----------
-        tensor : tf.Tensor
-            ``[B, *shape]`` of this dtype.
-
-        Raises
-        ------
-        SpecError
-            If dtype or shape differ, or a codec has no stock op that encodes (``zlib``).
-        """
-        form = self.chain.form
-        if None in form.shape:
-            raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
-        with tf.device("/cpu:0"):
-            tensor = tf.convert_to_tensor(tensor)
-            if not tensor.shape.is_compatible_with([None, *form.shape]):
-                raise SpecError(f"tensor has shape {tensor.shape}, needs a batch of {form}")
-            tensor = tf.ensure_shape(tensor, [None, *form.shape])
-            if tensor.dtype.name != self.dtype:
-                raise SpecError(f"tensor is {tensor.dtype.name}, spec needs {self.dtype}")
-            payloads = self.chain.encode_rows(tensor, tf.shape(tensor)[0]).data
-            payloads.set_shape([tensor.shape[0]])
-            return payloads
 
     def _decode(
         self,

@@ -96,10 +96,19 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
         """The graph side of ``decode``, the whole batch at once."""
 
     def encode_rows(self, rows: Rows, form: SourceForm) -> Rows:
-        """The graph side of ``encode``, for the outputs of a model."""
+        """The graph side of ``encode``, for the outputs of a model.
+
+        Rows outside the domain are bad. Their numbers may be any: no op may fail on them.
+        """
+        advice = "; zlib_bounded can" if self.kind == "compressor" else ""
         raise SpecError(
-            f"codec {self.name} cannot encode in a graph: no stock op does what it needs"
+            f"codec {self.name} cannot encode in a graph: no stock op does what it needs{advice}"
         )
+
+    @classmethod
+    def encodes_in_graph(cls) -> bool:
+        """Whether ``encode_rows`` is implemented, so that outputs of a model can have it."""
+        return cls.encode_rows is not Codec.encode_rows
 
     @property
     def effort(self) -> float:

@@ -144,11 +144,19 @@ class Chain:
         return rows
 
     def encode_rows(self, data: Any, size: Any) -> Rows:
-        """A tensor ``[B, *shape]`` to payloads; SpecError if a codec cannot encode in a graph."""
+        """A tensor ``[B, *shape]`` to payloads; rows outside the domain are marked.
+
+        SpecError if a codec cannot encode in a graph.
+        """
         rows = Rows(data, size)
         for codec, form in zip(self.codecs, self.forms, strict=False):
             rows = codec.encode_rows(rows, form)
         return rows
+
+    @property
+    def encodes_all(self) -> bool:
+        """Whether the graph side can encode every array: ``encode_rows`` checks nothing."""
+        return not self.domain
 
     def backwards(self) -> Iterator[tuple[AnyCodec, Form]]:
         """Each codec with the form before it, in the order of decoding."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -257,8 +258,51 @@ class OneOf:
             data, lengths = ragged.stitch(indices, data, lengths)
         return [data, lengths, tf.dynamic_stitch(indices, status), tf.reduce_min(first_bad), text]
 
+    @property
+    def encodes_all(self) -> bool:
+        """Whether the graph side can encode every array: ``encode_rows`` checks nothing."""
+        return False
+
     def encode_rows(self, data: Any, size: Any) -> Rows:
-        """SpecError: a graph does not compare the payloads of several chains."""
-        raise SpecError(
-            f"one_of cannot encode in a graph; for an output use one of {brief(self.text)}"
-        )
+        """A tensor ``[B, *shape]`` to payloads, each by the first chain that can carry its row.
+
+        A row is left to a later chain that carries every array in fewer bytes. Rows that no chain
+        can carry are marked.
+        """
+        none = [tf.fill([size], ""), tf.fill([size], False)]
+        payloads, done = none
+        for index, chain in enumerate(self.chains):
+            later = [c.payload for c in self.chains[index + 1 :] if c.encodes_all]
+            bounds = [form.max_nbytes for form in later if form.min_nbytes == form.max_nbytes]
+
+            def encode(
+                index: int = index,
+                chain: Chain = chain,
+                bound: int = min(bounds, default=-1),
+                payloads: Any = payloads,
+                done: Any = done,
+            ) -> list[Any]:
+                rows = chain.encode_rows(data, size)
+                sent, fits = self.with_tags(index, rows.data)
+                if rows.ok is not None:
+                    fits &= rows.ok
+                if bound >= 0:
+                    fits &= tf.strings.length(sent) <= bound
+                return [tf.where(done, payloads, sent), done | fits]
+
+            if index:
+                some = tf.reduce_all(done)
+                payloads, done = cond(some, partial(list, [payloads, done]), outlined(encode))
+            else:
+                payloads, done = encode()
+        count = tf.fill([size], prod(self.form.max_shape))
+        message = "has {} elements, some of them with values that none of the chains can carry"
+        return Rows(payloads, size).check(done, count, Status.VALUE, message)
+
+    def with_tags(self, index: int, payloads: Any) -> tuple[Any, Any]:
+        """As ``with_tag`` for payloads ``[B]``: what is sent, and whether it tells the chain."""
+        plain, tagged = self.route(payloads)
+        mine = tf.equal(plain, index) & ~tagged
+        sent = tf.strings.join([bytes([TAG + index]), payloads])
+        chosen, tagged = self.route(sent)
+        return tf.where(mine, payloads, sent), mine | (tf.equal(chosen, index) & tagged)

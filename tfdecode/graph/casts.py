@@ -105,6 +105,13 @@ def as_bits(x: Any, dtype: str) -> Any:
     return x if x.dtype.name == dtype else tf.bitcast(x, dtype)
 
 
+def as_bytes(x: Any) -> Any:
+    """The bytes of each element, little-endian: uint8, with a last axis for wider dtypes."""
+    if x.dtype == tf.bool:
+        return tf.cast(x, tf.uint8)
+    return as_bits(x, "uint8")
+
+
 def as_dtype(rows: Rows, dtype: str) -> Rows:
     """Rows that were read as ``READ_AS[dtype]``, as ``dtype``."""
     return bool_rows(rows) if dtype == "bool" else replace(rows, data=as_bits(rows.data, dtype))

@@ -148,10 +148,10 @@ class Rows:
             message = tf.where(tf.gather(check.passed, row), message, check.text(row))
         return row, message
 
-    def enforce(self, name: str, start: Any = 0, total: Any = None) -> Rows:
+    def enforce(self, name: str, start: Any = 0, total: Any = None, advice: str = "") -> Rows:
         """Fail unless every row is good; the message states ``name``, the row, expected and got.
 
-        The first row is row ``start`` of a batch of ``total``.
+        The first row is row ``start`` of a batch of ``total``. The message ends in ``advice``.
         """
         if self.ok is None:
             return self
@@ -159,7 +159,8 @@ class Rows:
         def fail() -> Any:
             row, message = self.first_bad()
             row += tf.cast(start, tf.int64)
-            text = tf.strings.join([f"{name}: row ", tf.strings.as_string(row), " ", message])
+            row = tf.strings.as_string(row)
+            text = tf.strings.join([f"{name}: row ", row, " ", message, advice])
             # A client may have sent fewer rows: servers merge requests.
             size = tf.strings.as_string(self.size if total is None else total)
             of = [text, " (in a batch of ", size, " rows, which may be of several requests)"]

@@ -14,7 +14,7 @@ from ..layouts import Layout, check_ragged, lengths_key, lengths_shape
 from ..schema import Schema, bytes_key
 from ..spec import ArraySpec
 from .limits import STATUS
-from .plan import Plan
+from .plan import Plan, warn_of_domains
 from .splice import Splice, Tensor, tensor
 
 meta_graph: Any = LazyModule("tensorflow.python.framework.meta_graph", "tensorflow")
@@ -57,6 +57,7 @@ class ByteSignature:
             check_spec(f"input {name}", self.given.inputs[name], spec, name in ragged)
         for name, spec in outputs.items():
             check_spec(f"output {name}", self.given.outputs[name], spec)
+        warn_of_domains(outputs)
         self.keys = Schema(inputs).feature_keys()
         clash = sorted(set(self.keys.values()) & set(self.given.inputs))
         if clash:
@@ -139,6 +140,8 @@ class ByteSignature:
         outputs = sorted(self.given.outputs.items())
         moved = self._splice.copy(fed, [tensor(info.name) for _, info in outputs])
         given = {f"given_{n}": str(moved(tensor(i.name))) for n, (_, i) in enumerate(outputs)}
+        if self.mask:
+            given["decoded"] = f"{prefix}/decode/{STATUS}:0"
         self._splice.insert(definition(self._results(list(waits))), "results", given | waits)
         for number, (name, info) in enumerate(outputs):
             result, encoded = f"{prefix}/results/result_{number}:0", name in self.outputs
@@ -146,7 +149,7 @@ class ByteSignature:
             dtype = tf.string if encoded else tf.as_dtype(info.dtype).base_dtype
             new.outputs[bytes_key(name) if encoded else name].CopyFrom(_info(result, dtype, shape))
         if self.mask:
-            new.outputs[STATUS].CopyFrom(_info(f"{prefix}/decode/{STATUS}:0", tf.int32, [None]))
+            new.outputs[STATUS].CopyFrom(_info(f"{prefix}/results/{STATUS}:0", tf.int32, [None]))
         return new
 
     def _decoders(self) -> Any:
@@ -176,14 +179,23 @@ class ByteSignature:
         """A graph from ``given_0``, ... to ``result_0``, ...: no output before all checks."""
         with tf.Graph().as_default() as graph:
             checked = [tf.compat.v1.placeholder(tf.float32, name=name) for name in waits]
+            statuses = []
+            if self.mask:
+                statuses = [tf.compat.v1.placeholder(tf.int32, [None], name="decoded")]
             for number, (name, info) in enumerate(sorted(self.given.outputs.items())):
                 dtype = tf.as_dtype(info.dtype).base_dtype
                 shape = tf.TensorShape(info.tensor_shape)
                 given = tf.compat.v1.placeholder(dtype, shape, name=f"given_{number}")
                 with tf.control_dependencies(checked):
-                    if name in self.outputs:
-                        given = self.outputs[name].encode_tensor(given)
+                    spec, key = self.outputs.get(name), bytes_key(name)
+                    if spec and self.mask:
+                        given, carried = spec.encode_checked(given)
+                        statuses.append(carried)
+                    elif spec:
+                        given = spec.encode_tensor(given, output_name=key)
                     tf.identity(given, name=f"result_{number}")
+            if self.mask:
+                tf.identity(tf.reduce_max(tf.stack(statuses), 0), name=STATUS)
         return graph
 
     def schema_signature(self, schema: Schema) -> Any:

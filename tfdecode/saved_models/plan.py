@@ -72,6 +72,7 @@ class Plan:
             raise ExportError(str(error)) from None
         max_batch_size = any_length.one_row(self.specs, self.ragged, max_rows, max_batch_size)
         self.warn_of_equal_specs()
+        warn_of_domains(outputs)
         held = sum(spec.held_nbytes for spec in self.specs.values())
         arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
@@ -198,7 +199,12 @@ class Plan:
             tensor = results.pop(name)
             if bytes_key(name) in results:
                 raise ExportError(f"the model has another output {bytes_key(name)}")
-            results[bytes_key(name)] = spec.encode_tensor(tensor)
+            if self.mask:
+                encoded, carried = spec.encode_checked(tensor)
+                status = tf.maximum(status, carried)
+            else:
+                encoded = spec.encode_tensor(tensor, output_name=bytes_key(name))
+            results[bytes_key(name)] = encoded
         if self.mask:
             if STATUS in results:
                 raise ExportError(f"the model has an output {STATUS}, which on_invalid='mask' adds")
@@ -221,6 +227,18 @@ class Plan:
 def batched(spec: Any) -> bool:
     """Whether an input that is passed through has a batch dimension."""
     return spec.shape.rank is None or (spec.shape.rank > 0 and spec.shape[0] is None)
+
+
+def warn_of_domains(outputs: Mapping[str, ArraySpec]) -> None:
+    """Warn of outputs that cannot carry every answer."""
+    for name, spec in outputs.items():
+        if spec.domain:
+            text = brief(spec.chain.text)
+            warnings.warn(
+                f"output {name}: {text!r} carries only {spec.domain}; rows of other values fail as "
+                f"bad inputs do; codecs='{text} or raw' carries all",
+                stacklevel=4,
+            )
 
 
 def check_options(

@@ -18,14 +18,20 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...formats.png import END, MAX_PIXELS, MAX_SIDE, NONE, SIGNATURE, SUB, UP, Image, chunk
 from ...formats.zlib_stream import MIN_NBYTES, checked_level, compress, compress_bound
-from ...graph.casts import as_bits, bool_rows
+from ...graph.casts import as_bits, as_bytes, bool_rows
 from ...graph.images import check_window, decode_images
+from ...graph.map_rows import map_rows
+from ...graph.raw_bytes import big_endian
 from ...graph.rows import Rows, Status
 from ...graph.substr import cut
 from ..base import Container, Cost, bound_by_spec, encoder_only
+from ..deflate import deflated
 
 if TYPE_CHECKING:
     from ...statistics import Statistics
+
+#: Bytes of the CRC of a chunk.
+CRC_NBYTES = 4
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,18 @@ class Png(Container):
         row = tf.TensorSpec([image.pixels], dtype)
         return tiles.tensor(decode_images(one, rows, image, rows.data, row=row))
 
+    def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        tiles = self.mosaic(form)
+        described, plain = tiles.image.heads(self.text)
+
+        def one(x: Any) -> Any:
+            return deflated(tiles.pixels(x), tiles.image, self.level)
+
+        packed = map_rows(one, rows.data)
+        length = big_endian(tf.strings.length(packed) - CRC_NBYTES)
+        head = described if self.describe else plain
+        return replace(rows, data=tf.strings.join([head, length, b"IDAT", packed, END]))
+
 
 @dataclass(frozen=True)
 class Mosaic:
@@ -180,6 +198,22 @@ class Mosaic:
             planes = x.reshape(*grid, 1).view(np.uint8).transpose(3, 2, 0, 1)
             lines.reshape(item, self.channels, self.height, -1)[..., 1:] = planes
         return lines
+
+    def pixels(self, x: Any) -> Any:
+        """As ``lines``, in the graph and without filter bytes: uint8 ``[height, row_bytes]``."""
+        image, item = self.image, ITEM_SIZES[self.form.dtype]
+        if not prod(self.form.max_shape):
+            return tf.zeros([image.height, image.row_bytes], tf.uint8)
+        x = as_bytes(x)
+        if image.samples == 1:
+            x = tf.reshape(x, [self.height * self.width, self.channels * item])
+            x = tf.transpose(x)  # to planes, then of each byte those of all channels
+            x = tf.reshape(x, [self.channels, item, self.height, self.width])
+            if image.depth == 16:  # big-endian
+                x = tf.stack([x[:, 1], x[:, 0]], -1)
+            elif 1 not in x.shape[:2]:
+                x = tf.transpose(x, [1, 0, 2, 3])
+        return tf.reshape(x, [image.height, image.row_bytes])
 
     def array(self, rows: np.ndarray) -> np.ndarray:
         """The array of the rows of the image, without filter bytes."""

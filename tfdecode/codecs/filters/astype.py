@@ -91,9 +91,9 @@ class AsType(Filter):
         return replace(rows, data=x)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        y = cast_tensor(rows.data, self.dtype)
         if not always_exact(form.dtype, self.dtype):
-            raise SpecError(
-                f"codec astype cannot encode {form.dtype} as {self.dtype} in a graph: some values "
-                "are not exact"
-            )
-        return replace(rows, data=cast_tensor(rows.data, self.dtype))
+            wrong = tf.logical_not(tensor_survives(rows.data, y))
+            message = f"has {{}} values that are not exact in {self.dtype}"
+            rows = rows.check_elements(wrong, Status.VALUE, message)
+        return replace(rows, data=y)

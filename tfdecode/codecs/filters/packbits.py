@@ -91,6 +91,24 @@ class PackBits(Filter):
         x = tf.reshape(x[:, :count], tf.stack([rows.size, *form.max_shape]))
         return replace(rows, data=as_bits(x, form.dtype))
 
+    def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        x = rows.data
+        if form.dtype != "bool":
+            x = as_bits(x, SAME_BITS.get(form.dtype, form.dtype))
+            wrong = tf.logical_or(x < 0, x > 1)
+            rows = rows.check_elements(wrong, Status.VALUE, "has {} values other than 0 and 1")
+        x = tf.reshape(tf.cast(x, tf.uint8), rows.matrix_shape(x))
+        x = tf.pad(x, [[0, 0], [0, -prod(form.max_shape) % 8]])
+        return replace(rows, data=pack_bits(x))
+
+
+def pack_bits(x: Any) -> Any:
+    """uint8 ``[B, 8 * n]``, each 0 or 1 -> ``[B, n]``, the first one lowest."""
+    sides = tf.stack([tf.shape(x)[0], x.shape[1] // 8, 8])
+    # Of eight bytes as one integer, the product has byte i as bit i of its highest byte.
+    words = tf.bitcast(tf.reshape(x, sides), tf.int64) * 0x0102040810204080
+    return tf.cast(tf.bitwise.right_shift(words, 56) & 255, tf.uint8)
+
 
 def unpack_bits(data: Any, dtype: str) -> Any:
     """uint8 ``[B, n]`` -> ``[B, 8 * n]``, from a table with a row for the bits of each byte."""
