@@ -146,9 +146,9 @@ class Case:
         arrays = []
         for _ in range(count):
             sides = zip(self.shape, bound, strict=True)
-            chosen = rng.integers(0, 1 + max((m for s, m in sides if s is None), default=0))
-            side = int(chosen if length is None else length)
-            shape = tuple(side if s is None else s for s in self.shape)
+            chosen = [rng.integers(0, 1 + most) for side, most in sides if side is None]
+            given = iter(chosen if length is None else [length] * len(chosen))
+            shape = tuple(int(next(given)) if s is None else s for s in self.shape)
             arrays.append(self.make(rng, shape, self.dtype))
         return arrays
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ MAX_RANK = 32
 
 @dataclass(frozen=True)
 class ArrayForm:
-    """Arrays of one dtype and shape; one dimension may be ``None``, bounded by ``max_shape``."""
+    """Arrays of one dtype and shape; dimensions may be ``None``, bounded by ``max_shape``."""
 
     shape: Shape
     dtype: str
@@ -34,12 +34,7 @@ class ArrayForm:
         """The form of a spec; SpecError if ``shape`` and ``max_shape`` do not match."""
         if len(shape) > MAX_RANK:
             raise SpecError(f"shape has {len(shape)} dimensions, at most {MAX_RANK} are supported")
-        unknown = [axis for axis, side in enumerate(shape) if side is None]
-        if len(unknown) > 1:
-            raise SpecError(
-                f"shape {list(shape)} has {len(unknown)} None dimensions, at most 1 is supported"
-            )
-        if unknown and max_shape is None:
+        if None in shape and max_shape is None:
             raise SpecError(f"shape {list(shape)} has a None dimension; pass max_shape to bound it")
         bound = shape if max_shape is None else max_shape
         fits = len(bound) == len(shape) and all(
@@ -56,13 +51,7 @@ class ArrayForm:
         if nbytes > MAX_NBYTES:
             size = f"{nbytes} bytes, at most {MAX_NBYTES} are supported"
             raise SpecError(f"shape {list(bound)} of {dtype} has {size}")
-        form = cls(shape, dtype, tuple(int(side or 0) for side in bound))
-        if unknown and form.stride == 0:
-            raise SpecError(
-                f"shape {list(shape)} has a dimension of 0, so the length of its None dimension is "
-                "not known from a payload"
-            )
-        return form
+        return cls(shape, dtype, tuple(int(side or 0) for side in bound))
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether arrays of this form can have that shape."""
@@ -72,13 +61,18 @@ class ArrayForm:
         )
 
     @cached_property
-    def unknown_axis(self) -> int | None:
-        """The axis of the ``None`` dimension, if there is one."""
-        return self.shape.index(None) if None in self.shape else None
+    def none_axes(self) -> tuple[int, ...]:
+        """The axes of the ``None`` dimensions."""
+        return tuple(axis for axis, side in enumerate(self.shape) if side is None)
+
+    @cached_property
+    def sides_follow(self) -> bool:
+        """Whether the number of elements tells the shape: then no payload states dimensions."""
+        return not self.none_axes or (len(self.none_axes) == 1 and self.stride > 0)
 
     def require_fixed(self, codec: str) -> None:
         """SpecError if the shape has a ``None`` dimension, which ``codec`` does not support."""
-        if self.unknown_axis is not None:
+        if self.none_axes:
             raise SpecError(
                 f"codec {codec}: {self} has a None dimension, which {codec} does not support; "
                 "pack with raw or zlib instead"
@@ -86,7 +80,7 @@ class ArrayForm:
 
     @cached_property
     def stride(self) -> int:
-        """Elements of one step of the ``None`` axis: the product of all other sides."""
+        """Elements for each step of the ``None`` axes: the product of all other sides."""
         return prod(side for side in self.shape if side is not None)
 
     @cached_property
@@ -97,15 +91,27 @@ class ArrayForm:
     @cached_property
     def min_nbytes(self) -> int:
         """Bytes of the smallest array of this form."""
-        return 0 if self.unknown_axis is not None else self.max_nbytes
+        return 0 if self.none_axes else self.max_nbytes
+
+    @cached_property
+    def partition_nbytes(self) -> int:
+        """Bytes of what splits the largest row of a tf.RaggedTensor: more than those of data."""
+        if len(self.none_axes) < 2:
+            return 0
+        return 16 * prod(side or 1 for side in self.max_shape[: self.none_axes[-1]])
 
     def zeros(self) -> np.ndarray:
-        """The smallest array of this form (0 for ``None``), all zeros."""
-        return np.zeros(self.shape_of(0), numpy_dtype(self.dtype))
+        """The smallest array of this form (0 for each ``None``), all zeros."""
+        return np.zeros(self.shape_with([0] * len(self.none_axes)), numpy_dtype(self.dtype))
+
+    def shape_with(self, sides: Iterable[Any]) -> tuple[Any, ...]:
+        """The shape with those sizes for its ``None`` dimensions."""
+        given = iter(sides)
+        return tuple(next(given) if side is None else side for side in self.shape)
 
     def shape_of(self, elements: int) -> tuple[int, ...]:
-        """The shape of an array of that many elements."""
-        return tuple(elements // self.stride if side is None else side for side in self.shape)
+        """The shape of an array of that many elements, if they tell it."""
+        return self.shape_with([elements // self.stride] if self.none_axes else [])
 
     def __str__(self) -> str:
         return f"{self.dtype} {['None' if s is None else s for s in self.shape]}".replace("'", "")

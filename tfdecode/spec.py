@@ -33,7 +33,7 @@ class ArraySpec(GraphSide):
     Parameters
     ----------
     shape : sequence of int or None
-        The sizes of one example, without the batch. At most one may be ``None``.
+        The sizes of one example, without the batch. Those that vary are ``None``.
     dtype : dtype_like or tf.DType
         bool, (u)int8 to (u)int64, float16, bfloat16, float32, float64, complex64 or complex128.
     codecs : str, or sequence of str, mapping and codec objects, default "raw"
@@ -87,7 +87,7 @@ class ArraySpec(GraphSide):
         bound = None if max_shape is None else checked_sides(max_shape, "max_shape")
         form = ArrayForm.of(self.shape, self.dtype, bound)
         # Without a None, it equals the shape.
-        put(self, "max_shape", form.max_shape if form.unknown_axis is not None else None)
+        put(self, "max_shape", form.max_shape if form.none_axes else None)
         if not isinstance(label, str):
             raise SpecError(f"label is {label!r}, needs text")
         put(self, "label", label)

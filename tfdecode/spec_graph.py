@@ -14,6 +14,7 @@ from .form import ArrayForm, Shape
 from .graph import ragged
 from .graph import rows as graph
 from .graph.autograph import no_autograph
+from .graph.by_row import with_sides
 from .graph.slices import in_slices
 from .spec_encode import EncodeSide
 
@@ -87,7 +88,7 @@ class GraphSide(EncodeSide):
         -------
         tf.Tensor
             ``[*shape]`` for a scalar, ``[B, *shape]`` for ``[B]``, with a static shape. All rows
-            must have the same length along a ``None`` dimension.
+            must have the same size along each ``None`` dimension.
 
         Raises
         ------
@@ -144,7 +145,9 @@ class GraphSide(EncodeSide):
         max_rows: int | None = None,
         max_batch_size: int | None = None,
     ) -> Any:
-        """Decode rows of different lengths along the ``None`` dimension to a tf.RaggedTensor.
+        """Decode rows that differ along ``None`` dimensions to a tf.RaggedTensor ``[B, *shape]``.
+
+        It is ragged along each ``None`` dimension.
 
         Parameters
         ----------
@@ -164,7 +167,7 @@ class GraphSide(EncodeSide):
         max_rows: int | None = None,
         max_batch_size: int | None = None,
     ) -> tuple[Any, Any]:
-        """Decode rows of different lengths along the ``None`` dimension, padded with zeros.
+        """Decode rows that differ along ``None`` dimensions, padded with zeros.
 
         Parameters
         ----------
@@ -175,9 +178,9 @@ class GraphSide(EncodeSide):
         Returns
         -------
         tensor : tf.Tensor
-            ``[B, *shape]``, as long as the longest row of this batch.
+            ``[B, *shape]``, with the largest size in this batch along each ``None`` dimension.
         lengths : tf.Tensor of int32
-            ``[B]``: the length of each row along the ``None`` dimension.
+            ``[B]``: the size of each row along the ``None`` dimension; ``[B, k]`` if there are k.
 
         Examples
         --------
@@ -210,12 +213,12 @@ class GraphSide(EncodeSide):
         payloads : tf.Tensor of string
             A scalar or ``[B]``.
         layout : str, default "dense"
-            Of rows of different lengths: ``"dense"`` fails, ``"padded"`` adds zeros up to the
-            longest row, ``"ragged"`` makes a tf.RaggedTensor (SpecError for a scalar, or without
+            Of rows of different sizes: ``"dense"`` fails, ``"padded"`` adds zeros up to the
+            largest, ``"ragged"`` makes a tf.RaggedTensor (SpecError for a scalar, or without
             a ``None`` dimension).
         on_invalid : str, default "error"
-            ``"mask"`` gives a bad row a status. The row is zeros, and of length 0 along a ``None``
-            dimension, so that ``"dense"`` pads too.
+            ``"mask"`` gives a bad row a status. The row is zeros, and of size 0 along each
+            ``None`` dimension, so that ``"dense"`` pads too.
         input_name, max_rows, max_batch_size : str, int, int
             As ``decode_tensor`` takes them.
 
@@ -224,7 +227,7 @@ class GraphSide(EncodeSide):
         tensor : tf.Tensor or tf.RaggedTensor
             ``[B, *shape]``, or ``[*shape]`` for a scalar.
         lengths : tf.Tensor of int32, or None
-            ``[B]`` or a scalar: the lengths along the ``None`` dimension; None without one.
+            As ``decode_padded`` returns them, a scalar's without B; None if no size varies.
         status : tf.Tensor of int32, or None
             ``[B]`` or a scalar, as ``decode_checked`` returns it; None if bad rows fail.
         """
@@ -273,27 +276,26 @@ class GraphSide(EncodeSide):
         check_limit("max_rows", slice_size)
         limit = max_batch_size
         if limit is None:
-            limit = batch_limit(slice_size, self.chain.form.max_nbytes)
+            limit = batch_limit(slice_size, self.batch_nbytes)
         check_limit("max_batch_size", limit)
         payloads = graph.admit(payloads, limit, name)
         form, size = self.chain.form, tf.shape(payloads)[0]
-        flat = form.unknown_axis is not None
+        flat = bool(form.none_axes)
 
         def step(payloads: Any, start: Any) -> list[Any]:
             rows = self.chain.decode_rows(payloads, tf.shape(payloads)[0])
             rows = rows.zero_bad() if mask else rows.enforce(name, start, size)
-            lengths = [rows.lengths] if flat else []
-            return [rows.data, *lengths, *([rows.status()] if mask else [])]
+            sides = [rows.sides] if flat else []
+            return [rows.data, *sides, *([rows.status()] if mask else [])]
 
         results = [tf.TensorSpec([None] if flat else [None, *form.shape], form.dtype)]
-        results += [tf.TensorSpec([None], tf.int64)] if flat else []
+        results += [tf.TensorSpec([None, len(form.none_axes)], tf.int64)] if flat else []
         results += [tf.TensorSpec([None], tf.int32)] if mask else []
         data, *others = in_slices(step, payloads, min(slice_size, limit), limit, results)
-        lengths, status = others[0] if flat else None, others[-1] if mask else None
-        for part in (lengths, status):
-            if part is not None:
-                part.set_shape(payloads.shape)
-        return graph.Rows(data, size, lengths), status
+        for part in others:
+            part.set_shape([payloads.shape[0], *part.shape[1:]])
+        rows = graph.Rows(data, size)
+        return with_sides(rows, others[0], form) if flat else rows, others[-1] if mask else None
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -320,14 +322,20 @@ class GraphSide(EncodeSide):
     @cached_property
     def max_batch_size(self) -> int:
         """The largest batch by default: the rows whose arrays have 4 GiB, at least ``max_rows``."""
-        return batch_limit(self.max_rows, self.chain.form.max_nbytes)
+        return batch_limit(self.max_rows, self.batch_nbytes)
+
+    @property
+    def batch_nbytes(self) -> int:
+        """Bytes of a decoded row in its batch."""
+        return self.chain.form.max_nbytes + self.chain.form.partition_nbytes
 
     @property
     def held_nbytes(self) -> int:
         """Bytes that a step holds for one row: its payload, what it decodes to, and its checks."""
         packed = min(self.row_nbytes, max(chain.payload.max_nbytes for chain in self.chains))
         codecs = [codec for chain in self.chains for codec in chain.codecs]
-        return self.row_nbytes + packed + max(codec.row_overhead for codec in codecs)
+        overhead = max(codec.row_overhead for codec in codecs)
+        return self.row_nbytes + packed + overhead + self.chain.form.partition_nbytes
 
     @property
     def row_nbytes(self) -> int:

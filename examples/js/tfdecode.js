@@ -17,7 +17,7 @@ const TYPES = { // itemsize; the typed arrays that hold it: float16 as bits, a c
   complex64: [8, Float32Array], complex128: [16, Float64Array],
 };
 const CODECS = { // the function that encodes, and the names of its options
-  transpose: [transpose, "order"], astype: [astype, "dtype"], raw: [(form) => littleEndian(form).slice()],
+  transpose: [transpose, "order"], astype: [astype, "dtype"], raw: [raw],
   png: [png, "layout", "level", "describe"], zlib: [zlib, "level", "max_packed", "store_incompressible"], seal: [seal],
   zlib_bounded: [zlibBounded, "level", "store_incompressible"],
 };
@@ -33,14 +33,18 @@ const product = (sides) => sides.reduce((all, side) => all * side, 1);
 const place = (at, shape) =>
   `[${shape.map((side, axis) => Math.floor(at / product(shape.slice(axis + 1))) % side).join(", ")}]`;
 
-/** The payload of a typed array, its elements in C order, by `spec`: the parsed JSON of an ArraySpec. */
+/**
+ * The payload of a typed array, its elements in C order, by `spec`: the parsed JSON of an ArraySpec.
+ * If several sizes of the spec are null, the array needs its own as the property `shape`, a list.
+ */
 export async function encode(spec, array) {
   if (spec?.one_of) return smallest(spec, array);
   checkSpec(spec);
   const shape = shapeOf(spec, array), bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   const wrong = spec.dtype === "bool" ? bytes.findIndex((byte) => byte > 1) : -1;
   demand(wrong < 0, () => `${array[wrong]} at ${place(wrong, shape)} is not a bool (0 or 1)`);
-  let packed = { shape, dtype: spec.dtype, bytes }; // a Uint8Array after the container
+  const open = spec.shape.map((side) => side === null); // the axes of null
+  let packed = { shape, open, dtype: spec.dtype, bytes }; // a Uint8Array after the container
   for (const step of spec.codecs) packed = await CODECS[step.name][0](packed, step, spec);
   demand(packed.length <= LONGEST, () => `the payload has ${packed.length} bytes, at most ${LONGEST} can be sent`);
   return packed;
@@ -118,13 +122,34 @@ function shapeOf({ shape, max_shape, dtype }, array) {
   const [size, ...types] = TYPES[dtype], count = array?.byteLength / size;
   demand(types.some((type) => array instanceof type),
     () => `${array?.constructor.name} came, ${dtype} needs ${types.map((type) => type.name).join(" or ")}`);
+  const stated = array.shape, text = JSON.stringify(shape);
+  demand(stated || !statesSides(shape), () => `${text} needs a typed array with its sizes as the property 'shape'`);
   const rest = Math.floor(count / product(shape.map((side) => side ?? 1))); // the one side that may be null
-  const sides = shape.map((side, axis) => side ?? Math.min(rest, max_shape[axis]));
-  demand(count === product(sides), () => `${count} elements came, which do not fill ${JSON.stringify(shape)}`);
+  const sides = shape.map((side, axis) => (stated ? stated[axis] : side ?? Math.min(rest, max_shape[axis])));
+  const fits = sides.every((side, axis) => Number.isInteger(side) && side >= 0 && side <= (max_shape ?? shape)[axis]
+    && (shape[axis] === null || side === shape[axis])) && (stated ?? shape).length === shape.length;
+  demand(fits && count === product(sides),
+    () => `${count} elements came${stated ? ` of shape ${JSON.stringify(stated)}` : ""}, which do not fill ${text}`);
   return sides;
 }
 
-function transpose({ shape, dtype, bytes }, { order }) {
+/** Whether the number of elements does not tell the sizes, so that payloads state them. */
+function statesSides(shape) {
+  const open = shape.filter((side) => side === null).length;
+  return open > 1 || (open === 1 && shape.includes(0));
+}
+
+/** The sizes along the axes of null, if they are stated, and the elements. */
+function raw(form, step, spec) {
+  const elements = littleEndian(form), sides = form.shape.filter((_, axis) => form.open[axis]);
+  if (!statesSides(spec.shape)) return elements.slice();
+  const packed = new Uint8Array(4 * sides.length + elements.length), view = new DataView(packed.buffer);
+  sides.forEach((side, i) => view.setUint32(4 * i, side, true));
+  packed.set(elements, 4 * sides.length);
+  return packed;
+}
+
+function transpose({ shape, open, dtype, bytes }, { order }) {
   const [size] = TYPES[dtype], moved = new Uint8Array(bytes.length);
   let starts = [0]; // of the elements in `bytes`, in their new order
   for (const axis of order) {
@@ -133,18 +158,18 @@ function transpose({ shape, dtype, bytes }, { order }) {
   }
   // By bytes: a NaN that passes through a number may lose its payload.
   starts.forEach((start, at) => { for (let i = 0; i < size; i++) moved[at * size + i] = bytes[start + i]; });
-  return { shape: order.map((axis) => shape[axis]), dtype, bytes: moved };
+  return { shape: order.map((axis) => shape[axis]), open: order.map((axis) => open[axis]), dtype, bytes: moved };
 }
 
-function astype({ shape, dtype: from, bytes }, { dtype: to }) {
-  if (from === to) return { shape, dtype: to, bytes };
+function astype({ shape, open, dtype: from, bytes }, { dtype: to }) {
+  if (from === to) return { shape, open, dtype: to, bytes };
   demand(!/float16|complex/.test(from + to), () => `this client has no astype from ${from} to ${to}`, SpecError);
   const values = new TYPES[from][1](bytes.buffer, bytes.byteOffset, bytes.length / TYPES[from][0]);
   const packed = cast(values, to), back = new Uint8Array(cast(packed, from).buffer);
   let at = values.findIndex((value, i) => packed[i] != value && value === value); // -1 comes back from 255 the same
   if (at < 0) at = Math.floor(back.findIndex((byte, i) => byte !== bytes[i]) / TYPES[from][0]); // NaN, and -0 from 0
   demand(at < 0, () => `${Object.is(values[at], -0) ? "-0" : values[at]} at ${place(at, shape)} is not exactly ${to}`);
-  return { shape, dtype: to, bytes: new Uint8Array(packed.buffer) };
+  return { shape, open, dtype: to, bytes: new Uint8Array(packed.buffer) };
 }
 
 /** Values that fit exactly; what becomes of others shows on the way back. */
@@ -185,11 +210,12 @@ async function zlib(bytes, { max_packed = Infinity }) {
   return packed;
 }
 
-/** Only after raw, as CHAIN demands: the most bytes that come are those of an array of the largest shape. */
+/** Only after raw, as CHAIN demands: the most bytes that come are those of the largest shape, after its sizes. */
 function zlibBounded(bytes, step, { shape, max_shape, dtype, codecs }) {
   const cast = codecs.findLast(({ name }) => name === "astype")?.dtype ?? dtype;
-  const most = product(max_shape ?? shape) * TYPES[cast][0];
-  return boundedStream(bytes, most, !shape.includes(null) || most === 0);
+  const most = product(max_shape ?? shape) * TYPES[cast][0], fixed = !shape.includes(null) || most === 0;
+  const head = statesSides(shape) ? 4 * shape.filter((side) => side === null).length : 0;
+  return boundedStream(bytes, head + most, fixed);
 }
 
 /** The payload and 8 bytes after it: its hash modulo 2^62 under the first half of the fingerprint. */

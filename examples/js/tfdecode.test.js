@@ -63,7 +63,8 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
   const values = golden.spec.codecs?.find((step) => step.name === "astype")?.dtype ?? "";
   if (!steps.every((step) => KNOWN.includes(step)) || /float16|complex/.test(values)) continue;
   test(`golden: ${name}`, async () => {
-    const payload = await encode(golden.spec, arrayOf(golden)), expected = bytesOf(golden.payload);
+    const array = Object.assign(arrayOf(golden), { shape: golden.shape });
+    const payload = await encode(golden.spec, array), expected = bytesOf(golden.payload);
     if (!free) return assert.deepEqual(payload, expected);
     assert.deepEqual(content(steps, payload), content(steps, expected));
     if (!steps.includes("seal")) return undefined;
@@ -116,6 +117,20 @@ test("the side that is null follows from the number of elements", async () => {
   assert.deepEqual(await encode(spec, new Uint8Array(0)), new Uint8Array(0));
   await assert.rejects(encode(spec, new Uint8Array(3)), EncodeError);
   await assert.rejects(encode(spec, new Uint8Array(8)), EncodeError);
+});
+
+test("several sides that are null are stated, and come from the array's shape", async () => {
+  const chain = [{ name: "transpose", order: [1, 0] }, "raw"];
+  const spec = { ...specOf([null, null], "uint8", ...chain), max_shape: [2, 300] };
+  const shaped = (shape, ...values) => Object.assign(Uint8Array.from(values), { shape });
+  const packed = Uint8Array.of(3, 0, 0, 0, 2, 0, 0, 0, 1, 4, 2, 5, 3, 6);
+  assert.deepEqual(await encode(spec, shaped([2, 3], 1, 2, 3, 4, 5, 6)), packed);
+  assert.deepEqual(await encode(spec, shaped([0, 7])), Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0));
+  await assert.rejects(encode(spec, Uint8Array.of(1)), /property 'shape'/);
+  for (const shape of [[1, 1], [3, 1], [1], [1, 3, 1], [-1, -3], [1.5, 2]])
+    await assert.rejects(encode(spec, shaped(shape, 1, 2, 3)), EncodeError);
+  const fixed = specOf([2], "uint8", "raw");
+  assert.deepEqual(await encode(fixed, shaped([2], 1, 2)), Uint8Array.of(1, 2));
 });
 
 test("an array without elements is a PNG of one pixel in either layout", async () => {

@@ -43,6 +43,7 @@ CONTAINERS = (
 COMPRESSORS = ("", "", "", "zlib", "zlib:0", "zlib_bounded", "zstd", "zlib|zlib_bounded", "seal")
 SHAPES: tuple[tuple[int | None, ...], ...] = (
     (), (1,), (7,), (3, 4), (0, 3), (2, 3, 3), (None,), (None, 3), (2, None), (300,),
+    (None, None), (None, 2, None), (None, None, 3), (None, 0),
 )  # fmt: skip
 
 

@@ -78,16 +78,18 @@ def test_other_forms_have_specs_of_their_own(capsys: pytest.CaptureFixture[str])
     assert spec_of("a.npy.tfd") == spec_of("b/b.npy.tfd") != spec_of("short.npy.tfd")
     assert not capsys.readouterr().err
     run("pack", "short.npy", "long.npy")
-    assert "differ in length, so they have 2 specs" in capsys.readouterr().err
+    assert "differ in size, so they have 2 specs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["short.npy", "long.npy", "--one-spec"], "[3,5], [3,9]; pass the longest .* 3,9"),
+        (["short.npy", "long.npy", "--one-spec"], "[3,5], [3,9]; pass the largest .* 3,9"),
         (["short.npy", "a.npy", "--one-spec"], "the arrays are float32 and float64, but a spec"),
-        (["short.npy", "a.npy", "--one-spec", "--dtype", "float32"], "2 shapes, .*; pack them by"),
-        (["short.npy", "--max-shape", "4,9"], "dimensions 0 and 1 are shorter than"),
+        (
+            ["short.npy", "a.npy", "--one-spec", "--dtype", "float32"],
+            "2 shapes, .*; pass the largest .*",
+        ),
         (["short.npy", "--max-shape", "9"], "array has shape .3,5., --max-shape is 9"),
     ],
 )
@@ -125,12 +127,15 @@ def test_a_spec_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("codec", [[], ["--seal"], ["--codec", "transpose:1,0|zlib_bounded"]])
 @pytest.mark.parametrize("files", [["short.npy", "long.npy"], ["long.npy"]])
-def test_max_shape_makes_one_spec_of_rows_of_different_length(
-    files: list[str], codec: list[str]
+@pytest.mark.parametrize(
+    ("largest", "shape"), [((3, 20), (3, None)), ((4, 20), (None, None))], ids=str
+)
+def test_max_shape_makes_one_spec_of_rows_of_different_size(
+    files: list[str], codec: list[str], largest: tuple[int, ...], shape: tuple[int | None, ...]
 ) -> None:
-    run("pack", *files, "--max-shape", "3,20", *codec)
+    run("pack", *files, "--max-shape", ",".join(map(str, largest)), *codec)
     (spec,) = {spec_of(f"{name}.tfd") for name in files}
-    assert (spec.shape, spec.max_shape) == ((3, None), (3, 20))
+    assert (spec.shape, spec.max_shape) == (shape, largest)
     for name, array in zip(files, arrays_of(*(f"{name}.tfd" for name in files)), strict=True):
         assert array.tobytes() == np.load(name).tobytes()
 

@@ -29,6 +29,8 @@ ALL = (
     Case("raw", (2, None, 3), "int16", max_shape=(2, 4, 3)),
     Case("raw", (2, 3, None), "bool", max_shape=(2, 3, 4)),
     Case("raw|seal", (None,), "uint8", max_shape=(9,)),
+    Case("raw", (None, 2, None), "float32", max_shape=(3, 2, 4)),
+    Case("raw", (None, 0), "int16", max_shape=(3, 0)),
     # transpose
     Case("transpose:1,0", (2, 3), "complex128"),
     Case("transpose:2,0,1", (2, 3, 4), "bfloat16"),

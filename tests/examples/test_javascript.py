@@ -34,8 +34,9 @@ const ARRAYS = {
   complex64: Float32Array, complex128: Float64Array,
 };
 const results = [];
-for (const { spec, array } of JSON.parse(readFileSync(0))) {
+for (const { spec, array, shape } of JSON.parse(readFileSync(0))) {
   const typed = new ARRAYS[spec.dtype](Uint8Array.from(Buffer.from(array, "base64")).buffer);
+  if (shape) typed.shape = shape;
   try {
     results.push({ payload: Buffer.from(await encode(spec, typed)).toString("base64") });
   } catch (error) {
@@ -67,10 +68,13 @@ def run(arguments: list[Any], text: str = "") -> str:
 def packed(case: Case, arrays: list[np.ndarray]) -> list[dict[str, str]]:
     """What the module makes of each array: its payload, or its error and message."""
     spec = json.loads(case.spec.to_json())
-    inputs = [
+    inputs: list[dict[str, Any]] = [
         {"spec": spec, "array": b64encode(little_endian(array).tobytes()).decode()}
         for array in arrays
     ]
+    if not case.spec.chain.form.sides_follow:
+        for one, array in zip(inputs, arrays, strict=True):
+            one["shape"] = array.shape
     module = (FOLDER / "tfdecode.js").as_uri()
     results: list[dict[str, str]] = json.loads(
         run(["--input-type=module", "-e", DRIVER, module], json.dumps(inputs))

@@ -39,7 +39,7 @@ def infer(
     Parameters
     ----------
     arrays : numpy.ndarray, sequence of numpy.ndarray, or os.PathLike
-        Samples. Several may differ in one dimension, which becomes ``None``. A file is a
+        Samples. The dimensions in which several differ become ``None``. A file is a
         `pathlib.Path`, never a ``str``.
     prefer : {"balanced", "smallest", "fastest"}
         The goal. "balanced" is smaller than zlib and decodes faster, if a chain is both and no

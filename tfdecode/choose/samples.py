@@ -35,18 +35,20 @@ def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
 
 
 def form_of(samples: Sequence[np.ndarray], max_shape: Sequence[int] | None) -> dict[str, Any]:
-    """Dtype and shape of all samples, ``None`` for the dimension in which they differ."""
+    """Dtype and shape of all samples, ``None`` for each dimension in which they differ."""
     dtypes = {dtype_name(sample.dtype) for sample in samples}
     ranks = {sample.ndim for sample in samples}
     if len(dtypes) > 1 or len(ranks) > 1:
         forms = {f"{sample.dtype} {list(sample.shape)}" for sample in samples}
-        raise SpecError(f"arrays differ in more than a dimension: {', '.join(sorted(forms)[:5])}")
+        raise SpecError(f"arrays differ in dtype or rank: {', '.join(sorted(forms)[:5])}")
     sides = [set(column) for column in zip(*(sample.shape for sample in samples), strict=True)]
     shape = [side.pop() if len(side) == 1 else None for side in sides]
     if None in shape and max_shape is None:
+        largest = tuple(max(sample.shape[axis] for sample in samples) for axis in range(len(shape)))
+        axes = " and ".join(str(axis) for axis, side in enumerate(shape) if side is None)
         raise SpecError(
-            f"arrays differ along dimension {shape.index(None)}: max_shape= says how long one "
-            "can be, which bounds the memory of a row"
+            f"arrays differ along dimension {axes}: max_shape= says how large one can be, at least "
+            f"{largest}, which bounds the memory of a row"
         )
     bound = max_shape if None in shape else None
     return {"shape": shape, "dtype": dtypes.pop(), "max_shape": bound}

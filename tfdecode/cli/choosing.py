@@ -82,7 +82,7 @@ def groups_of(inputs: Sequence[Input], arguments: argparse.Namespace) -> list[Gr
         members.setdefault(known[0] if one_spec and form else form, []).append(one)
     if not one_spec and len(known) > 1 and mergeable(known):
         note(
-            f"the arrays differ in length, so they have {len(known)} specs, and no one input of a "
+            f"the arrays differ in size, so they have {len(known)} specs, and no one input of a "
             f"model takes all of them; --max-shape {text_of(longest_of(known))} makes one spec"
         )
     groups = {form: Group(files, arguments) for form, files in members.items()}
@@ -114,16 +114,13 @@ def check_one_spec(forms: Sequence[Form], longest: tuple[int, ...] | None) -> No
         listed = ", ".join(dimensions(shape) for shape in shapes[:5])
         advice = "pack them by several commands"
         if mergeable(forms):
-            advice = f"pass the longest that may come: --max-shape {text_of(longest_of(forms))}"
+            advice = f"pass the largest that may come: --max-shape {text_of(longest_of(forms))}"
         raise SpecError(f"the arrays have {len(shapes)} shapes, {listed}; {advice}")
 
 
 def mergeable(forms: Sequence[Form]) -> bool:
-    """Whether the arrays have one dtype, and shapes that differ along one dimension."""
-    if len({(dtype, len(shape)) for dtype, shape in forms}) > 1:
-        return False
-    columns = zip(*(shape for _, shape in forms), strict=True)
-    return sum(len(set(column)) > 1 for column in columns) == 1
+    """Whether the arrays have one dtype and one number of dimensions."""
+    return len({(dtype, len(shape)) for dtype, shape in forms}) == 1
 
 
 def longest_of(forms: Sequence[Form]) -> tuple[int, ...]:
@@ -139,9 +136,9 @@ def text_of(shape: Sequence[int]) -> str:
 def bounded(
     samples: Sequence[np.ndarray], longest: tuple[int, ...] | None
 ) -> tuple[list[np.ndarray], tuple[int, ...] | None]:
-    """Samples that differ along the dimension that ``--max-shape`` leaves open, and that shape.
+    """Samples that differ along the dimensions that ``--max-shape`` leaves open, and that shape.
 
-    SpecError if one dimension is not enough.
+    EncodeError for a sample that is larger.
     """
     found = list(samples)
     if longest is None:
@@ -151,17 +148,11 @@ def bounded(
             shape = dimensions(array.shape)
             raise EncodeError(f"array has shape {shape}, --max-shape is {text_of(longest)}")
     free = [axis for axis, side in enumerate(longest) if any(x.shape[axis] < side for x in found)]
-    if len(free) > 1:
-        raise SpecError(
-            f"dimensions {' and '.join(map(str, free))} are shorter than in --max-shape "
-            f"{text_of(longest)}, but a spec can have one that varies"
-        )
-    if not free:
-        return found, None
-    if len({x.shape for x in found}) == 1 and found[0].shape[free[0]]:
-        # All are of one length: only with another one does `infer` see what varies.
-        found.append(np.moveaxis(np.moveaxis(found[0], free[0], 0)[:-1], 0, free[0]))
-    return found, longest
+    for axis in free:
+        if len({x.shape[axis] for x in found}) == 1 and found[0].shape[axis]:
+            # All are of one size: only with another one does `infer` see what varies.
+            found.append(np.moveaxis(np.moveaxis(found[0], axis, 0)[:-1], 0, axis))
+    return found, longest if free else None
 
 
 def spec_of(samples: Sequence[np.ndarray], arguments: argparse.Namespace) -> ArraySpec:

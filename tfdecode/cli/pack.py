@@ -5,7 +5,7 @@ FILE#KEY these are FILE.KEY.tfd and FILE.KEY.tfd.json.
 
 Of several files, those of the same dtype and shape share one spec, which is chosen by up to 16 of
 them, so one input of a model takes them all. --one-spec demands one spec for all files. If they
-differ in length, --max-shape says the largest shape that may come, and makes one spec for all.
+differ in size, --max-shape says the largest shape that may come, and makes one spec for all.
 
 With --tfrecord, all payloads go into one TFRecord file, one tf.train.Example per input file; the
 feature "file" holds the file name. OUT.tfrecord.json is the schema, for tfdecode.Schema.load.
@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice(parser)
     one = "pack all files by one spec; fails if they differ in dtype or shape"
     add("--one-spec", action="store_true", help=one)
-    longest = "largest shape, as 80,1500; the dimension in which arrays are smaller may vary"
+    longest = "largest shape, as 80,1500; the dimensions in which arrays are smaller may vary"
     add("--max-shape", type=shape, metavar="SHAPE", help=longest)
     add("--explain", action="store_true", help="show the chains that were tried")
     as_is = (

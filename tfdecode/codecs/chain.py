@@ -171,6 +171,8 @@ def in_pieces(x: Any, steps: list[tuple[AnyCodec, Form]]) -> bytes | None:
     """
     if len(steps) < 2 or not isinstance(steps[0][0], Raw) or x.nbytes <= LARGE:
         return None
+    if isinstance(steps[0][1], ArrayForm) and not steps[0][1].sides_follow:
+        return None
     packer, form = steps[1]
     if not isinstance(packer, Compressor) or not isinstance(form, BytesForm):
         return None

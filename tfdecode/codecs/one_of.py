@@ -27,6 +27,7 @@ from ..errors import DecodeError, EncodeError, SpecError
 from ..extras import tensorflow as tf
 from ..form import ArrayForm, BytesForm
 from ..graph import ragged
+from ..graph.by_row import elements, with_sides
 from ..graph.rows import Check, Rows, Status
 from ..graph.switch import cond, outlined, shared, switch
 from .chain import Chain
@@ -83,6 +84,8 @@ class OneOf:
     def lengths(self) -> dict[int, int]:
         """The length that all payloads of a chain have -> the first such chain."""
         forms = reversed([*enumerate(chain.payload for chain in self.chains)])
+        if not self.form.sides_follow:  # a payload that states dimensions has a tag
+            return {}
         return {f.max_nbytes: i for i, f in forms if f.min_nbytes == f.max_nbytes}
 
     @cached_property
@@ -166,11 +169,11 @@ class OneOf:
         uniform = [partial(one, rows.data, tagged) for one in decode]
         mixed = partial(self.decode_groups, decode, rows.data, tagged, chosen)
         outputs = switch(tf.where(same, first, len(decode)), *uniform, mixed)
-        data, lengths, status, _, text = outputs
-        lengths = None if self.form.unknown_axis is None else lengths
+        data, sides, status, _, text = outputs
         check = Check(tf.equal(status, int(Status.GOOD)), status, lambda row: text)
         ok = tf.logical_and(known, check.passed)
-        return Rows(data, size, lengths, ok=ok, checks=(*rows.checks, check))
+        rows = Rows(data, size, ok=ok, checks=(*rows.checks, check))
+        return with_sides(rows, sides, self.form) if self.form.none_axes else rows
 
     def route(self, payloads: Any) -> tuple[Any, Any]:
         """The index of each row's chain or -1, and whether it has a tag: int32 and bool ``[B]``."""
@@ -215,7 +218,7 @@ class OneOf:
     def decoder(self, chain: Chain) -> Callable[..., Any]:
         """A function of payloads ``[B]`` of one chain and whether they have a tag.
 
-        It returns data, lengths, status, the first bad row and its message.
+        It returns data, sides, status, the first bad row and its message.
         """
 
         def decode(payloads: Any, tagged: Any) -> list[Any]:
@@ -231,9 +234,9 @@ class OneOf:
             bad, text = none
             if rows.ok is not None:
                 bad, text = cond(tf.reduce_all(rows.ok), lambda: none, rows.first_bad)
-            lengths = tf.zeros([0], tf.int64) if rows.lengths is None else rows.lengths
+            sides = tf.zeros([0], tf.int64) if rows.sides is None else rows.sides
             text = tf.strings.join([text, f" (packed by {brief(chain.text)})"])
-            return [rows.data, lengths, rows.status(), bad, text]
+            return [rows.data, sides, rows.status(), bad, text]
 
         # One function for the branches that call it: the same for all rows, or mixed.
         return shared(decode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.bool)])
@@ -250,13 +253,14 @@ class OneOf:
             indices.append(tf.cast(index, tf.int32))
             groups.append(group)
             first_bad.append(tf.gather(tf.concat([index, size], 0), group[3]))
-        data, lengths, status, _, texts = zip(*groups, strict=True)
+        data, sides, status, _, texts = zip(*groups, strict=True)
         text = tf.gather(tf.stack(texts), tf.argmin(tf.stack(first_bad)))
-        if self.form.unknown_axis is None:
-            data, lengths = tf.dynamic_stitch(indices, data), tf.zeros([0], tf.int64)
+        if self.form.none_axes:
+            data = ragged.stitch(indices, data, [elements(some, self.form) for some in sides])
+            sides = tf.dynamic_stitch(indices, sides)
         else:
-            data, lengths = ragged.stitch(indices, data, lengths)
-        return [data, lengths, tf.dynamic_stitch(indices, status), tf.reduce_min(first_bad), text]
+            data, sides = tf.dynamic_stitch(indices, data), tf.zeros([0], tf.int64)
+        return [data, sides, tf.dynamic_stitch(indices, status), tf.reduce_min(first_bad), text]
 
     @property
     def encodes_all(self) -> bool:

@@ -12,14 +12,14 @@ from .map_rows import LARGE, map_rows
 from .rows import Rows
 
 #: The graph side of a filter: ``[B, *after.shape]`` -> ``[B, *before.shape]``. B and the ``None``
-#: axis are known at run time only.
+#: axes are known at run time only.
 Dense = Callable[[Any], Any]
 
 
 def by_element(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
     """As ``by_row``, for a function that treats each element separately."""
     if rows.lengths is not None:
-        data = function(tf.reshape(rows.data, [-1, after.stride]))
+        data = function(tf.reshape(rows.data, [-1, max(1, after.stride)]))
         return replace(rows, data=tf.reshape(data, [-1]))
     return by_row(rows, after, before, function)
 
@@ -48,7 +48,7 @@ def each_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -
 
     def step(row: Any, results: Any) -> Any:
         length = rows.lengths[row]
-        sides = [length // after.stride if side is None else side for side in after.shape]
+        sides = after.shape_with(tf.unstack(rows.sides[row], num=len(after.none_axes)))
         y = tf.reshape(rows.data[ends[row] - length : ends[row]], tf.stack([1, *sides]))
         y.set_shape([1, *after.shape])
         return row + 1, results.write(row, tf.reshape(function(y), [-1]))
@@ -58,5 +58,14 @@ def each_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -
 
     # A TensorArray without rows cannot be concatenated.
     data = tf.cond(rows.size > 0, loop, lambda: tf.zeros([0], before.dtype))
-    # Elements per step of the None axis differ before and after the filter.
-    return replace(rows, data=data, lengths=rows.lengths // after.stride * before.stride)
+    return with_sides(replace(rows, data=data), rows.sides, before)
+
+
+def with_sides(rows: Rows, sides: Any, form: ArrayForm) -> Rows:
+    """``rows`` of flat data with those ``sides`` along the ``None`` axes, int64 ``[B, k]``."""
+    return replace(rows, sides=sides, lengths=elements(sides, form))
+
+
+def elements(sides: Any, form: ArrayForm) -> Any:
+    """The number of elements of each row: int64 ``[B]``."""
+    return tf.reduce_prod(sides, 1) * form.stride

@@ -1,4 +1,4 @@
-"""Flat rows of different lengths to dense, padded or ragged tensors."""
+"""Flat rows of different shapes to dense, padded or ragged tensors."""
 
 from __future__ import annotations
 
@@ -7,106 +7,126 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
+from .by_row import each_row
 from .rows import Rows, fail_with, long_rows
 from .switch import cond, outlined
 
 
 def to_dense(rows: Rows, form: ArrayForm, name: str) -> Any:
-    """``[B, *shape]``; fails unless all rows have the same length."""
-    length = max_length(rows)
+    """``[B, *shape]``; fails unless all rows have the same shape."""
+    sides = largest(rows)
+    same = tf.equal(rows.sides, sides)
+    several = len(form.none_axes) > 1
+    axes = [f"axis {axis}" if several else "the None dimension" for axis in form.none_axes]
 
     def fail() -> Any:
-        row = tf.argmin(tf.cast(tf.equal(rows.lengths, length), tf.int32))
-        numbers = (row, tf.gather(rows.lengths, row) // form.stride, length // form.stride)
+        row = tf.argmin(tf.cast(tf.reduce_all(same, 1), tf.int32))
+        axis = tf.argmin(tf.cast(tf.gather(same, row), tf.int32))
+        numbers = row, tf.gather(tf.gather(rows.sides, row), axis), tf.gather(sides, axis)
         row, got, needed = (tf.strings.as_string(number) for number in numbers)
-        message = [f"{name}: row ", row, " has ", got, " along the None dimension, another "]
+        message = [
+            f"{name}: row ",
+            row,
+            " has ",
+            got,
+            " along ",
+            tf.gather(axes, axis),
+            ", another ",
+        ]
         message += [needed, ": decode_ragged takes rows that differ"]
         return fail_with(tf.strings.join(message), rows.data)
 
-    data = tf.cond(tf.reduce_all(tf.equal(rows.lengths, length)), lambda: rows.data, fail)
-    return tf.reshape(data, dense_shape(rows, form, length))
+    data = tf.cond(tf.reduce_all(same), lambda: rows.data, fail)
+    return tf.reshape(data, dense_shape(rows, form, sides))
 
 
 def to_padded(rows: Rows, form: ArrayForm) -> Any:
-    """``[B, *shape]``, shorter rows padded with zeros to the length of the longest."""
-    length = max_length(rows)
-    before = prod(form.max_shape[: form.unknown_axis])
-    count, width = tf.cast(rows.size, tf.int64) * before, length // before
-    lengths = run_lengths(rows, form)
-    ends = tf.cumsum(lengths)
+    """``[B, *shape]``, smaller rows padded with zeros to the largest size along each axis."""
+    sides = largest(rows)
+    shape = dense_shape(rows, form, sides)
 
     def together() -> list[Any]:
-        runs = tf.RaggedTensor.from_row_lengths(rows.data, lengths, validate=False)
-        return [tf.reshape(runs.to_tensor(shape=tf.stack([count, width])), [-1])]
+        return [tf.reshape(to_ragged(rows, form).to_tensor(shape=shape), [-1])]
 
     def each() -> list[Any]:
-        def one(run: Any) -> Any:
-            missing = tf.zeros(tf.stack([width - lengths[run]]), rows.data.dtype)
-            return tf.concat([rows.data[ends[run] - lengths[run] : ends[run]], missing], 0)
-
-        kind = tf.TensorSpec([None], rows.data.dtype)
-        return [tf.reshape(tf.map_fn(one, tf.range(count), fn_output_signature=kind), [-1])]
+        return [each_row(rows, form, form, lambda y: padded_to(y, form, tf.unstack(sides))).data]
 
     def filled() -> list[Any]:
-        return list(cond(long_rows(rows.data, count), each, together))
+        return list(cond(long_rows(rows.data, rows.size), each, together))
 
-    whole = tf.reduce_all(tf.equal(rows.lengths, length))
+    whole = tf.reduce_all(tf.equal(rows.sides, sides))
     (data,) = cond(whole, lambda: [rows.data], outlined(filled))
-    return tf.reshape(data, dense_shape(rows, form, length))
+    return tf.reshape(data, shape)
 
 
 def padded(batch: Any, form: ArrayForm) -> Any:
     """``[B, *shape]``, padded with zeros to ``[B, *max_shape]``."""
-    if form.unknown_axis is None:
+    if not form.none_axes:
         return batch
-    axis = form.unknown_axis + 1
-    sides = tf.unstack(tf.shape(batch), num=len(form.shape) + 1)
-    sides[axis] = form.max_shape[form.unknown_axis] - sides[axis]
-    batch = tf.concat([batch, tf.zeros(tf.stack(sides), batch.dtype)], axis)
+    batch = padded_to(batch, form, [form.max_shape[axis] for axis in form.none_axes])
     batch.set_shape([None, *form.max_shape])
     return batch
 
 
+def padded_to(batch: Any, form: ArrayForm, sides: Any) -> Any:
+    """``[B, *shape]``, padded with zeros to those ``sides`` along the ``None`` axes."""
+    for axis, side in zip(form.none_axes, sides, strict=True):  # tf.pad takes 6 dimensions at most
+        shape = tf.unstack(tf.shape(batch, tf.int64), num=len(form.shape) + 1)
+        shape[axis + 1] = tf.cast(side, tf.int64) - shape[axis + 1]
+        batch = tf.concat([batch, tf.zeros(tf.stack(shape), batch.dtype)], axis + 1)
+    return batch
+
+
 def to_ragged(rows: Rows, form: ArrayForm) -> Any:
-    """A tf.RaggedTensor ``[B, *shape]``."""
-    axis = form.unknown_axis or 0
-    after = form.max_shape[axis + 1 :]
-    values = tf.reshape(rows.data, [-1, *after])
-    lengths = run_lengths(rows, form) // prod(after)
-    tensor = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
-    for side in reversed(form.max_shape[:axis]):
-        tensor = tf.RaggedTensor.from_uniform_row_length(tensor, side)
+    """A tf.RaggedTensor ``[B, *shape]``, ragged along each ``None`` axis."""
+    shape = form.shape_with(tf.unstack(rows.sides, num=len(form.none_axes), axis=1))
+    last, counts = form.none_axes[-1], [tf.ones_like(rows.lengths)]
+    for side in shape:
+        counts.append(counts[-1] * side)  # of each row, its slices along the axes up to this one
+    values = [tf.reduce_sum(counts[last + 1]), *form.max_shape[last + 1 :]]
+    tensor = tf.reshape(rows.data, tf.stack(values))
+    for axis in range(last, -1, -1):
+        if form.shape[axis] is None:
+            fixed = axis == form.none_axes[0]
+            slices = prod(form.max_shape[:axis]) if fixed else counts[axis]
+            lengths = repeated(shape[axis], slices)
+            tensor = tf.RaggedTensor.from_row_lengths(tensor, lengths, validate=False)
+        else:
+            tensor = tf.RaggedTensor.from_uniform_row_length(
+                tensor, form.max_shape[axis], nrows=tf.reduce_sum(counts[axis]), validate=False
+            )
     return tensor
 
 
-def max_length(rows: Rows) -> Any:
-    """The number of elements of the longest row; 0 for an empty batch."""
-    return tf.reduce_max(tf.concat([rows.lengths, [0]], 0))
+def repeated(values: Any, times: Any) -> Any:
+    """``[B]`` values, each so many ``times``: a number, or one for each value."""
+    if isinstance(times, int):
+        return tf.repeat(values, times)
+    # tf.repeat takes B times the memory of the largest number.
+    ends = tf.cumsum(times)
+    return tf.gather(values, tf.searchsorted(ends, tf.range(tf.reduce_sum(times)), side="right"))
+
+
+def largest(rows: Rows) -> Any:
+    """The largest size along each ``None`` axis: int64 ``[k]``, 0 for an empty batch."""
+    none = tf.zeros([1, rows.sides.shape[1]], tf.int64)
+    return tf.reduce_max(tf.concat([rows.sides, none], 0), 0)
 
 
 def none_lengths(rows: Rows, form: ArrayForm) -> Any:
-    """int32 ``[B]``: the length of each row along the ``None`` axis."""
-    return tf.cast(rows.lengths // form.stride, tf.int32)
+    """int32 ``[B]``, or ``[B, k]`` of several ``None`` axes: the size of each row along them."""
+    sides = tf.cast(rows.sides, tf.int32)
+    return sides if len(form.none_axes) > 1 else tf.squeeze(sides, 1)
 
 
-def run_lengths(rows: Rows, form: ArrayForm) -> Any:
-    """Elements along the ``None`` and later axes, for each index of the axes before it."""
-    before = prod(form.max_shape[: form.unknown_axis])
-    return tf.repeat(rows.lengths // before, tf.fill([rows.size], before))
-
-
-def dense_shape(rows: Rows, form: ArrayForm, length: Any) -> Any:
-    """``[B, *shape]`` for rows of ``length`` elements."""
+def dense_shape(rows: Rows, form: ArrayForm, sides: Any) -> Any:
+    """``[B, *shape]`` of rows with those ``sides`` along the ``None`` axes."""
     size = tf.cast(rows.size, tf.int64)
-    sides = [length // form.stride if side is None else side for side in form.shape]
-    return tf.stack([size, *sides])
+    return tf.stack([size, *form.shape_with(tf.unstack(sides, num=len(form.none_axes)))])
 
 
-def stitch(indices: Any, data: Any, lengths: Any) -> tuple[Any, Any]:
-    """``tf.dynamic_stitch`` for groups of rows of different lengths: flat data and lengths."""
-    rows = tf.RaggedTensor.from_row_lengths(
-        tf.concat(data, 0), tf.concat(lengths, 0), validate=False
-    )
-    order = tf.argsort(tf.concat(indices, 0))
-    rows = tf.gather(rows, order)
-    return rows.flat_values, rows.row_lengths()
+def stitch(indices: Any, data: Any, lengths: Any) -> Any:
+    """``tf.dynamic_stitch`` for the flat data of groups of rows of different lengths."""
+    lengths = tf.concat(lengths, 0)
+    rows = tf.RaggedTensor.from_row_lengths(tf.concat(data, 0), lengths, validate=False)
+    return tf.gather(rows, tf.argsort(tf.concat(indices, 0))).flat_values

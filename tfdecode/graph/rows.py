@@ -49,13 +49,15 @@ class Check:
 class Rows:
     """A batch between two steps of a chain: strings ``[B]``, or a dense tensor ``[B, *shape]``.
 
-    If rows differ in length, ``data`` is the elements of all, ``[sum(lengths)]``, ``lengths`` int64
-    ``[B]``. ``size``, B, comes from the payloads: decoded data must not change the number of rows.
+    If rows differ in shape, ``data`` is the elements of all, ``[sum(lengths)]``, ``lengths`` int64
+    ``[B]``, ``sides`` int64 ``[B, k]`` the sizes along the ``None`` axes. ``size``, B, comes from
+    the payloads: decoded data must not change the number of rows.
     """
 
     data: Any
     size: Any
     lengths: Any = None
+    sides: Any = None
     ok: Any = None  # [B] bool; None before the first check
     checks: tuple[Check, ...] = ()
     unguarded: bool = False
@@ -66,13 +68,17 @@ class Rows:
         """Narrow ``ok`` to the rows that ``passed``, bool ``[B]``; the others get ``status``.
 
         ``message`` follows "row 3 ". ``got`` is the number for its ``{}``: one for each row, or
-        a function from the index of a row to a scalar.
+        a function from the index of a row to a scalar; a tuple of these for several.
         """
-        before, after = message.split("{}")
+        numbers = got if isinstance(got, tuple) else (got,)
+        first, *others = message.split("{}")
 
         def text(row: Any) -> Any:
-            number = tf.strings.as_string(got(row) if callable(got) else tf.gather(got, row))
-            return tf.strings.join([before, number, after])
+            parts = [first]
+            for number, after in zip(numbers, others, strict=True):
+                value = number(row) if callable(number) else tf.gather(number, row)
+                parts += [tf.strings.as_string(value), after]
+            return tf.strings.join(parts)
 
         check = Check(passed, status, text)
         ok = passed if self.ok is None else tf.logical_and(self.ok, passed)
@@ -173,7 +179,8 @@ class Rows:
         if self.lengths is None:
             return replace(self, data=data)
         with tf.control_dependencies([data]):
-            return replace(self, data=data, lengths=tf.identity(self.lengths))
+            lengths, sides = tf.identity(self.lengths), tf.identity(self.sides)
+            return replace(self, data=data, lengths=lengths, sides=sides)
 
     def zero_bad(self) -> Rows:
         """Set the elements of bad rows to zero (rows of different lengths become empty)."""
@@ -197,7 +204,8 @@ class Rows:
             return [tf.gather(rows, tf.reshape(tf.where(self.ok), [-1])).flat_values]
 
         (data,) = cond(tf.reduce_all(self.ok), lambda: [self.data], outlined(kept))
-        return replace(self, data=data, lengths=tf.where(self.ok, self.lengths, 0))
+        sides = tf.where(self.ok[:, tf.newaxis], self.sides, 0)
+        return replace(self, data=data, lengths=tf.where(self.ok, self.lengths, 0), sides=sides)
 
 
 def long_rows(data: Any, count: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
 from ...errors import DecodeError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
+from ...graph.by_row import elements, with_sides
 from ...graph.casts import READ_AS, as_dtype
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
+from ...graph.substr import string_length
 from ..base import Container, Cost
+from ..sides import read_row_sides, read_sides, sides_nbytes, write_sides
 
 if TYPE_CHECKING:
     from ...statistics import Statistics
@@ -25,6 +29,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Raw(Container):
     """The default container: elements in C order, little-endian; bool is one byte, 0 or 1.
+
+    Notes
+    -----
+    If several dimensions are ``None``, or one next to a dimension of 0, their sizes come first: a
+    uint32 for each.
 
     Examples
     --------
@@ -43,34 +52,63 @@ class Raw(Container):
         return ["raw"]
 
     def resolve(self, form: ArrayForm) -> BytesForm:
-        return BytesForm(form.min_nbytes, form.max_nbytes, lambda: self.filler(form))
+        head = 0 if form.sides_follow else sides_nbytes(form)
+        low, high = head + form.min_nbytes, head + form.max_nbytes
+        return BytesForm(low, high, lambda: self.filler(form))
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
-        return checked_bool(little_endian(x)).tobytes()
+        numbers: bytes = checked_bool(little_endian(x)).tobytes()
+        return numbers if form.sides_follow else write_sides(x.shape, form) + numbers
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
-        step = form.stride * ITEM_SIZES[form.dtype]
-        if form.unknown_axis is not None and len(y) % step:
+        item = ITEM_SIZES[form.dtype]
+        if not form.sides_follow:
+            shape, head = read_sides(y, form), sides_nbytes(form)
+            needed = head + prod(shape) * item
+            if len(y) != needed:
+                raise DecodeError(
+                    f"payload has {len(y)} bytes, its shape {list(shape)} needs {needed}"
+                )
+            return from_little_endian(y[head:], form.dtype).reshape(shape)
+        step = form.stride * item
+        if form.none_axes and len(y) % step:
             raise DecodeError(f"payload has {len(y)} bytes, needs a multiple of {step}")
         x = from_little_endian(y, form.dtype)
         return x.reshape(form.shape_of(x.size))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        item = ITEM_SIZES[form.dtype]
-        if form.unknown_axis is not None:
-            step, length = form.stride * item, tf.strings.length(rows.data)
-            message = f"has {{}} bytes, needs a multiple of {step}"
-            rows = rows.check(tf.equal(length % step, 0), length, Status.LENGTH, message)
+        read_as = READ_AS.get(form.dtype, form.dtype)
+        if not form.none_axes:
+            data = tf.io.decode_raw(rows.guard(self.filler(form)).data, read_as)
+            # The batch size comes from the strings: with -1 two half rows would become one.
+            data = tf.reshape(data, tf.stack([rows.size, *form.max_shape]))
+            return as_dtype(replace(rows, data=data, unguarded=False), form.dtype)
+        rows = self.flat(rows, form) if form.sides_follow else self.flat_after_sides(rows, form)
+        # One decode_raw over the concatenated rows: it takes only rows of one length.
+        data = tf.io.decode_raw(tf.strings.reduce_join(rows.data), read_as)
+        return as_dtype(replace(rows, data=tf.reshape(data, [-1])), form.dtype)
+
+    def flat(self, rows: Rows, form: ArrayForm) -> Rows:
+        """The strings of the elements, whose length tells the size along the ``None`` axis."""
+        step, length = form.stride * ITEM_SIZES[form.dtype], tf.strings.length(rows.data)
+        message = f"has {{}} bytes, needs a multiple of {step}"
+        rows = rows.check(tf.equal(length % step, 0), length, Status.LENGTH, message)
         rows = rows.guard(self.filler(form))
-        data, lengths = rows.data, None
-        # The batch size comes from the strings: with -1 two half rows would become one.
-        shape: Any = tf.stack([rows.size, *form.max_shape])
-        if form.unknown_axis is not None:
-            # One decode_raw over the concatenated rows: it takes only rows of one length.
-            lengths = tf.cast(tf.strings.length(data) // item, tf.int64)
-            data, shape = tf.strings.reduce_join(data), [-1]
-        data = tf.io.decode_raw(data, READ_AS.get(form.dtype, form.dtype))
-        return as_dtype(replace(rows, data=tf.reshape(data, shape), lengths=lengths), form.dtype)
+        sides = tf.cast(tf.strings.length(rows.data) // step, tf.int64)
+        return with_sides(rows, sides[:, tf.newaxis], form)
+
+    def flat_after_sides(self, rows: Rows, form: ArrayForm) -> Rows:
+        """The strings of the elements, after the sizes along the ``None`` axes."""
+        rows, sides = read_row_sides(rows, form)
+        head, length = sides_nbytes(form), string_length(rows.data)
+        needed = head + elements(sides, form) * ITEM_SIZES[form.dtype]
+        message = "has {} bytes, its dimensions need {}"
+        rows = rows.check(tf.equal(length, needed), (length, needed), Status.LENGTH, message)
+        rows = rows.guard(self.filler(form))
+        sides = tf.where(rows.ok[:, tf.newaxis], sides, 0)
+        start = tf.fill([rows.size], tf.constant(head, tf.int64))
+        data = tf.strings.substr(rows.data, start, string_length(rows.data) - head)
+        return with_sides(replace(rows, data=data), sides, form)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         return replace(rows, data=raw_bytes(rows.data, form.max_nbytes))

@@ -13,6 +13,7 @@ from ...dtypes import ITEM_SIZES, numpy_dtype
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
+from ...graph.by_row import with_sides
 from ...graph.casts import SAME_BITS, as_bits, cast_tensor, tensor_bits
 from ...graph.rows import Rows, Status
 from ...statistics import Statistics
@@ -95,7 +96,7 @@ class OneHot(Filter):
         x = as_bits(one_hot(labels, count, SAME_BITS.get(form.dtype, form.dtype)), form.dtype)
         if rows.lengths is None:
             return replace(rows, data=x)
-        return replace(rows, data=tf.reshape(x, [-1]), lengths=rows.lengths * count)
+        return with_sides(replace(rows, data=tf.reshape(x, [-1])), rows.sides, form)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         target, count = self.resolve(form), form.max_shape[-1]

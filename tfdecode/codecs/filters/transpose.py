@@ -77,6 +77,15 @@ class Transpose(Filter):
         return np.transpose(y, np.argsort(self.order))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        rows = self.transposed(rows, form)
+        if len(form.none_axes) < 2:
+            return rows
+        came = [axis for axis in self.order if axis in form.none_axes]
+        order = [came.index(axis) for axis in form.none_axes]
+        return replace(rows, sides=tf.gather(rows.sides, order, axis=1))
+
+    def transposed(self, rows: Rows, form: ArrayForm) -> Rows:
+        """The arrays of ``decode_rows``, with sizes along ``None`` axes as they came."""
         after = self.resolve(form)
         if self.interleaves(form):
 

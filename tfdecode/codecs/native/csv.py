@@ -17,6 +17,7 @@ from ...form import ArrayForm, BytesForm
 from ...formats import csv
 from ...formats.contents import shown
 from ...formats.notation import ERROR_VALUE
+from ...graph.by_row import with_sides
 from ...graph.casts import NORMAL, TINY
 from ...graph.rows import Rows, Status
 from ..base import Container
@@ -118,11 +119,13 @@ class Csv(Container):
                 f"codec csv: {form} needs a fixed number of columns; only the first dimension can "
                 "be None"
             )
+        if not form.sides_follow:
+            raise SpecError(f"codec csv: {form} has no columns, so a text has no lines; use raw")
         cells, columns = prod(form.max_shape), columns_of(form)
         most = CELL * (cells + self.header * columns) + COMMENTS
         if most > MAX_TEXT_BYTES:
             raise SpecError(f"codec csv: {form} has {cells} cells, too many for text; use npy")
-        least = 2 * cells - 1 + self.header if cells and form.unknown_axis is None else 0
+        least = 2 * cells - 1 + self.header if cells and not form.none_axes else 0
         return BytesForm(least, most, lambda: self.filler(form))
 
     def domain(self, form: ArrayForm) -> str:
@@ -199,7 +202,7 @@ class Csv(Container):
     def lines_fit(self, count: Any, form: ArrayForm) -> Any:
         """Whether so many lines of numbers are as many as there must be."""
         most = form.max_shape[0] if columns_of(form) else 0
-        least = 0 if form.unknown_axis is not None else most
+        least = 0 if form.none_axes else most
         return (count >= least) & (count <= most)  # a graph of TensorFlow 1 has no ``==``
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
@@ -220,13 +223,12 @@ class Csv(Container):
         if form.dtype == "float32":
             data = narrowed(numbers)
             wrong |= tf.math.is_inf(data) & tf.math.is_finite(numbers)
-        lengths = None
-        if form.unknown_axis is not None:
-            lengths = lines * columns_of(form)
+        if form.none_axes:
+            rows = with_sides(rows, lines[:, tf.newaxis], form)
         else:
             shape = tf.stack([rows.size, *form.max_shape])
             data, wrong = tf.reshape(data, shape), tf.reshape(wrong, shape)
-        rows = replace(rows, data=data, lengths=lengths, unguarded=False)
+        rows = replace(rows, data=data, unguarded=False)
         message = f"has {{}} numbers that {form.dtype} does not hold"
         return rows.check_elements(wrong, Status.VALUE, message)
 
