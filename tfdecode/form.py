@@ -75,7 +75,7 @@ class ArrayForm:
         if self.none_axes:
             raise SpecError(
                 f"codec {codec}: {self} has a None dimension, which {codec} does not support; "
-                "pack with raw or zlib instead"
+                "use raw|zlib_bounded instead"
             )
 
     @cached_property

@@ -566,7 +566,7 @@ def test_outputs_are_files_too(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("codecs", "dtype", "shape", "message"),
     [
-        ("mat:S", "float32", (None, 2), "None dimension.*pack with raw or zlib instead"),
+        ("mat:S", "float32", (None, 2), "None dimension.*use raw.zlib_bounded instead"),
         ("mat:S", "bfloat16", (2,), r"use astype:float32\|mat:S"),
         ("mat:S", "float16", (2,), r"use astype:float32\|mat:S"),
         ("mat", "float32", (2,), "needs the option 'key'"),

@@ -392,8 +392,7 @@ def test_outputs_are_files_too(codecs: str) -> None:
 @pytest.mark.parametrize(
     ("codecs", "dtype", "shape", "message"),
     [
-        ("npy", "float32", (None, 2), "None dimension.*pack with raw or zlib instead"),
-        ("pkl", "float32", (None, 2), "None dimension"),
+        ("pkl", "float32", (None, 2), "None dimension.*use raw.zlib_bounded instead"),
         ("safetensors:x", "float32", (None, 2), "None dimension"),
         ("npy", "bfloat16", (2,), r"use astype:float32\|npy .* or safetensors"),
         ("safetensors:x", "complex128", (2,), "has no complex128; use npy"),

@@ -454,7 +454,7 @@ def test_an_array_among_hundreds_is_found() -> None:
         ('npz:""', "float32", (2,), "key is '', needs a text"),
         ('npz:"a\\u0000b"', "float32", (2,), "no member can be named"),
         ("npz:pose,level=4", "float32", (2,), "unknown option 'level'"),
-        ("npz:pose", "float32", (None, 2), "None dimension.*pack with raw or zlib instead"),
+        ("npz:pose", "float32", (None, 2), "None dimension.*use raw.zlib_bounded instead"),
         ("npz:pose", "bfloat16", (2,), r"savez writes bfloat16 .*use astype:float32\|npz"),
     ],
 )

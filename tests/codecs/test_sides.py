@@ -5,6 +5,7 @@ All specs are in one reloaded model. To trace, save and load one takes half a se
 
 from __future__ import annotations
 
+import io
 import itertools
 import struct
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 import tfdecode as tfd
 from tests.codecs.cases import SOME
-from tests.common import Case, any_bits, assert_same, integers, multiples, one_hot
+from tests.common import Case, any_bits, assert_same, integers, multiples, one_hot, spots
 from tests.reloaded import save, traced
 from tests.strategies import arrays_of
 from tfdecode.dtypes import numpy_dtype
@@ -52,6 +53,13 @@ def cases() -> list[Case]:
         ),
         Case("sortable|delta:0,1,zigzag=true|shuffle|zlib", dtype="float16", **two),
         Case("onehot", dtype="float32", make=one_hot, **two),
+        Case("sparse:1|zlib", dtype="complex128", make=spots(1), **two),
+        Case("sparse:palette=true", dtype="uint16", make=spots(0, 9), seal=False, **two),
+        Case("sparse", (None,), "bool", max_shape=(9,)),
+        Case("sparse:palette=true", (0, None, None), "int32", max_shape=(0, 2, 3)),
+        Case("npy", dtype="uint8", **two),
+        Case("npy|zlib", (None,), "bool", max_shape=(9,)),
+        Case("npy or raw", (2, None), "complex64", max_shape=(2, 9)),
         Case("astype:uint8|zlib or transpose:1,0,2|zlib_bounded or raw", dtype="float32", **two),
     ]
 
@@ -214,3 +222,77 @@ def test_padding_is_the_same_row_by_row(long: bool, monkeypatch: pytest.MonkeyPa
     arrays = case.arrays(9)
     batch, _ = case.spec.decode_padded([case.spec.encode(array) for array in arrays])
     assert_same(batch, padded(arrays, 5, "bool"))
+
+
+# -- .npy files, whose headers say their sizes ---------------------------------------------------
+
+FILES = tfd.ArraySpec((None, None, 2), "int16", "npy", max_shape=(40, 50, 2))
+TEXT = "{'descr': '<i2', 'fortran_order': False, 'shape': (3, 4, 2), }"
+
+
+def file_of(text: str = TEXT, *, version: int = 1, count: int = 48, spaces: int = 1) -> bytes:
+    header = (text + " " * spaces + "\n").encode("latin-1")
+    size = len(header).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + size + header + bytes(range(count))
+
+
+def changed(old: str, new: str) -> bytes:
+    return file_of(TEXT.replace(old, new))
+
+
+GOOD_FILES = {
+    "any spaces": file_of(spaces=70),
+    "version 2": file_of(version=2),
+    "version 3": file_of(version=3),
+    "Fortran order": changed("False", "True"),
+    "no element": file_of(TEXT.replace("3, 4", "0, 50"), count=0),
+}
+BAD_FILES = {
+    "another dtype": changed("<i2", "<u2"),
+    "big-endian": changed("<i2", ">i2"),
+    "another last size": changed("4, 2", "8, 1"),
+    "two sizes": changed("3, 4, 2", "12, 2"),
+    "one more byte": file_of(count=49),
+    "one byte less": file_of(count=47),
+    "negative": changed("3, 4", "-3, -4"),
+    "a leading zero": changed("3, 4", "03, 4"),
+    "other digits": file_of(TEXT.replace("3, 4", "\xb3, 4")),
+    "too large": file_of(TEXT.replace("3, 4", "41, 0"), count=0),
+    "huge": changed("3, 4", "99999999999, 99999999999"),
+    "an overflow": changed("3, 4", f"{2**64 + 3}, 4"),
+    "version 4": file_of(version=4),
+    "a long header": file_of(spaces=2000),
+    "a header beyond the end": file_of()[:40],
+    "code": changed("False", "exit()"),
+    "no magic": b"\x93NUMPX" + file_of()[6:],
+}
+
+
+def test_files_by_numpy_are_read_in_both_orders() -> None:
+    rng = np.random.default_rng(0)
+    arrays = [any_bits(rng, shape, "int16") for shape in ((3, 4, 2), (40, 1, 2), (2, 7, 2))]
+    payloads = []
+    for array in (*arrays, *map(np.asfortranarray, arrays)):
+        file = io.BytesIO()
+        np.save(file, array)
+        payloads.append(file.getvalue())
+        assert_same(FILES.decode(payloads[-1]), np.ascontiguousarray(array))
+    assert payloads[0] == FILES.encode(arrays[0])
+    batch, _ = FILES.decode_padded(payloads)
+    assert_same(batch, padded(arrays + arrays, 3, "int16"))
+
+
+def test_headers_are_believed_alike_by_numpy_and_the_graph() -> None:
+    for kind, payload in GOOD_FILES.items():
+        assert_same(FILES.decode_tensor([payload])[0], FILES.decode(payload)), kind
+    for kind, payload in BAD_FILES.items():
+        with pytest.raises(tfd.DecodeError):
+            FILES.decode(payload)
+        assert FILES.decode_checked([payload])[1].numpy().tolist() != [0], kind
+
+
+def test_a_sample_of_one_shape_has_no_none() -> None:
+    with pytest.raises(tfd.SpecError, match="head and tail are of files of one shape"):
+        tfd.ArraySpec((None,), "uint8", [{"name": "npy", "head": "k05VTVBZ"}], max_shape=(4,))
+    with pytest.raises(tfd.SpecError, match="without its name; use astype:float32"):
+        tfd.ArraySpec((None,), "bfloat16", "npy", max_shape=(4,))

@@ -82,11 +82,6 @@ def test_a_background_at_the_end_of_a_dtype(dtype: str) -> None:
         assert_same(spec.decode_tensor(spec.encode(array)), array)
 
 
-def test_a_none_dimension_is_refused() -> None:
-    with pytest.raises(tfd.SpecError, match=r"None dimension.* pack with raw or zlib"):
-        tfd.ArraySpec((None, 2), "uint8", "sparse", max_shape=(4, 2))
-
-
 def records(gaps: list[int], values: list[int]) -> bytes:
     return bytes([g % 256 for g in gaps] + [g // 256 for g in gaps] + values)
 

@@ -27,7 +27,7 @@ def by_element(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense)
 def by_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
     """Undo a filter: ``rows`` of the form after it to rows of the form before it."""
     if rows.lengths is not None:
-        return each_row(rows, after, before, function)
+        return each_row(rows, after, before, lambda y, row: function(y))
     if after.max_nbytes < LARGE or tf.executing_eagerly():
         data = function(rows.data)
         data.set_shape([None, *before.shape])
@@ -40,8 +40,10 @@ def by_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> 
     return replace(rows, data=map_rows(one, rows.data, row=row))
 
 
-def each_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -> Rows:
-    """Undo a filter on rows of different lengths, each as a batch of one."""
+def each_row(
+    rows: Rows, after: ArrayForm, before: ArrayForm, function: Callable[[Any, Any], Any]
+) -> Rows:
+    """Undo a filter on rows of different lengths, each as a batch of one, by its index."""
     # One gather over the batch takes six int64 for each element: 50 times the memory of uint8 rows.
     ends = tf.cumsum(rows.lengths)
     results = tf.TensorArray(before.dtype, rows.size, infer_shape=False, element_shape=[None])
@@ -51,7 +53,7 @@ def each_row(rows: Rows, after: ArrayForm, before: ArrayForm, function: Dense) -
         sides = after.shape_with(tf.unstack(rows.sides[row], num=len(after.none_axes)))
         y = tf.reshape(rows.data[ends[row] - length : ends[row]], tf.stack([1, *sides]))
         y.set_shape([1, *after.shape])
-        return row + 1, results.write(row, tf.reshape(function(y), [-1]))
+        return row + 1, results.write(row, tf.reshape(function(y, row), [-1]))
 
     def loop() -> Any:
         return tf.while_loop(lambda row, _: row < rows.size, step, (0, results))[1].concat()

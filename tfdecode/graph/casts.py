@@ -117,6 +117,13 @@ def as_dtype(rows: Rows, dtype: str) -> Rows:
     return bool_rows(rows) if dtype == "bool" else replace(rows, data=as_bits(rows.data, dtype))
 
 
+def flat_numbers(rows: Rows, dtype: str) -> Rows:
+    """The elements of all strings, of different lengths, as one flat tensor of ``dtype``."""
+    # One decode_raw over the concatenated rows: it takes only rows of one length.
+    data = tf.io.decode_raw(tf.strings.reduce_join(rows.data), READ_AS.get(dtype, dtype))
+    return as_dtype(replace(rows, data=tf.reshape(data, [-1])), dtype)
+
+
 def bool_rows(rows: Rows) -> Rows:
     """uint8 data as bool; a row with bytes other than 0 and 1 is bad."""
     message = "has {} bytes other than 0 and 1, needs bool"

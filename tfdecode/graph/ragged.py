@@ -49,7 +49,8 @@ def to_padded(rows: Rows, form: ArrayForm) -> Any:
         return [tf.reshape(to_ragged(rows, form).to_tensor(shape=shape), [-1])]
 
     def each() -> list[Any]:
-        return [each_row(rows, form, form, lambda y: padded_to(y, form, tf.unstack(sides))).data]
+        target = tf.unstack(sides)
+        return [each_row(rows, form, form, lambda y, row: padded_to(y, form, target)).data]
 
     def filled() -> list[Any]:
         return list(cond(long_rows(rows.data, rows.size), each, together))

@@ -15,12 +15,12 @@ from ...errors import DecodeError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...graph.by_row import elements, with_sides
-from ...graph.casts import READ_AS, as_dtype
+from ...graph.casts import READ_AS, as_dtype, flat_numbers
 from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
 from ...graph.substr import string_length
 from ..base import Container, Cost
-from ..sides import read_row_sides, read_sides, sides_nbytes, write_sides
+from ..sides import of_good_rows, read_sides, sides_nbytes, split_row_sides, write_sides
 
 if TYPE_CHECKING:
     from ...statistics import Statistics
@@ -77,16 +77,14 @@ class Raw(Container):
         return x.reshape(form.shape_of(x.size))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        read_as = READ_AS.get(form.dtype, form.dtype)
         if not form.none_axes:
+            read_as = READ_AS.get(form.dtype, form.dtype)
             data = tf.io.decode_raw(rows.guard(self.filler(form)).data, read_as)
             # The batch size comes from the strings: with -1 two half rows would become one.
             data = tf.reshape(data, tf.stack([rows.size, *form.max_shape]))
             return as_dtype(replace(rows, data=data, unguarded=False), form.dtype)
         rows = self.flat(rows, form) if form.sides_follow else self.flat_after_sides(rows, form)
-        # One decode_raw over the concatenated rows: it takes only rows of one length.
-        data = tf.io.decode_raw(tf.strings.reduce_join(rows.data), read_as)
-        return as_dtype(replace(rows, data=tf.reshape(data, [-1])), form.dtype)
+        return flat_numbers(rows, form.dtype)
 
     def flat(self, rows: Rows, form: ArrayForm) -> Rows:
         """The strings of the elements, whose length tells the size along the ``None`` axis."""
@@ -99,16 +97,14 @@ class Raw(Container):
 
     def flat_after_sides(self, rows: Rows, form: ArrayForm) -> Rows:
         """The strings of the elements, after the sizes along the ``None`` axes."""
-        rows, sides = read_row_sides(rows, form)
-        head, length = sides_nbytes(form), string_length(rows.data)
-        needed = head + elements(sides, form) * ITEM_SIZES[form.dtype]
+        head, filler = sides_nbytes(form), self.filler(form)
+        rows, sides = split_row_sides(rows, form, filler)
+        length = string_length(rows.data)
+        needed = elements(sides, form) * ITEM_SIZES[form.dtype]
         message = "has {} bytes, its dimensions need {}"
-        rows = rows.check(tf.equal(length, needed), (length, needed), Status.LENGTH, message)
-        rows = rows.guard(self.filler(form))
-        sides = tf.where(rows.ok[:, tf.newaxis], sides, 0)
-        start = tf.fill([rows.size], tf.constant(head, tf.int64))
-        data = tf.strings.substr(rows.data, start, string_length(rows.data) - head)
-        return with_sides(replace(rows, data=data), sides, form)
+        got = length + head, needed + head
+        rows = rows.check(tf.equal(length, needed), got, Status.LENGTH, message)
+        return with_sides(rows.guard(filler[head:]), of_good_rows(sides, rows), form)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         return replace(rows, data=raw_bytes(rows.data, form.max_nbytes))

@@ -16,11 +16,13 @@ from ...dtypes import ITEM_SIZES, checked_number, from_little_endian, little_end
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
+from ...graph.by_row import elements, with_sides
 from ...graph.casts import as_bits
 from ...graph.rows import Rows, Status
 from ...graph.substr import cut
 from ...statistics import Statistics
 from ..base import Container, Cost
+from ..sides import of_good_rows, read_sides, sides_nbytes, split_row_sides, write_sides
 
 #: The largest distance between two records, and the largest number of values in a palette.
 MAX_DISTANCE, MAX_VALUES = 2**16 - 1, 256
@@ -48,7 +50,8 @@ class Sparse(Container):
     A record is an element with its distance to the previous one, a uint16 from 1 to 65535. Longer
     gaps are bridged by records of the background. The last element always has a record, so one
     cumulative sum over the batch gives all positions. At most a quarter of the elements can be
-    records (64 are always allowed), each of which takes 40 to 60 bytes in the graph.
+    records (64 are always allowed), each of which takes 40 to 60 bytes in the graph. If dimensions
+    are ``None``, their sizes come first: a uint32 for each.
 
     Examples
     --------
@@ -88,29 +91,30 @@ class Sparse(Container):
             yield f"sparse:{text}" if text else "sparse"
 
     def resolve(self, form: ArrayForm) -> BytesForm:
-        form.require_fixed(self.name)
         self.background_of(form.dtype)
         count, item = prod(form.max_shape), ITEM_SIZES[form.dtype]
         low, high = min_records(count), max_records(count)
         sizes = [low * (2 + item), high * (2 + item)]
         if self.palette and count:
-            values = ((low, 1), (high, max_values(form)))
+            values = ((low, 1), (high, max_values(count)))
             sizes = [3 * records + count * item + COUNT_NBYTES for records, count in values]
+        if form.none_axes:
+            sizes = [sides_nbytes(form) + size for size in (0, sizes[1])]
         return BytesForm(sizes[0], sizes[1], lambda: self.filler(form))
 
     def domain(self, form: ArrayForm) -> str:
         count = prod(form.max_shape)
         limits = [f"at most {max_records(count)} records"] if max_records(count) < count else []
-        if self.palette and max_values(form) == MAX_VALUES and ITEM_SIZES[form.dtype] > 1:
+        if self.palette and max_values(count) == MAX_VALUES and ITEM_SIZES[form.dtype] > 1:
             limits.append(f"at most {MAX_VALUES} different values")
         return ", ".join(limits)
 
     def inflates(self, form: ArrayForm) -> int:
         record_nbytes = 90 if form.dtype == "complex128" else 60
-        return form.max_nbytes + record_nbytes * max_records(prod(form.max_shape))
+        return form.max_nbytes + int(record_nbytes * max_records(prod(form.max_shape)))
 
     def filler(self, form: ArrayForm) -> bytes:
-        return self.encode(np.full(form.max_shape, self.background_of(form.dtype)), form)
+        return self.encode(np.full(form.zeros().shape, self.background_of(form.dtype)), form)
 
     def background_of(self, dtype: str) -> np.ndarray:
         """The background as an array of ``dtype``, rank 0; SpecError if it is not exact in it."""
@@ -121,6 +125,10 @@ class Sparse(Container):
         raise SpecError(f"codec sparse: background is {self.background}, not a value of {dtype}")
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
+        return write_sides(x.shape, form) + self.records(x, form)
+
+    def records(self, x: np.ndarray, form: ArrayForm) -> bytes:
+        """The records of ``x``, with what is around them."""
         count, item = x.size, x.dtype.itemsize
         if not count:
             return b""
@@ -160,19 +168,21 @@ class Sparse(Container):
         return head + planes + len(distances).to_bytes(COUNT_NBYTES, "little")
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
-        count, item = prod(form.max_shape), ITEM_SIZES[form.dtype]
+        shape, y = read_sides(y, form), y[sides_nbytes(form) :]
+        count, item = prod(shape), ITEM_SIZES[form.dtype]
         x = np.full(count, self.background_of(form.dtype))
-        if not count:
-            return x.reshape(form.max_shape)
         values = 0
-        if self.palette:
+        if self.palette and count:
             records = int.from_bytes(y[-COUNT_NBYTES:], "little")
             values, rest = divmod(len(y) - COUNT_NBYTES - 3 * records, item)
-            fits = 1 <= records <= max_records(count) and 1 <= values <= max_values(form)
+            fits = 1 <= records <= max_records(count) and 1 <= values <= max_values(count)
         else:
-            (records, rest), fits = divmod(len(y), 2 + item), True
+            records, rest = divmod(len(y), 2 + item)
+            fits = min_records(count) <= records <= max_records(count)
         if rest or not fits:
             raise DecodeError(f"payload has {len(y)} bytes, not a valid number of records")
+        if not count:
+            return x.reshape(shape)
         data = np.frombuffer(y, np.uint8)
         distances = data[:records] + data[records : 2 * records] * np.int64(256)
         if zeros := np.count_nonzero(distances == 0):
@@ -188,18 +198,20 @@ class Sparse(Container):
                 raise DecodeError(f"payload has index {indices.max()} into {values} values")
             planes = planes[:, indices]
         x[positions] = from_little_endian(planes.T.tobytes(), form.dtype)
-        return x.reshape(form.max_shape)
+        return x.reshape(shape)
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        count, item = prod(form.max_shape), ITEM_SIZES[form.dtype]
-        if not count:
+        sides, filler, count = None, self.filler(form), prod(form.max_shape)
+        if form.none_axes:
+            rows, sides = split_row_sides(rows, form, filler)
+            filler, count = filler[sides_nbytes(form) :], elements(sides, form)
+        elif not count:
             return replace(rows, data=tf.zeros(tf.stack([rows.size, *form.max_shape]), form.dtype))
-        filler = self.filler(form)
         length = tf.strings.length(rows.data)
-        records, values, fits = self.counts(rows, length, form)
+        records, values, fits = self.counts(rows, length, count, form)
         message = "has {} bytes, not a valid number of records"
         rows = rows.check(fits, length, Status.LENGTH, message).guard(filler)
-        filler_records = min_records(count)  # of one value
+        filler_records = min_records(form.zeros().size)  # of at most one value
         records = tf.where(rows.ok, records, filler_records)
         ends = cumulative_distances(rows.data, records)
         # Sealed rows too: beyond the end of a row is the next one, of another client.
@@ -207,12 +219,16 @@ class Sparse(Container):
         sound, records = tf.reduce_all(rows.ok), tf.where(rows.ok, records, filler_records)
         data, kept = rows.data, records
         ends = tf.cond(sound, lambda: ends, lambda: cumulative_distances(data, kept))
+        if sides is not None:
+            rows = with_sides(rows, of_good_rows(sides, rows), form)
         found: Any
         if self.palette:
-            values = tf.where(rows.ok, values, 1)
+            values = tf.where(rows.ok, values, min(1, filler_records))
             rows, found = self.look_up(rows, records, values, ends, form)
         else:
-            found = bitcast_planes(read_planes(rows.data, 2 * records, records, item))
+            found = bitcast_planes(
+                read_planes(rows.data, 2 * records, records, ITEM_SIZES[form.dtype])
+            )
         background = self.background_of(form.dtype)
         if form.dtype == "bool":
             if not rows.verified:
@@ -221,38 +237,54 @@ class Sparse(Container):
             found = tf.cast(found, tf.bool)
         else:
             background = element_bytes(background, [0]).view(np.dtype(found.dtype.as_numpy_dtype))
+        shape: Any = [-1]
+        if sides is None:
+            shape = tf.stack([rows.size, *form.max_shape])
+            total = tf.cast(rows.size, tf.int64) * count
+        else:
+            total = tf.reduce_sum(rows.lengths)
         # 0.64x bare decode_raw on 32 pose maps; tensor_scatter_nd_update of a fill takes 1.76x.
         x = tf.raw_ops.SparseToDense(
             sparse_indices=ends - 1,
-            output_shape=[tf.cast(rows.size, tf.int64) * count],
+            output_shape=[total],
             sparse_values=found,
             default_value=background.reshape(-1)[0],
             validate_indices=False,  # distances of 1 or more give sorted ones
         )
-        x = tf.reshape(x, tf.stack([rows.size, *form.max_shape]))
-        return replace(rows, data=as_bits(x, form.dtype))
+        return replace(rows, data=as_bits(tf.reshape(x, shape), form.dtype))
 
-    def counts(self, rows: Rows, length: Any, form: ArrayForm) -> tuple[Any, Any, Any]:
+    def counts(self, rows: Rows, length: Any, count: Any, form: ArrayForm) -> tuple[Any, Any, Any]:
         """For each row its records, the values in its table, and whether both are valid."""
-        count, item = prod(form.max_shape), ITEM_SIZES[form.dtype]
+        item = ITEM_SIZES[form.dtype]
+        plain = length // (2 + item)
+        allowed = tf.cast(max_records(count), tf.int32)
+        plain_fits = tf.equal(length % (2 + item), 0) & (plain <= allowed)
         if not self.palette:
-            return length // (2 + item), None, tf.equal(length % (2 + item), 0)
+            return plain, None, plain_fits
         tail = cut(rows.data, tf.maximum(tf.cast(length, tf.int64) - COUNT_NBYTES, 0), COUNT_NBYTES)
         claimed = tf.io.decode_raw(tail, tf.int32, fixed_length=COUNT_NBYTES)
         claimed = tf.reshape(claimed, [rows.size])
-        records = tf.clip_by_value(claimed, 1, max_records(count))
+        records = tf.minimum(tf.maximum(claimed, 1), allowed)
         table_nbytes = length - COUNT_NBYTES - 3 * records
         values = table_nbytes // item
         fits = tf.equal(claimed, records) & tf.equal(values * item, table_nbytes)
-        return records, values, fits & (values >= 1) & (values <= max_values(form))
+        fits &= (values >= 1) & (values <= tf.cast(max_values(count), tf.int32))
+        if isinstance(count, int):
+            return records, values, fits
+        none = tf.equal(count, 0)
+        values = tf.where(none, 0, values)
+        return records, values, tf.where(none, tf.equal(length, 0), fits)
 
     def look_up(
         self, rows: Rows, records: Any, values: Any, ends: Any, form: ArrayForm
     ) -> tuple[Rows, Any]:
         """The value of each record, from the table of its row."""
-        item, bound = ITEM_SIZES[form.dtype], max_values(form)
+        item, bound = ITEM_SIZES[form.dtype], max(1, max_values(prod(form.max_shape)))
         indices = tf.cast(read_planes(rows.data, 2 * records, records, 1)[0], tf.int32)
-        row = tf.cast((ends - 1) // prod(form.max_shape), tf.int32)
+        if rows.lengths is None:
+            row = tf.cast((ends - 1) // prod(form.max_shape), tf.int32)
+        else:
+            row = tf.searchsorted(tf.cumsum(rows.lengths), ends - 1, side="right")
         if not rows.verified:
             message = "has {} records of values that are not in its table"
             rows = check_records(rows, records, indices >= tf.gather(values, row), message)
@@ -264,19 +296,22 @@ class Sparse(Container):
         return rows, tf.gather(tables, row * bound + tf.minimum(indices, bound - 1))
 
 
-def min_records(count: int) -> int:
-    """The records of ``count`` elements of the background."""
+def min_records(count: Any) -> Any:
+    """The records of ``count`` elements of the background: numbers, or tensors of them."""
     return -(-count // MAX_DISTANCE)
 
 
-def max_records(count: int) -> int:
+def max_records(count: Any) -> Any:
     """The maximum number of records: without one, uint8 rows take 50 times the array's memory."""
-    return min(count, max(64, min_records(count) + count // 4))
+    most = min_records(count) + count // 4
+    if isinstance(count, int):
+        return min(count, max(64, most))
+    return tf.minimum(count, tf.maximum(tf.constant(64, tf.int64), most))
 
 
-def max_values(form: ArrayForm) -> int:
+def max_values(count: Any) -> Any:
     """The maximum number of values in a palette."""
-    return min(MAX_VALUES, prod(form.max_shape))
+    return min(MAX_VALUES, count) if isinstance(count, int) else tf.minimum(count, MAX_VALUES)
 
 
 def differs(x: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -324,12 +359,13 @@ def cumulative_distances(strings: Any, records: Any) -> Any:
     return tf.cumsum(low + 256 * high)
 
 
-def check_distances(rows: Rows, records: Any, ends: Any, count: int) -> Rows:
+def check_distances(rows: Rows, records: Any, ends: Any, count: Any) -> Rows:
     """Narrow ``rows`` to those whose distances are 1 or more and sum to ``count``."""
-    last = tf.gather(ends, tf.cumsum(records) - 1)
+    last = tf.gather(tf.concat([[0], ends], 0), tf.cumsum(records))  # a row may have no records
     sums = last - tf.concat([tf.zeros_like(last[:1]), last[:-1]], 0)
-    message = f"has records of {{}} elements, needs {count}"
-    rows = rows.check(tf.equal(sums, count), sums, Status.VALUE, message)
+    count = tf.broadcast_to(tf.cast(count, tf.int64), [rows.size])
+    message = "has records of {} elements, needs {}"
+    rows = rows.check(tf.equal(sums, count), (sums, count), Status.VALUE, message)
     zero = tf.equal(ends, tf.concat([tf.zeros_like(ends[:1]), ends[:-1]], 0))
     return check_records(rows, records, zero, "has {} records at distance 0")
 
@@ -337,4 +373,4 @@ def check_distances(rows: Rows, records: Any, ends: Any, count: int) -> Rows:
 def check_records(rows: Rows, records: Any, wrong: Any, message: str) -> Rows:
     """Narrow ``rows`` to those without a ``wrong`` record."""
     counted = replace(rows, lengths=tf.cast(records, tf.int64))
-    return replace(counted.check_elements(wrong, Status.VALUE, message), lengths=None)
+    return replace(counted.check_elements(wrong, Status.VALUE, message), lengths=rows.lengths)

@@ -47,9 +47,9 @@ class NativeFile(Container):
         return PACK_ANEW
 
     def resolve(self, form: ArrayForm) -> BytesForm:
-        form.require_fixed(self.name)
         if form.dtype in self.missing:
             raise SpecError(f"codec {self.name}: {self.missing[form.dtype]}")
+        form.require_fixed(self.name)
         lengths = templates_of(self, form).lengths
         return BytesForm(
             lengths[0], lengths[-1], lambda: self.filler(form), lambda data: self.found(data, form)

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+from typing import Any
 
-from ...dtypes import numpy_dtype
-from ...form import ArrayForm
+import numpy as np
+
+from ...dtypes import ITEM_SIZES, from_little_endian, numpy_dtype
+from ...errors import DecodeError, SpecError
+from ...extras import tensorflow as tf
+from ...form import ArrayForm, BytesForm
 from ...formats import npy
+from ...graph.by_row import each_row, elements, with_sides
+from ...graph.casts import flat_numbers
+from ...graph.rows import Rows, Status
+from ...graph.substr import string_length
+from ...graph.switch import cond, outlined
+from ..sides import check_sides, checked_shape, of_good_rows
+from . import npy_sides
 from .file import layouts
+from .npy_sides import BEFORE_TEXT
 from .sampled import SampledFile
 from .template import Template
 
@@ -26,7 +41,8 @@ class Npy(SampledFile):
 
     Notes
     -----
-    Format: `numpy.lib.format`.
+    Format: `numpy.lib.format`. If dimensions are ``None``, the header of each file says its sizes.
+    Such files are little-endian, in either order.
 
     Examples
     --------
@@ -46,6 +62,56 @@ class Npy(SampledFile):
         "float32 files, or safetensors"
     }
 
+    def resolve(self, form: ArrayForm) -> BytesForm:
+        if not form.none_axes or form.dtype in self.missing:
+            return super().resolve(form)
+        if self.head:
+            raise SpecError(
+                f"codec npy: {form} has None dimensions, and head and tail are of files of one "
+                "shape; leave them out"
+            )
+        low = BEFORE_TEXT[0] + len(npy_sides.text_of(form)) + 1
+        high = BEFORE_TEXT[1] + npy_sides.MAX_TEXT + form.max_nbytes
+        explain = partial(self.found, form=form)
+        return BytesForm(low, high, lambda: self.filler(form), explain)
+
+    def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
+        return super().encode(x, ArrayForm.of(x.shape, form.dtype))
+
+    def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
+        if not form.none_axes:
+            return super().decode(y, form)
+        header = npy_sides.read_header(y, form)
+        if header is None:
+            raise DecodeError(
+                f"payload ({len(y)} bytes) is not {self.file} of {form} by a known writer"
+                + self.found(y, form)
+            )
+        start, fortran, sides = header
+        shape = checked_shape(sides, form)
+        needed = start + prod(shape) * ITEM_SIZES[form.dtype]
+        if len(y) != needed:
+            raise DecodeError(f"payload has {len(y)} bytes, its shape {list(shape)} needs {needed}")
+        x = from_little_endian(y[start:], form.dtype)
+        return x.reshape(shape, order="F" if fortran else "C")
+
+    def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        if not form.none_axes:
+            return super().decode_rows(rows, form)
+        known, start, fortran, sides = npy_sides.read_row_headers(rows, form)
+        length = string_length(rows.data)
+        message = f"({{}} bytes) is not {self.file} of {form} by a known writer"
+        rows = rows.check(known, length, Status.HEADER, message)
+        rows = check_sides(rows, sides, form)
+        needed = start + elements(of_good_rows(sides, rows), form) * ITEM_SIZES[form.dtype]
+        message = "has {} bytes, its dimensions need {}"
+        rows = rows.check(tf.equal(length, needed), (length, needed), Status.LENGTH, message)
+        filler = self.filler(form)
+        rows, start = rows.guard(filler), tf.where(rows.ok, start, len(filler))
+        numbers = tf.strings.substr(rows.data, start, string_length(rows.data) - start)
+        rows = with_sides(replace(rows, data=numbers), of_good_rows(sides, rows), form)
+        return in_row_order(flat_numbers(rows, form.dtype), fortran, form)
+
     def templates(self, form: ArrayForm) -> list[Template]:
         known = []
         for fortran, big_endian in layouts(form):
@@ -57,6 +123,25 @@ class Npy(SampledFile):
                 for padded, align in ((growing, 64), (text, 64), (text, 16)):  # 16: before 1.14
                     known.append(Template(head(padded, version, align), b"", fortran, big_endian))
         return known
+
+
+def in_row_order(rows: Rows, fortran: Any, form: ArrayForm) -> Rows:
+    """``rows`` of flat data, of which those of ``fortran`` are in Fortran order, in C order."""
+
+    def one(y: Any, row: Any) -> Any:
+        reverse = tf.range(len(form.shape), -1, -1)
+
+        def transposed() -> Any:
+            sides = tf.gather(tf.shape(y), reverse)  # the axis of the batch comes last
+            return tf.transpose(tf.reshape(y, sides), reverse)
+
+        return tf.cond(fortran[row], transposed, lambda: y)
+
+    def each() -> list[Any]:
+        return [each_row(rows, form, form, one).data]
+
+    (data,) = cond(tf.reduce_any(fortran), outlined(each), lambda: [rows.data])
+    return replace(rows, data=data)
 
 
 def header_text(form: ArrayForm, fortran: bool, big_endian: bool) -> str:
