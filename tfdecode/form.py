@@ -65,6 +65,11 @@ class ArrayForm:
         """The axes of the ``None`` dimensions."""
         return tuple(axis for axis, side in enumerate(self.shape) if side is None)
 
+    @property
+    def unknown_axis(self) -> int | None:
+        """The axis of the first ``None`` dimension, if there is one."""
+        return self.none_axes[0] if self.none_axes else None
+
     @cached_property
     def sides_follow(self) -> bool:
         """Whether the number of elements tells the shape: then no payload states dimensions."""
@@ -76,6 +81,14 @@ class ArrayForm:
             raise SpecError(
                 f"codec {codec}: {self} has a None dimension, which {codec} does not support; "
                 "use raw|zlib_bounded instead"
+            )
+
+    def require_sides_follow(self, codec: str) -> None:
+        """SpecError unless the number of elements tells the shape, which ``codec`` needs."""
+        if not self.sides_follow:
+            raise SpecError(
+                f"codec {codec}: {self} has several None dimensions, or one next to a 0; {codec} "
+                "takes one; use raw|zlib_bounded or npy instead"
             )
 
     @cached_property

@@ -291,6 +291,16 @@ def test_headers_are_believed_alike_by_numpy_and_the_graph() -> None:
         assert FILES.decode_checked([payload])[1].numpy().tolist() != [0], kind
 
 
+@pytest.mark.parametrize(
+    "name", ["csv", "tensor_proto", "npz:a", "mat:a", "pkl", "png", "packbits"]
+)
+def test_codecs_that_take_fewer_say_so(name: str) -> None:
+    dtype = "bool" if name == "packbits" else "float32"
+    codec = name.partition(":")[0]
+    with pytest.raises(tfd.SpecError, match=rf"codec {codec}: .* use raw.zlib_bounded"):
+        tfd.ArraySpec((None, 2, None), dtype, name, max_shape=(4, 2, 4))
+
+
 def test_a_sample_of_one_shape_has_no_none() -> None:
     with pytest.raises(tfd.SpecError, match="head and tail are of files of one shape"):
         tfd.ArraySpec((None,), "uint8", [{"name": "npy", "head": "k05VTVBZ"}], max_shape=(4,))

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
+from ..graph.by_row import with_sides
 from ..graph.ragged import to_padded, to_ragged
 from ..graph.rows import Rows, checked_shape, fail_with, same_size
 from ..layouts import Layout, laid_out, lengths_key, lengths_shape
@@ -132,5 +133,5 @@ def rows_of(array: Any, lengths: Any, form: ArrayForm) -> Rows:
         within &= tf.reshape(mask, tf.stack(wide))
     after = prod(form.max_shape[start:])
     data = tf.boolean_mask(tf.reshape(array, tf.stack([*shape, after])), within)
-    counts = tf.reduce_prod(tf.cast(tf.stack(columns, 1), tf.int64), axis=1) * form.stride
-    return Rows(tf.reshape(data, [-1]), size, counts)
+    known = tf.cast(tf.stack(columns, 1), tf.int64)
+    return with_sides(Rows(tf.reshape(data, [-1]), size), known, form)

@@ -112,6 +112,7 @@ class Csv(Container):
             raise SpecError(
                 f"codec csv: text is read as float32 or float64, not {form.dtype}: {advice}"
             )
+        form.require_sides_follow(self.name)
         if len(form.shape) not in (1, 2):
             raise SpecError(f"codec csv: {form} needs rank 1 or 2; use npy")
         if len(form.shape) == 2 and form.shape[1] is None:
@@ -119,8 +120,6 @@ class Csv(Container):
                 f"codec csv: {form} needs a fixed number of columns; only the first dimension can "
                 "be None"
             )
-        if not form.sides_follow:
-            raise SpecError(f"codec csv: {form} has no columns, so a text has no lines; use raw")
         cells, columns = prod(form.max_shape), columns_of(form)
         most = CELL * (cells + self.header * columns) + COMMENTS
         if most > MAX_TEXT_BYTES:

@@ -70,6 +70,7 @@ class TensorProto(NativeFile):
         return f": it holds {dtype_name(x.dtype)} {list(x.shape)}"
 
     def resolve(self, form: ArrayForm) -> BytesForm:
+        form.require_sides_follow(self.name)
         least = most = nbytes_of(form, form.max_shape)
         if form.unknown_axis is not None:
             least = nbytes_of(form, form.shape_of(0))
