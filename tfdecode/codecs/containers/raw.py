@@ -20,7 +20,7 @@ from ...graph.raw_bytes import raw_bytes
 from ...graph.rows import Rows, Status
 from ...graph.substr import string_length
 from ..base import Container, Cost
-from ..sides import of_good_rows, read_sides, sides_nbytes, split_row_sides, write_sides
+from .sides import of_good_rows, read_sides, sides_nbytes, split_row_sides, write_sides
 
 if TYPE_CHECKING:
     from ...statistics import Statistics

@@ -22,7 +22,7 @@ from ...graph.rows import Rows, Status
 from ...graph.substr import cut
 from ...statistics import Statistics
 from ..base import Container, Cost
-from ..sides import of_good_rows, read_sides, sides_nbytes, split_row_sides, write_sides
+from .sides import of_good_rows, read_sides, sides_nbytes, split_row_sides, write_sides
 
 #: The largest distance between two records, and the largest number of values in a palette.
 MAX_DISTANCE, MAX_VALUES = 2**16 - 1, 256

@@ -20,7 +20,7 @@ from ...graph.casts import flat_numbers
 from ...graph.rows import Rows, Status
 from ...graph.substr import string_length
 from ...graph.switch import cond, outlined
-from ..sides import check_sides, checked_shape, of_good_rows
+from ..containers.sides import check_sides, checked_shape, of_good_rows
 from . import npy_sides
 from .file import layouts
 from .npy_sides import BEFORE_TEXT

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DecodeError
-from ..extras import tensorflow as tf
-from ..form import ArrayForm
-from ..graph.rows import Rows, Status
-from ..graph.substr import string_length
+from ...errors import DecodeError
+from ...extras import tensorflow as tf
+from ...form import ArrayForm
+from ...graph.rows import Rows, Status
+from ...graph.substr import string_length
 
 SIDE_NBYTES = 4
 
