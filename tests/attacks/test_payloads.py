@@ -236,6 +236,16 @@ MESSAGES = {
         b"\2\3",
         "pose_map_bytes: row 3 has 1 class indices of 3 or more",
     ),
+    "a size": (
+        tfd.ArraySpec((None, None), "uint8", max_shape=(2, 3)),
+        b"\1\0\0\0\4\0\0\0abcd",
+        "pose_map_bytes: row 3 states 4 along axis 1, needs at most 3",
+    ),
+    "sizes and a length": (
+        tfd.ArraySpec((None, None), "uint8", max_shape=(2, 3)),
+        b"\2\0\0\0\3\0\0\0abcd",
+        "pose_map_bytes: row 3 has 12 bytes, its dimensions need 14",
+    ),
     "sparse, records": (
         tfd.ArraySpec((6,), "uint16", "sparse"),
         bytes(11),

@@ -143,11 +143,24 @@ def test_samples_of_different_length_have_a_none_dimension() -> None:
         assert_same(spec.decode(spec.encode(array)), array)
 
 
-@pytest.mark.parametrize("shapes", [[(30, 4), (30, 8)], [(3, 4, 2), (3, 5, 2)], [(2, 9), (3, 9)]])
-def test_samples_may_differ_along_any_dimension(shapes: list[tuple[int, ...]]) -> None:
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(30, 4), (30, 8)],
+        [(3, 4, 2), (3, 5, 2)],
+        [(2, 9), (3, 9)],
+        [(30, 4), (5, 8)],
+        [(20, 30, 3), (24, 30, 3), (24, 9, 3)],
+        [(2, 3, 4), (3, 4, 2)],
+    ],
+    ids=str,
+)
+def test_samples_may_differ_along_any_dimensions(shapes: list[tuple[int, ...]]) -> None:
     most = tuple(max(sides) for sides in zip(*shapes, strict=True))
     arrays = [np.round(RNG.normal(size=shape), 2).astype("f4") for shape in shapes]
     spec = tfd.infer(arrays, max_shape=most)
+    sides = [set(column) for column in zip(*shapes, strict=True)]
+    assert spec.shape == tuple(side.pop() if len(side) == 1 else None for side in sides)
     for array in arrays:
         assert_same(spec.decode(spec.encode(array)), array)
 
