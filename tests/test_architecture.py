@@ -21,7 +21,7 @@ FLOORS = (
     {"saved_models"},
     {"choose"},
     {"files", "schema"},
-    {"layouts"},
+    {"layouts", "schema_json"},
     {"dataset", "spec"},
     {"spec_graph", "spec_json"},
     {"spec_encode"},
@@ -30,6 +30,7 @@ FLOORS = (
     {"casts"},
     {"form"},
     {"dtypes", "extras", "reading"},
+    {"names"},
     {"errors", "messages"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

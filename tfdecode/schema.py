@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,11 @@ from .dataset import Files, dataset
 from .errors import FileError, SpecError, meant
 from .extras import tensorflow as tf
 from .layouts import Layout, check_ragged, decoded
+from .names import bytes_key, check_name
+from .schema_json import Parts, from_dict, main_of, to_dict
 from .spec import ArraySpec
 from .spec_json import MAX_CHAINS_IN_ALL as MAX_CHAINS
-from .spec_json import VERSION, check_version, check_work, parse_json
+from .spec_json import parse_json
 
 #: The copy of the schema inside a version directory of a SavedModel.
 ASSET = Path("assets.extra", "tfdecode.json")
@@ -25,21 +26,8 @@ ASSET = Path("assets.extra", "tfdecode.json")
 SIGNATURE = "tfdecode_schema"
 #: Why a SavedModel has no copy of a schema.
 NOT_EXPORTED = "; there is no schema, because the model was not exported by tfdecode"
-#: The keys of its JSON object.
-_KEYS = ("version", "inputs", "outputs", "max_batch_size")
 #: A schema comes from a server, so its size is not trusted.
 MAX_BYTES = 2**20
-
-
-def bytes_key(name: str) -> str:
-    """The signature key of an input: ``pose_map_bytes`` for ``pose_map``."""
-    return name if name.endswith("_bytes") else f"{name}_bytes"
-
-
-def check_name(name: Any) -> None:
-    """SpecError unless ``name`` is valid for an input."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
-        raise SpecError(f"input name {name!r} needs letters, digits and _, at most 128")
 
 
 class Schema(Mapping[str, ArraySpec]):
@@ -48,7 +36,8 @@ class Schema(Mapping[str, ArraySpec]):
     Parameters
     ----------
     inputs : mapping of str to ArraySpec
-        Input name to spec. Names have letters, digits and ``_``, at most 128.
+        Input name to spec. A name has at most 128 printable characters. Its signature key has ``_``
+        in place of all but ASCII letters and digits.
     outputs : mapping of str to ArraySpec, optional
         The same of the outputs that the model encodes.
     max_batch_size : int, optional
@@ -60,6 +49,8 @@ class Schema(Mapping[str, ArraySpec]):
         The outputs that the model encodes.
     max_batch_size : int or None
         The largest batch that the model takes, if that is known.
+    signatures : dict of str to Schema
+        The schema of each signature with payloads, if the model has several; else empty.
 
     Raises
     ------
@@ -88,6 +79,50 @@ class Schema(Mapping[str, ArraySpec]):
         self._inputs = dict(inputs)
         self.outputs = dict(outputs or {})
         self.max_batch_size = max_batch_size
+        self.signatures: dict[str, Schema] = {}
+
+    @classmethod
+    def of_signatures(cls, signatures: Mapping[str, Schema]) -> Schema:
+        """The schema of a model that has several signatures.
+
+        It is that of ``serving_default``, else of the first signature, and knows all of them.
+
+        Parameters
+        ----------
+        signatures : mapping of str to Schema
+            Signature name to its schema; SpecError if there is none.
+
+        Examples
+        --------
+        >>> code = Schema({"code": ArraySpec((4,), "float32")})
+        >>> schema = Schema.of_signatures({"encode": Schema({}), "decode": code})
+        >>> schema.signature("decode") == code
+        True
+        """
+        if not signatures:
+            raise SpecError("signatures is empty: a schema needs one")
+        for name in signatures:
+            check_name(name)
+        main = signatures[main_of(signatures)]
+        schema = cls(dict(main), main.outputs, main.max_batch_size)
+        schema.signatures = dict(signatures) if len(signatures) > 1 else {}
+        return schema
+
+    def signature(self, name: str | None = None) -> Schema:
+        """The schema of a signature, or this one if the model has only one with payloads.
+
+        Parameters
+        ----------
+        name : str, optional
+            The signature; SpecError if it is none of several.
+        """
+        if name is None or not self.signatures:
+            return self
+        if name not in self.signatures:
+            known = ", ".join(self.signatures)
+            close = meant(name, self.signatures)
+            raise SpecError(f"no signature {name!r}{close}; those with a schema are {known}")
+        return self.signatures[name]
 
     def __getitem__(self, name: str) -> ArraySpec:
         try:
@@ -103,15 +138,20 @@ class Schema(Mapping[str, ArraySpec]):
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def _all(self) -> tuple[Any, ...]:
+    def _parts(self) -> Parts:
         return self._inputs, self.outputs, self.max_batch_size
+
+    def _all(self) -> tuple[Any, ...]:
+        return *self._parts(), self.signatures
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Schema):
             return self._all() == other._all()
         # As every mapping equals a dict of the same items.
         return (
-            self._all() == (dict(other), {}, None) if isinstance(other, Mapping) else NotImplemented
+            self._all() == (dict(other), {}, None, {})
+            if isinstance(other, Mapping)
+            else NotImplemented
         )
 
     def __hash__(self) -> int:
@@ -121,6 +161,8 @@ class Schema(Mapping[str, ArraySpec]):
         known = [repr(self._inputs)]
         known += [f"outputs={self.outputs!r}"] if self.outputs else []
         known += [f"max_batch_size={self.max_batch_size}"] if self.max_batch_size else []
+        if self.signatures:
+            return f"Schema.of_signatures({self.signatures!r})"
         return f"Schema({', '.join(known)})"
 
     def feature_keys(self) -> dict[str, str]:
@@ -129,7 +171,7 @@ class Schema(Mapping[str, ArraySpec]):
 
     def feature_spec(self) -> dict[str, Any]:
         """A string scalar for each signature key, for ``tf.io.parse_example`` to read payloads."""
-        return {bytes_key(name): tf.io.FixedLenFeature([], tf.string) for name in self}
+        return {key: tf.io.FixedLenFeature([], tf.string) for key in self.feature_keys().values()}
 
     def decode_tensors(
         self, payloads: Mapping[str, Any], *, ragged: Mapping[str, Layout] | None = None
@@ -222,18 +264,11 @@ class Schema(Mapping[str, ArraySpec]):
     def to_json(self) -> str:
         """The schema as JSON text: ``{"version": 1, "inputs": {name: spec}}``.
 
-        ``outputs`` and ``max_batch_size`` are added if they are known.
+        ``outputs`` and ``max_batch_size`` are added if they are known, ``keys`` for names that
+        differ from their signature keys, ``signature`` and ``signatures`` if there are several.
         """
-        inputs, outputs = (
-            {name: json.loads(spec.to_json()) for name, spec in specs.items()}
-            for specs in (self._inputs, self.outputs)
-        )
-        value: dict[str, Any] = {"version": VERSION, "inputs": inputs}
-        if outputs:
-            value["outputs"] = outputs
-        if self.max_batch_size is not None:
-            value["max_batch_size"] = self.max_batch_size
-        return json.dumps(value, indent=2)
+        parts = {name: one._parts() for name, one in self.signatures.items()}
+        return json.dumps(to_dict(self._parts(), parts), indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Schema:
@@ -246,25 +281,10 @@ class Schema(Mapping[str, ArraySpec]):
         """
         if len(text) > MAX_BYTES:
             raise SpecError(f"schema has {len(text)} bytes, at most {MAX_BYTES} are read")
-        schema = parse_json(text, "schema")
-        if not isinstance(schema, dict) or not isinstance(schema.get("inputs"), dict):
-            if isinstance(schema, dict) and "shape" in schema:
-                raise SpecError(
-                    "schema is needed, and this is the spec of one array; "
-                    "make one of it: tfdecode.Schema({NAME: spec})"
-                )
-            raise SpecError("schema needs a JSON object with 'inputs'")
-        check_version(schema, "schema")
-        unknown = set(schema) - set(_KEYS)
-        if unknown:
-            listed = ", ".join(_KEYS)
-            raise SpecError(f"schema has unknown keys {sorted(unknown)}; known: {listed}")
-        outputs = schema.get("outputs", {})
-        if not isinstance(outputs, dict):
-            raise SpecError("schema needs a JSON object as 'outputs'")
-        check_work([*schema["inputs"].values(), *outputs.values()])
-        inputs = _specs_of("input", schema["inputs"])
-        return cls(inputs, _specs_of("output", outputs), schema.get("max_batch_size"))
+        main, parts = from_dict(parse_json(text, "schema"))
+        if not parts:
+            return cls(*main)
+        return cls.of_signatures({name: cls(*one) for name, one in parts.items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the schema as a JSON file; FileError if it cannot be written.
@@ -280,19 +300,22 @@ class Schema(Mapping[str, ArraySpec]):
             raise FileError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Schema:
+    def load(cls, path: str | os.PathLike[str], signature: str | None = None) -> Schema:
         """Read a schema without TensorFlow; FileError if there is none, SpecError if it is invalid.
 
         Parameters
         ----------
         path : str or os.PathLike
             A JSON file, or the directory of a SavedModel or of its versions (the newest is read).
+        signature : str, optional
+            One signature of several, by default ``serving_default`` or the first.
         """
         file = Path(reading.check_type(path))
         if file.is_dir():
             file = version_directory(file) / ASSET
         try:
-            return cls.from_json(reading.read(file, MAX_BYTES, "it is not a schema"))
+            found = cls.from_json(reading.read(file, MAX_BYTES, "it is not a schema"))
+            return found.signature(signature)
         except FileError as error:
             missing = file != Path(path) and not file.exists()
             raise FileError(f"{error}{NOT_EXPORTED if missing else ''}") from None
@@ -302,27 +325,18 @@ class Schema(Mapping[str, ArraySpec]):
 
 def _check_specs(what: str, specs: Mapping[str, ArraySpec]) -> None:
     """SpecError unless these are the specs of inputs or outputs by name."""
+    keys: dict[str, str] = {}
     for name, spec in specs.items():
         check_name(name)
         if not isinstance(spec, ArraySpec):
             raise SpecError(f"{what} {name} is {type(spec).__name__}, needs an ArraySpec")
         key = bytes_key(name)
-        if key != name and key in specs:
-            raise SpecError(f"{what}s {name!r} and {key!r} have the same signature key {key!r}")
+        twin = keys.setdefault(key, name)
+        if twin != name:
+            raise SpecError(f"{what}s {twin!r} and {name!r} have the same signature key {key!r}")
     chains = sum(len(spec.alternatives) for spec in specs.values())
     if chains > MAX_CHAINS:
         raise SpecError(f"schema has {chains} chains in all, at most {MAX_CHAINS} can be")
-
-
-def _specs_of(what: str, values: Mapping[str, Any]) -> dict[str, ArraySpec]:
-    """The specs of a JSON object by name."""
-    specs = {}
-    for name, value in values.items():
-        try:
-            specs[name] = ArraySpec.from_dict(value)
-        except SpecError as error:
-            raise SpecError(f"{what} {name[:128]!r}: {error}") from None
-    return specs
 
 
 def version_directory(model: Path) -> Path:

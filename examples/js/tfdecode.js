@@ -82,17 +82,25 @@ function onlyLength({ shape, dtype, codecs }) {
   return product(shape) * TYPES[cast][0] + (sealed ? 8 : 0);
 }
 
-/** The body of a REST request to TensorFlow Serving; `arrays` has an array for each input, or a list: a batch. */
-export async function requestBody(schema, arrays) {
+/**
+ * The body of a REST request to TensorFlow Serving; `arrays` has an array for each input, or a list: a batch.
+ * Of a schema of several signatures, `signature` says which.
+ */
+export async function requestBody(schema, arrays, signature) {
+  if (signature !== undefined && signature !== schema.signature && schema.signatures) {
+    demand(Object.hasOwn(schema.signatures, signature), () => `the schema has no signature '${signature}'`, SpecError);
+    schema = schema.signatures[signature];
+  }
   demand(schema.version === 1, () => `schema version ${schema.version} came, this client knows 1`, SpecError);
   const [came, needed] = [arrays, schema.inputs].map((inputs) => Object.keys(inputs).sort().join(", "));
   demand(came === needed, () => `arrays came for the inputs '${came}', the schema has '${needed}'`);
   const inputs = {};
   for (const [name, spec] of Object.entries(schema.inputs)) {
     const payloads = await Promise.all([arrays[name]].flat().map((array) => encode(spec, array)));
-    inputs[name.endsWith("_bytes") ? name : `${name}_bytes`] = payloads.map((payload) => ({ b64: base64(payload) }));
+    const key = name.replace(/[^A-Za-z0-9_]/gu, "_");
+    inputs[key.endsWith("_bytes") ? key : `${key}_bytes`] = payloads.map((payload) => ({ b64: base64(payload) }));
   }
-  return { inputs };
+  return signature === undefined ? { inputs } : { signature_name: signature, inputs };
 }
 
 function base64(bytes) {

@@ -192,6 +192,11 @@ test("a request body has one row, or those of a list, for each input", async () 
   const two = await requestBody(schema, batch);
   assert.deepEqual(two.inputs.pose_bytes, [{ b64: "AQI=" }, { b64: "AwQ=" }]);
   await assert.rejects(requestBody(schema, { pose: Uint8Array.of(1, 2) }), /'pose'.*'mask_bytes, pose'/);
+  const named = { version: 1, inputs: { "größe 𝄞": specOf([1], "uint8", "raw") } };
+  const several = { ...schema, signature: "encode", signatures: { decode: named } };
+  const decode = await requestBody(several, { "größe 𝄞": Uint8Array.of(7) }, "decode");
+  assert.deepEqual(decode, { signature_name: "decode", inputs: { gr__e___bytes: [{ b64: "Bw==" }] } });
+  await assert.rejects(requestBody(several, {}, "other"), /no signature 'other'/);
   await assert.rejects(requestBody({ ...schema, version: 2 }, {}), SpecError);
 });
 

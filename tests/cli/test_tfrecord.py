@@ -350,7 +350,10 @@ def test_json_is_an_array_with_an_object_for_each_file(capsys) -> None:
         (["--tfrecord", "c.npy"], "argument --tfrecord: 'c.npy' has the suffix of an array file"),
         (["--tfrecord", "."], "argument --tfrecord: '.' is not a file name"),
         (["--tfrecord", "sub"], "cannot write sub: it is not a regular file"),
-        (["--tfrecord", OUT, "--name", "a b"], "argument --name: input name 'a b' needs letters,"),
+        (
+            ["--tfrecord", OUT, "--name", "a\nb"],
+            "argument --name: input name 'a\\nb' needs 1 to 128",
+        ),
         (["--name", "x"], "argument --name: needs argument --tfrecord"),
     ],
 )

@@ -201,10 +201,12 @@ def test_without_a_sample_an_export_that_could_not_be_tried_warns(tmp_path: Path
     ("inputs", "message"),
     [
         ({}, "inputs is empty"),
-        ({"a-b": SPEC}, "export a function of other names"),
+        ({"a-b": SPEC, "a b": SPEC}, "same signature key 'a_b_bytes'; rename it by a function"),
+        ({"a-b": SPEC, "a b": tf.TensorSpec([None])}, "same signature key 'a_b'; rename it"),
         ({"pose": "raw"}, "input pose is str"),
-        ({"a b": SPEC}, "needs letters"),
-        ({"pose": SPEC, "pose_bytes": tf.TensorSpec([None], tf.string)}, "key pose_bytes"),
+        ({"a\n": SPEC}, "printable characters; rename it by a function"),
+        ({7: tf.TensorSpec([None])}, "printable characters"),
+        ({"pose": SPEC, "pose_bytes": tf.TensorSpec([None], tf.string)}, "key 'pose_bytes'"),
     ],
 )
 def test_inputs_that_cannot_be_are_refused(inputs: Any, message: str, tmp_path: Path) -> None:

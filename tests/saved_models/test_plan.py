@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
+from tfdecode.client import InProcess
 from tfdecode.saved_models.declared import widens
 from tfdecode.saved_models.session import ServingSession, reason
 
@@ -210,3 +211,36 @@ def test_a_path_is_not_a_model(tmp_path: Path) -> None:
     for path in (str(tmp_path), tmp_path):
         with pytest.raises(tfd.ExportError, match=r"tfdecode\.wrap adds byte inputs"):
             tfd.export(path, tmp_path, {"pose": SPEC})
+
+
+NAMES = {"image:0": "image_0", "customer id": "customer_id", "a/b": "a_b", "größe": "gr__e"}
+
+
+def test_any_name_reaches_the_model_by_its_key(tmp_path: Path) -> None:
+    def model(**arrays: Any) -> Any:
+        *given, last = [arrays[name] for name in NAMES]
+        return {"weighed: all": given[0] + given[1] * 10 + given[2] * 100 + last[:, None]}
+
+    specs = {name: tfd.ArraySpec((3,), "float32", label=name) for name in list(NAMES)[:3]}
+    inputs = {**specs, "größe": tf.TensorSpec([None], tf.float32)}
+    outputs = {"weighed: all": SPEC}
+    with pytest.warns(UserWarning) as told:
+        version = tfd.export(model, tmp_path, inputs, outputs, on_invalid="mask")
+    texts = [str(warning.message) for warning in told]
+    assert "input 'image:0' has the signature key image_0_bytes and image_0" in texts
+    assert "input 'größe' has the signature key gr__e" in texts
+    with ServingSession(version) as session:
+        feeds = {f"{NAMES[n]}_bytes": payloads(spec, 2) for n, spec in specs.items()}
+        got = session.run("serving_default", {**feeds, "gr__e": [0.5, 0.25]})
+        arrays = {NAMES[name]: ROWS[:2] for name in specs}
+        same = session.run("arrays", {**arrays, "gr__e": [0.5, 0.25]})["weighed: all"]
+    expected = ROWS[:2] * 111 + np.float32([[0.5], [0.25]])
+    assert [SPEC.decode(row).tolist() for row in got["weighed__all_bytes"]] == expected.tolist()
+    assert same.tolist() == expected.tolist()
+    with InProcess(version) as client:
+        by_name = {name: list(ROWS[:2]) for name in specs}
+        answer = client.predict({**by_name, "gr__e": np.float32([0.5, 0.25])})
+    assert answer["weighed: all"].tolist() == expected.tolist()
+    with InProcess(version, "arrays") as client:
+        answer = client.predict({**by_name, "gr__e": np.float32([0.5, 0.25])})
+    assert answer["weighed: all"].tolist() == expected.tolist()

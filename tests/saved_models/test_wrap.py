@@ -12,6 +12,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.cli import main
+from tfdecode.client import InProcess
 
 tf = pytest.importorskip("tensorflow")
 from tensorflow.python.framework.meta_graph import (  # noqa: E402
@@ -359,3 +360,25 @@ def test_mistakes_on_the_command_line(
     error = capsys.readouterr().err
     assert reason in error and error.count("\n") == 1
     assert not Path("models").exists()
+
+
+def test_any_name_of_a_signature_is_wrapped(tmp_path: Path) -> None:
+    """As in exports of TensorFlow 1 and of other programs: names are not those of Python."""
+    spec = tfd.ArraySpec((2,), "float32")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        given = tf.compat.v1.placeholder(tf.float32, [None, 2])
+        build = tf.compat.v1.saved_model.build_tensor_info
+        signature = tf.compat.v1.saved_model.build_signature_def(
+            {"a/b: größe": build(given)},
+            {"c d": build(given * 2)},
+            "tensorflow/serving/predict",
+        )
+        builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "theirs"))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    names = {"a/b: größe": spec}, {"c d": spec}
+    version = tfd.wrap(tmp_path / "theirs", tmp_path / "ours", *names)
+    with InProcess(version, "bytes") as client:
+        assert list(client.inputs) == ["a_b__gr__e_bytes"]
+        answer = client.predict({"a/b: größe": np.float32([1, 2])})
+    assert answer["c d"].tolist() == [[2.0, 4.0]]

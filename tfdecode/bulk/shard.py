@@ -16,7 +16,8 @@ from ..conversion import Casting
 from ..dataset import FILE
 from ..errors import TfdecodeError
 from ..files import load_for
-from ..schema import Schema, bytes_key
+from ..names import bytes_key
+from ..schema import Schema
 from .output import Output, hidden
 from .record import Value, example, record
 

@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the body."""
     schema = Schema.load(arguments.schema)
-    known = {name for pair in schema.feature_keys().items() for name in pair}
+    keys = schema.signature(arguments.signature).feature_keys()
+    known = {name for pair in keys.items() for name in pair}
     inputs: dict[str, list[Any]] = {}
     for name, file in arguments.inputs:
         file = replace(file, **reading_of(arguments))

@@ -9,8 +9,11 @@ from ..client.grpc import Grpc
 from ..client.rest import Rest
 from ..client.signature import Tensor, schema_inputs
 from ..codecs.chain_text import brief
-from ..schema import Schema, bytes_key
+from ..names import bytes_key
+from ..schema import Schema
+from ..schema_json import main_of
 from ..spec import ArraySpec
+from .failure import one_line
 from .show import dimensions, say, table
 
 GRPC = ("grpc://", "grpcs://")
@@ -28,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``schema``."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="SavedModel or its versions, schema file, or URL")
-    signature = "signature of a server's model to show (default: %(default)s)"
-    add("--signature", default="serving_default", metavar="S", help=signature)
+    signature = "signature to show (default: serving_default, else the first)"
+    add("--signature", metavar="S", help=signature)
     add_headers(parser)
     add("--json", action="store_true", help="print the schema as JSON")
 
@@ -69,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         with server_client(arguments) as client:
             schema, inputs, outputs = client.describe()
     else:
-        schema = Schema.load(Path(arguments.model))
+        schema = Schema.load(Path(arguments.model), arguments.signature)
         inputs = schema_inputs(schema)
     if arguments.json:
         say(schema.to_json())
@@ -83,11 +86,17 @@ def run(arguments: argparse.Namespace) -> int:
     table(("", "name", "dtype", "shape", "packed by"), rows)
     if schema.max_batch_size is not None:
         say(f"at most {schema.max_batch_size:,} rows in a batch")
+    if schema.signatures:
+        shown = main_of(schema.signatures)
+        others = [f"--signature {name}" for name in schema.signatures if name != shown]
+        say(one_line(f"signature {shown} of several; see {', '.join(others)}"))
     return 0
 
 
 def row(role: str, key: str, one: Tensor | None, spec: ArraySpec | None) -> list[str]:
     """The cells of an input or output: of the array if it is packed, else of the tensor."""
+    name = "" if one is None or one.name in key else f" ({one.name})"
+    key = one_line(f"{key}{name}")
     if spec is not None:
         return [role, key, spec.dtype, dimensions(spec.shape), brief(spec.chain.text)]
     assert one is not None

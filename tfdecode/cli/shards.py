@@ -16,7 +16,7 @@ from ..bulk.record import Value
 from ..bulk.shard import Failure
 from ..codecs.chain_text import brief
 from ..errors import FileError
-from ..schema import bytes_key
+from ..names import bytes_key
 from ..spec import ArraySpec
 from .batch import print_failures
 from .choosing import Group, spec_of

@@ -173,12 +173,25 @@ def select_input(found: ArraySpec | Schema, name: str | None) -> ArraySpec:
         if name is not None:
             raise SpecError(f"is the spec of one array, so it has no input #{name}")
         return found
-    if name is None and len(found) == 1:
-        return next(iter(found.values()))
-    if name is None or name not in found:
+    known = inputs_of(found)
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name is None or name not in known:
         problem = "has several inputs" if name is None else f"has no input {name}"
-        raise SpecError(f"{problem}; choose one with #NAME: {', '.join(found) or 'none'}")
-    return found[name]
+        raise SpecError(f"{problem}; choose one with #NAME: {', '.join(known) or 'none'}")
+    return known[name]
+
+
+def inputs_of(schema: Schema) -> dict[str, ArraySpec]:
+    """The inputs by name; of several signatures also by ``SIGNATURE/NAME``, if they differ."""
+    if not schema.signatures:
+        return dict(schema)
+    known: dict[str, ArraySpec] = {}
+    for signature, one in schema.signatures.items():
+        for name, spec in one.items():
+            if known.setdefault(name, spec) != spec:
+                known[f"{signature}/{name}"] = spec
+    return known
 
 
 def spec_path(payload: Path) -> Path:

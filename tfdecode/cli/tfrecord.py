@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from ..dataset import FILE
 from ..errors import EncodeError, SpecError
 from ..extras import tensorflow as tf
 from ..files import listing
-from ..schema import Schema, bytes_key, check_name
+from ..names import bytes_key, check_name
+from ..schema import Schema
 from ..spec import ArraySpec
 from .batch import Report, gather, print_failures
 from .choosing import Group, spec_of
@@ -202,12 +204,9 @@ def input_of(source: str) -> str | None:
 
 
 def name_in(path: Path, key: str | None, arguments: argparse.Namespace) -> str:
-    """The key of the array, given or the only one, or NAME if no input can have that name."""
+    """The key of the array, given or the only one, or NAME if that is not a plain word."""
     found = key
     if found is None:
         found = listing(path, **listing_of(arguments)).entries[0].key
-    try:
-        check_name(found)
-    except SpecError:
-        return NAME
-    return NAME if found == FILE else str(found)
+    plain = found is not None and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", found)
+    return NAME if not plain or found == FILE else str(found)

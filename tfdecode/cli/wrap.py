@@ -20,8 +20,8 @@ from ..choose.infer import infer
 from ..codecs.chain_text import brief
 from ..errors import EncodeError, ExportError, SpecError
 from ..files import has_suffix, load
+from ..names import bytes_key
 from ..saved_models.wrap import signature_of, wrap
-from ..schema import bytes_key
 from ..spec import ArraySpec
 from .failure import UsageError, one_line
 from .packing import add_choice, preferences

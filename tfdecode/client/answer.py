@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
 from ..errors import RefusedError, ServerError, shown
-from ..schema import Schema, bytes_key
+from ..names import bytes_key
+from ..schema import Schema
 from .signature import Tensor
 
 

@@ -15,7 +15,7 @@ from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
 from .body import bodies, rows_of
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import Tensor, schema_inputs, tensors, with_given
+from .signature import Tensor, of_signature, schema_inputs, tensors, with_given
 
 httpx2: Any = LazyModule("httpx2", "client")
 
@@ -98,6 +98,7 @@ class Endpoint:
         if schema is None:
             told = SIGNATURE in signatures or not signatures
             schema = (yield from self._ask_schema()) if told else Schema({})
+        schema = of_signature(schema, self.signature)
         if not signatures:  # an endpoint that does not describe itself
             self.schema, self._inputs = schema, schema_inputs(schema)
             return

@@ -17,7 +17,7 @@ from .answer import Forms, decoded, joined, refusal
 from .body import cuts
 from .each import EachInput
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import Tensor, tensors
+from .signature import Tensor, of_signature, tensors
 from .tensor import from_message, messages, to_message
 
 grpc: Any = LazyModule("grpc", "grpc")
@@ -165,6 +165,7 @@ class Grpc(EachInput):
                 raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
             if self.schema is None:
                 self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
+            self.schema = of_signature(self.schema, self.signature)
             inputs, outputs = signatures[self.signature]
             # The inputs last: other threads may be here too.
             self._outputs = tensors(outputs, Schema({}))

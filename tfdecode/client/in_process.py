@@ -18,7 +18,7 @@ from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from .answer import decoded
 from .each import EachInput
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import tensors
+from .signature import of_signature, tensors
 
 types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
 
@@ -69,7 +69,7 @@ class InProcess(EachInput):
                 known = ", ".join(self._signatures)
                 raise SpecError(f"the model has no signature {signature!r}; it has {known}")
             self.signature = signature
-            self.schema = self._read_schema()
+            self.schema = of_signature(self._read_schema(), signature)
             inputs, _ = self._signatures[signature]
             self.inputs = tensors({key: form(info) for key, info in inputs.items()}, self.schema)
         except BaseException:

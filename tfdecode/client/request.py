@@ -22,7 +22,7 @@ def request(
         What `InProcess.predict` takes: arrays, payloads or `pathlib.Path` of files by input name,
         one example or a list of them.
     signature : str, default "serving_default"
-        The signature to run.
+        The signature to run; SpecError if the schema has several, and not this one.
     by_rows : bool, default False
         The row format, ``{"instances": [...]}``, instead of ``{"inputs": {...}}``.
 
@@ -43,7 +43,7 @@ def request(
     >>> request(schema, {"size": np.array([1, 2], "uint8")})
     b'{"signature_name":"serving_default","inputs":{"size_bytes":[{"b64":"AQI="}]}}'
     """
-    known = with_given(schema_inputs(schema), inputs)
+    known = with_given(schema_inputs(schema.signature(signature)), inputs)
     prepared = prepare(inputs, known, signature)
     arrays = {key: one.array for key, one in prepared.items()}
     ((_, body),) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)
@@ -56,7 +56,7 @@ def response(schema: Schema, body: bytes) -> Outputs:
     Parameters
     ----------
     schema : Schema
-        Its outputs are decoded.
+        Its outputs are decoded. Of several signatures, pass ``schema.signature(name)``.
     body : bytes
         The body of the answer, in either format.
 

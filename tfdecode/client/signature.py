@@ -12,7 +12,8 @@ import numpy as np
 from ..codecs.chain_text import brief
 from ..errors import SpecError
 from ..layouts import lengths_key
-from ..schema import Schema, bytes_key
+from ..names import array_key, bytes_key
+from ..schema import Schema
 from ..spec import ArraySpec
 
 #: TensorFlow's names of dtypes in protobufs, and NumPy's.
@@ -82,14 +83,21 @@ def tensors(
 ) -> dict[str, Tensor]:
     """Signature key -> tensor, from the DT_ name and shape of each and the schema."""
     specs = {bytes_key(name): (name, spec) for name, spec in schema.items()}
+    names = {array_key(name): name for name in schema}
     found = {}
     for key, (kind, shape) in sorted(infos.items()):
         dtype = DTYPES.get(kind)
         if dtype is None:
             raise SpecError(f"{key} has dtype {kind}, which no client can send")
-        name, spec = specs.get(key, (key, None)) if dtype == "string" else (key, None)
+        named = names.get(key, key), None  # in the signature of arrays
+        name, spec = specs.get(key, (key, None)) if dtype == "string" else named
         found[key] = Tensor(name, key, dtype, shape, spec)
     return found
+
+
+def of_signature(schema: Schema, signature: str) -> Schema:
+    """The schema of one signature: empty for one that takes arrays, if there are several."""
+    return schema.signatures.get(signature, Schema({})) if schema.signatures else schema
 
 
 def schema_inputs(schema: Schema) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..graph.rows import same_size
 from ..layouts import Layout, check_ragged, lengths_key, lengths_shape
-from ..schema import Schema, bytes_key
+from ..names import bytes_key
+from ..schema import Schema
 from ..spec import ArraySpec
 from .limits import STATUS
 from .plan import Plan, warn_of_domains

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
 
 from ..errors import ExportError
 from ..extras import tensorflow as tf
-from ..schema import ASSET, SIGNATURE
+from ..layouts import Layout
+from ..schema import ASSET
 from ..spec import ArraySpec
+from .endpoints import endpoints, functions, schema_of
 from .model import holder
 from .plan import Plan, check_options
 from .publish import publish
@@ -21,22 +23,26 @@ from .verify import verify
 from .warmup import ASSET as WARMUP
 from .warmup import write_warmup
 
+Input: TypeAlias = "ArraySpec | tf.TensorSpec"
+Value: TypeAlias = "npt.ArrayLike | bytes"
+Example: TypeAlias = Mapping[str, Value]
+
 
 def export(
     model: Any,
     directory: str | os.PathLike[str],
-    inputs: Mapping[str, ArraySpec | tf.TensorSpec],
-    outputs: Mapping[str, ArraySpec] | None = None,
+    inputs: Mapping[str, Input | Mapping[str, Input]],
+    outputs: Mapping[str, ArraySpec | Mapping[str, ArraySpec]] | None = None,
     *,
     signature: str = "serving_default",
     arrays_signature: str | None = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
-    cast: Mapping[str, npt.DTypeLike] | None = None,
-    ragged: Mapping[str, Literal["ragged", "padded"]] | None = None,
+    cast: Mapping[str, npt.DTypeLike | Mapping[str, npt.DTypeLike]] | None = None,
+    ragged: Mapping[str, Layout | Mapping[str, Layout]] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
-    sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
-    warmup: bool | Sequence[Mapping[str, npt.ArrayLike | bytes]] = True,
+    sample: Mapping[str, Value | Mapping[str, Value]] | None = None,
+    warmup: bool | Sequence[Example] | Mapping[str, Sequence[Example]] = True,
     independent_rows: bool = True,
     version: int | None = None,
 ) -> Path:
@@ -47,20 +53,25 @@ def export(
 
     Parameters
     ----------
-    model : tf.Module, Keras 3 model or callable
+    model : tf.Module, Keras 3 model or callable, or mapping of str to these
         Called with a tensor for each name in ``inputs`` as keyword arguments. A functional Keras
         model is called by the names of its inputs. If there is only one input, any name does.
+        A mapping has a model for each signature: then ``inputs``, ``outputs``, ``cast``,
+        ``ragged``, ``sample`` and ``warmup`` are mappings of signature names, too.
+        Variables that they share are saved once.
     directory : str or os.PathLike
         The directory of the model's versions: ``--model_base_path`` of TensorFlow Serving.
     inputs : mapping of str to ArraySpec or tf.TensorSpec
         An ArraySpec becomes the byte input ``<name>_bytes`` ``[B]``. A tf.TensorSpec, with its
-        batch dimension, becomes an input of its own name.
+        batch dimension, becomes an input of its own name. A name can be any text; its signature
+        key has ``_`` in place of all but ASCII letters and digits.
     outputs : mapping of str to ArraySpec, optional
         Outputs to encode as ``<name>_bytes``. A single output without a name takes this name.
     signature : str, default "serving_default"
         The signature with byte inputs.
     arrays_signature : str or None, default "arrays"
-        The signature that takes arrays ``[B, *shape]``; None leaves it out.
+        The signature that takes arrays ``[B, *shape]``; None leaves it out. Of several models, that
+        of ``serving_default`` has this name, that of ``decode`` is ``decode_arrays``.
     on_invalid : {"error", "mask"}
         "error" fails a batch that has a bad row. A server with batching merges requests into one
         batch, so a bad row then fails the requests of other clients too: use "mask" there. "mask"
@@ -118,40 +129,32 @@ def export(
     ...     path.name, sorted(tfd.Schema.load(path))
     ('1', ['pose'])
     """
-    sample = {} if sample is None else sample
-    examples = [sample] if isinstance(warmup, bool) else list(warmup)
-    ragged = {} if ragged is None else ragged
-    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample, "ragged": ragged}
-    mappings |= {f"example {index} of warmup": one for index, one in enumerate(examples)}
-    mappings["cast"] = {} if cast is None else cast
-    check_options(on_invalid, max_rows, max_batch_size, version, mappings)
-    limits = (max_rows, max_batch_size)
-    plan = Plan(
-        model,
-        inputs,
-        outputs or {},
-        on_invalid == "mask",
-        *limits,
-        independent_rows=independent_rows,
-        cast=cast,
-        ragged=ragged,
-    )
-    functions = {signature: plan.bytes_function(), SIGNATURE: plan.schema_function()}
-    if arrays_signature is not None:
-        functions[arrays_signature] = plan.arrays_function()
-    if len(functions) < 2 + (arrays_signature is not None):
-        names = "signature and arrays_signature"
-        raise ExportError(f"{names} must differ, and neither may be {SIGNATURE!r}")
+    options = {"inputs": inputs, "outputs": outputs, "cast": cast, "sample": sample}
+    options |= {"ragged": ragged}
+    options = {what: {} if given is None else given for what, given in options.items()}
+    found = endpoints(model, signature, arrays_signature, warmup, options)
+    plans = {}
+    for one in found:
+        mappings = dict(one.options)
+        mappings |= {f"example {number} of warmup": x for number, x in enumerate(one.examples)}
+        check_options(on_invalid, max_rows, max_batch_size, version, mappings)
+        limits = (on_invalid == "mask", max_rows, max_batch_size, independent_rows)
+        taken, encoded, *rest = (
+            one.options[what] for what in ("inputs", "outputs", "cast", "ragged")
+        )
+        plans[one.name] = plan = Plan(one.model, taken, encoded, *limits, *rest)
+        plan.warn_of_keys()
+    schema = schema_of(plans)
+    traced = functions(plans, found, schema)
 
     def build(path: Path) -> None:
         with quiet():
-            save(functions, path)
+            save(traced, path)
         (path / ASSET).parent.mkdir(parents=True)
-        plan.schema.save(path / ASSET)
-        others = [] if isinstance(warmup, bool) else examples
-        ran = verify(plan, path, signature, arrays_signature, sample, others, independent_rows)
+        schema.save(path / ASSET)
+        ran = verify(plans, path, found, independent_rows)
         if warmup and ran:
-            write_warmup(path / WARMUP, signature, ran)
+            write_warmup(path / WARMUP, ran)
 
     return publish(build, Path(directory), version)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import shown
 from ..extras import tensorflow as tf
-from ..schema import SIGNATURE, bytes_key
+from ..names import bytes_key
+from ..schema import SIGNATURE
 
 #: The output that ``on_invalid="mask"`` adds.
 STATUS = "status"

@@ -30,15 +30,27 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     wanted, required = parameters(call)
     mode = {"training": False} if keras and "training" in wanted else {}
     if not keras:  # AutoGraph for what users write; Keras brings its own
-        model = tf.function(model)
+        plain, model = model, tf.function(model)
     named = all(name in wanted for name in names)
     if not named and len(names) == 1:
         return lambda arrays: model(arrays[names[0]], **mode)
     if not named and len(required) == 1 and (keras or not {*names, "**"} & {*wanted}):
         return with_dict(model, names, mode)
+    if not keras and "**" in wanted and not all(name.isidentifier() for name in names):
+        return by_keyword(plain)
     if named or "**" in wanted:
         return lambda arrays: model(**arrays, **mode)
     raise not_named(names, wanted)
+
+
+def by_keyword(model: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """The call of a function of any keywords; a tf.function of it would change names as ``a/b``."""
+
+    def call(arrays: dict[str, Any]) -> Any:
+        return model(**arrays)
+
+    converted = tf.function(call)
+    return lambda arrays: converted(dict(arrays))
 
 
 def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..codecs.chain_text import brief
@@ -11,7 +11,8 @@ from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
 from ..graph.rows import checked_shape, same_size
 from ..layouts import Layout, check_ragged, decoded, lengths_key
-from ..schema import Schema, bytes_key
+from ..names import array_key, bytes_key, check_name
+from ..schema import Schema
 from ..spec import ArraySpec
 from ..spec_graph import MAX_ROWS, STEP_BUDGET, batch_limit
 from . import any_length
@@ -19,6 +20,9 @@ from .declared import casts
 from .limits import STATUS
 from .model import output_tensors, told
 from .publish import MAX_VERSION
+
+#: What to do about names that cannot be.
+RENAME = "rename it by a function around the model: lambda pose: model({'its name': pose})"
 
 
 class Plan:
@@ -50,26 +54,20 @@ class Plan:
             if not isinstance(spec, ArraySpec):
                 raise ExportError(f"output {name} is {type(spec).__name__}, needs an ArraySpec")
         self.outputs = outputs
-        try:
-            self.keys = Schema(self.specs).feature_keys()
-        except SpecError as error:
-            advice = ""
-            if not all(str(name).isidentifier() for name in self.specs):
-                advice = "; export a function of other names, lambda pose: model({'a name': pose})"
-            raise ExportError(f"{error}{advice}") from None
-        clash = set(self.keys.values()) & set(self.others)
-        if clash:
-            raise ExportError(f"two inputs would have the signature key {', '.join(sorted(clash))}")
         if not inputs:
             raise ExportError("inputs is empty: a signature needs one")
-        if mask and not self.specs:
-            raise ExportError("inputs has no ArraySpec, so on_invalid='mask' masks nothing")
-        if mask:
-            self.check_maskable()
         try:
             check_ragged(self.specs, self.ragged, inputs)
         except SpecError as error:
             raise ExportError(str(error)) from None
+        self.name_keys(inputs)
+        if mask and not self.specs:
+            raise ExportError(
+                "inputs has no ArraySpec, so on_invalid='mask' masks nothing; a model that decodes "
+                "its own byte strings can mask them by spec.decode_checked"
+            )
+        if mask:
+            self.check_maskable()
         max_batch_size = any_length.one_row(self.specs, self.ragged, max_rows, max_batch_size)
         self.warn_of_equal_specs()
         warn_of_domains(outputs)
@@ -86,6 +84,33 @@ class Plan:
                 shapes[name] = [None, *self.specs[name].chain.form.max_shape]
         shapes |= {name: spec.shape for name, spec in given.items() if name not in self.specs}
         self.casts = casts(model, given, cast or {}, shapes)
+
+    def name_keys(self, names: Iterable[str]) -> None:
+        """Set the keys of payloads and of arrays by input name; ExportError if two are the same."""
+        try:
+            self.keys = Schema(self.specs).feature_keys()
+            for name in self.others:
+                check_name(name)
+        except SpecError as error:
+            raise ExportError(f"{error}; {RENAME}") from None
+        #: In the signature of arrays, and for inputs that are passed through in both.
+        self.array_keys = {name: array_key(name) for name in names}
+        packed = {name: self.keys.get(name, key) for name, key in self.array_keys.items()}
+        lengths = {lengths_key(name): lengths_key(array_key(name)) for name in self.ragged}
+        for keys in (packed, self.array_keys | lengths):
+            known: dict[str, str] = {}
+            for name, key in keys.items():
+                twin = known.setdefault(key, name)
+                if twin != name:
+                    both = f"inputs {twin!r} and {name!r} have the same signature key {key!r}"
+                    raise ExportError(f"{both}; {RENAME}")
+
+    def warn_of_keys(self) -> None:
+        """Warn of inputs whose names are no signature keys."""
+        for name, key in self.array_keys.items():
+            if key != name:
+                used = " and ".join(dict.fromkeys((self.keys.get(name, key), key)))
+                warnings.warn(f"input {name!r} has the signature key {used}", stacklevel=3)
 
     def check_maskable(self) -> None:
         """ExportError for an unsealed chain with an op that fails the whole batch for a bad row."""
@@ -119,43 +144,36 @@ class Plan:
         """The function of the signature that takes arrays."""
         arrays: dict[str, Any] = {}
         for name, spec in self.specs.items():
-            arrays[name] = tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
+            key = self.array_keys[name]
+            arrays[key] = tf.TensorSpec([None, *spec.shape], spec.dtype, name=key)
             if name in self.ragged:
-                arrays |= any_length.lengths_spec(name, spec)
+                arrays |= any_length.lengths_spec(key, spec)
         return concrete(self.serve_arrays, arrays | self.passed())
 
-    def schema_function(self) -> Any:
-        """The schema as JSON, once for each row of a dummy: server batching needs a [B] input."""
-        text = self.schema.to_json()
-
-        def schema(batch: Any) -> dict[str, Any]:
-            return {"schema": tf.fill(tf.shape(batch), tf.constant(text))}
-
-        return concrete(schema, {"batch": tf.TensorSpec([None], tf.string, name="batch")})
-
     def passed(self) -> dict[str, Any]:
-        """The inputs without an ArraySpec, under their own names."""
+        """The inputs without an ArraySpec, by key."""
         return {
-            name: tf.TensorSpec(spec.shape, spec.dtype, name=name)
+            (key := self.array_keys[name]): tf.TensorSpec(spec.shape, spec.dtype, name=key)
             for name, spec in self.others.items()
         }
 
     def serve_arrays(self, **arrays: Any) -> dict[str, Any]:
-        """Run the model on arrays, and on the lengths of those of any length."""
-        given = self.of_one_size(self.checked(arrays))
+        """Run the model on arrays, and on the lengths of those of any length, by key."""
+        given = self.of_one_size(self.checked(arrays), [self.array_keys[n] for n in self.specs])
+        named = {name: given[key] for name, key in self.array_keys.items()}
         for name, kind in self.ragged.items():
-            lengths = given.pop(lengths_key(name))
-            given |= any_length.of_arrays(name, self.specs[name], kind, given[name], lengths)
-        return self.results(given)
+            lengths = given[lengths_key(self.array_keys[name])]
+            named |= any_length.of_arrays(name, self.specs[name], kind, named[name], lengths)
+        return self.results(named)
 
-    def of_one_size(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def of_one_size(self, given: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
         """Inputs that fail at run time unless all with a batch have the same B.
 
         TensorFlow would broadcast a batch of one row: a client would get answers to no row of his.
         """
-        names = list(self.specs if self.specs.keys() <= given.keys() else self.keys.values())
         if self.independent_rows:  # payloads first: the message compares the others with them
-            names += [name for name, spec in self.others.items() if batched(spec)]
+            passed = [self.array_keys[n] for n, spec in self.others.items() if batched(spec)]
+            names = [*names, *passed]
         elif not self.mask:  # a status is of a row of every payload
             return dict(given)
         return {**given, **same_size({name: given[name] for name in names})}
@@ -191,9 +209,9 @@ class Plan:
 
     def serve_bytes(self, **payloads: Any) -> dict[str, Any]:
         """Decode payloads, run the model and encode its outputs."""
-        payloads = self.of_one_size(self.checked(payloads))
+        payloads = self.of_one_size(self.checked(payloads), list(self.keys.values()))
         arrays, status = self.decode(payloads)
-        arrays |= {name: payloads[name] for name in self.others}
+        arrays |= {name: payloads[self.array_keys[name]] for name in self.others}
         results = self.results(arrays)
         for name, spec in self.outputs.items():
             tensor = results.pop(name)
@@ -222,6 +240,16 @@ class Plan:
             if name not in results:
                 raise ExportError(f"the model has no output {name!r}; it has: {', '.join(results)}")
         return results
+
+
+def schema_function(schema: Schema) -> Any:
+    """The schema as JSON, once for each row of a dummy: server batching needs a [B] input."""
+    text = schema.to_json()
+
+    def told(batch: Any) -> dict[str, Any]:
+        return {"schema": tf.fill(tf.shape(batch), tf.constant(text))}
+
+    return concrete(told, {"batch": tf.TensorSpec([None], tf.string, name="batch")})
 
 
 def batched(spec: Any) -> bool:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import numpy_dtype
-from ..errors import EncodeError, ExportError
+from ..errors import EncodeError, ExportError, TfdecodeError
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of
-from ..schema import SIGNATURE, bytes_key
+from ..names import bytes_key
+from ..schema import SIGNATURE
 from ..spec import ArraySpec
 from . import any_length
 from .check import check
+from .endpoints import Endpoint
 from .plan import Plan, batched
 from .session import ServingSession, reason
 
@@ -30,15 +32,15 @@ ADVICE = (
 
 
 def verify(
-    plan: Plan,
-    path: Path,
-    signature: str,
-    arrays_signature: str | None,
-    sample: Mapping[str, Any],
-    examples: Iterable[Mapping[str, Any]] = (),
-    independent_rows: bool = True,
-) -> list[dict[str, Any]]:
-    """Load the export as a server would and run every signature; what ran of the byte inputs."""
+    plans: Mapping[str, Plan], path: Path, endpoints: Iterable[Endpoint], independent_rows: bool
+) -> list[tuple[str, dict[str, Any]]]:
+    """Load the export as a server would, and run every signature.
+
+    Returns
+    -------
+    list of (str, dict)
+        The signatures with payloads that ran, each with what it ran on.
+    """
     report = check(path)
     if not report.ok:
         raise ExportError("a stock server cannot run the export: " + "; ".join(report.problems))
@@ -46,45 +48,66 @@ def verify(
         # What the options chose is documented; what dtypes and shapes bring with them is not.
         if "on_invalid" not in limit:
             warnings.warn(limit, stacklevel=6)
-    row = example(plan, sample, "sample")
-    # A model may not accept an empty string, for example if it decodes images.
-    unsampled = [n for n, s in plan.others.items() if s.dtype == tf.string and n not in sample]
-    feeds = {SIGNATURE: {"batch": [b""]}, signature: packed(plan, [row])}
-    if arrays_signature is not None:
-        feeds[arrays_signature] = batch_of_one(plan, row) | passed(plan, [row])
-    given = "" if sample else " on zeros (sample= takes an example)"
     try:
         with ServingSession(path) as session:
-            for name, feed in feeds.items():
-                try:
-                    session.run(name, feed)
-                except tf.errors.InvalidArgumentError as error:
-                    if not unsampled:
-                        raise
-                    warnings.warn(
-                        f"the export loads, but its signature {name} could not be run on an empty "
-                        f"{', '.join(unsampled)} ({reason(error)}); pass sample= to prove it",
-                        stacklevel=6,
-                    )
-                    return []
-            given = " on an example of warmup="
-            ran = [packed(plan, [example(plan, one, "warmup")]) for one in examples]
-            for feed in ran:
-                session.run(signature, feed)
-            if independent_rows and plan.max_batch_size > 1:
-                compare_rows(plan, session, signature, [row, another(plan, row, sample)])
-                if plan.mask and plan.ragged:
-                    compare_rows(plan, session, signature, [row, shortest(plan, row)])
-                warn_of_padding(plan, another(plan, row, sample))
-            return ran or [feeds[signature]]
-    except ExportError:
+            run(session, SIGNATURE, {"batch": [b""]}, "")
+            ran = []
+            for one in endpoints:
+                for feed in run_endpoint(session, plans[one.name], one, independent_rows):
+                    ran.append((one.name, feed))
+            return ran
+    except TfdecodeError:
         raise
     except tf.errors.OpError as error:
-        text = f"a stock server could not run the export{given}: {reason(error)}"
-        raise ExportError(text) from error
+        raise ExportError(f"a stock server could not run the export: {reason(error)}") from error
     except (OSError, RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())[:300]
         raise ExportError(f"a stock server could not load the export: {text}") from error
+
+
+def run(session: ServingSession, name: str, feed: Mapping[str, Any], given: str) -> dict[str, Any]:
+    """The outputs of a signature; ExportError says on which inputs it could not run."""
+    try:
+        return session.run(name, feed)
+    except tf.errors.OpError as error:
+        text = f"a stock server could not run the export{given}: {reason(error)}"
+        raise ExportError(text) from error
+
+
+def run_endpoint(
+    session: ServingSession, plan: Plan, one: Endpoint, independent_rows: bool
+) -> list[dict[str, Any]]:
+    """Run the signatures of payloads and of arrays; what ran of the first."""
+    sample = one.options["sample"]
+    row = example(plan, sample, "sample")
+    # A model may not accept an empty string, for example if it decodes images.
+    unsampled = [n for n, s in plan.others.items() if s.dtype == tf.string and n not in sample]
+    feeds = {one.name: packed(plan, [row])}
+    if one.arrays is not None:
+        feeds[one.arrays] = batch_of_one(plan, row) | passed(plan, [row])
+    given = "" if sample else " on zeros (sample= takes an example)"
+    for name, feed in feeds.items():
+        try:
+            run(session, name, feed, given)
+        except ExportError as error:
+            cause = error.__cause__
+            if not unsampled or not isinstance(cause, tf.errors.InvalidArgumentError):
+                raise
+            warnings.warn(
+                f"the export loads, but its signature {name} could not be run on an empty "
+                f"{', '.join(unsampled)} ({reason(cause)}); pass sample= to prove it",
+                stacklevel=7,
+            )
+            return []
+    ran = [packed(plan, [example(plan, x, "warmup")]) for x in one.examples]
+    for feed in ran:
+        run(session, one.name, feed, " on an example of warmup=")
+    if independent_rows and plan.max_batch_size > 1:
+        compare_rows(plan, session, one.name, [row, another(plan, row, sample)])
+        if plan.mask and plan.ragged:
+            compare_rows(plan, session, one.name, [row, shortest(plan, row)])
+        warn_of_padding(plan, another(plan, row, sample))
+    return ran or [feeds[one.name]]
 
 
 def compare_rows(
@@ -272,16 +295,19 @@ def packed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 def batch_of_one(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
     """What to feed to the arrays of the signature that takes them."""
-    arrays = {name: np.stack([row[name]]) for name in plan.specs}
+    arrays = {plan.array_keys[name]: np.stack([row[name]]) for name in plan.specs}
     for name in plan.ragged:
-        arrays[lengths_key(name)] = lengths_of(plan.specs[name].shape, row[name].shape)[None]
+        lengths = lengths_of(plan.specs[name].shape, row[name].shape)
+        arrays[lengths_key(plan.array_keys[name])] = lengths[None]
     return arrays
 
 
 def passed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
     """What to feed to inputs that are passed as they are."""
     return {
-        name: np.concatenate([row[name] for row in rows]) if batched(spec) else rows[0][name]
+        plan.array_keys[name]: (
+            np.concatenate([row[name] for row in rows]) if batched(spec) else rows[0][name]
+        )
         for name, spec in plan.others.items()
     }
 

@@ -13,10 +13,10 @@ from ..messages import field
 ASSET = Path("assets.extra", "tf_serving_warmup_requests")
 
 
-def write_warmup(path: Path, signature: str, feeds: Iterable[Mapping[str, Any]]) -> None:
-    """Write a record for each dict of batches by signature key; the server runs them in order."""
+def write_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Write a record for each pair of a signature and batches by key; they run in this order."""
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for feed in feeds:
+        for signature, feed in feeds:
             writer.write(prediction_log(signature, feed))
 
 

@@ -16,7 +16,8 @@ from ..errors import EncodeError, ExportError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of, stacked
-from ..schema import ASSET, SIGNATURE, Schema, bytes_key, version_directory
+from ..names import bytes_key
+from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from ..spec import ArraySpec
 from .byte_signature import ByteSignature, batch_of, signature_in
 from .plan import batched, check_options
@@ -128,7 +129,8 @@ def wrap(
         raise ExportError(f"signature {SIGNATURE!r} is that of the schema; pass another one")
     if signature in meta.signature_def:
         raise ExportError(f"{path} has a signature {signature!r} already; pass another signature=")
-    schema = _with_earlier(path, meta, added.schema)
+    names = [signature, *([DEFAULT] if replace_default else [])]
+    schema = _with_earlier(path, meta, added.schema, names)
     meta.signature_def[signature].CopyFrom(added.signature())
     if replace_default:
         added.source = _replace_default(path, meta, signature, source)
@@ -194,7 +196,11 @@ def _compare(
     if unknown:
         raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
     # The source may have byte inputs, of an export or of another wrap.
-    packed = {key: schema[name] for name, key in schema.feature_keys().items()}
+    packed = {
+        key: one[name]
+        for one in (schema, *schema.signatures.values())
+        for name, key in one.feature_keys().items()
+    }
     count = max((side for info in added.batched() if (side := batch_of(info)[0])), default=2)
     count = min(count, schema.max_batch_size or count)
     old: dict[str, Any] = {}
@@ -267,11 +273,13 @@ def _serving_graph(path: Path, model: Any) -> Any:
     return found[0]
 
 
-def _with_earlier(path: Path, meta: Any, schema: Schema) -> Schema:
+def _with_earlier(path: Path, meta: Any, schema: Schema, signatures: list[str]) -> Schema:
     """The schema, and what an earlier export or wrap put into the model, which stays."""
     if SIGNATURE not in meta.signature_def:
         return schema
     earlier = Schema.load(path)
+    if earlier.signatures:
+        return Schema.of_signatures(earlier.signatures | dict.fromkeys(signatures, schema))
     inputs, outputs = dict(earlier), dict(earlier.outputs)
     for known, added in ((inputs, schema), (outputs, schema.outputs)):
         for name in known.keys() & added.keys():

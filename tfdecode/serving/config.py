@@ -110,9 +110,10 @@ def largest_batch(models: Sequence[Model], wanted: int | None = None) -> int:
             directory = model.directory(version)
             if not (directory / ASSET).exists():  # not a model of ours: it says no limit
                 continue
-            limit = Schema.load(directory).max_batch_size
-            if limit is not None:
-                limits[f"{model.name} version {version}"] = limit
+            schema = Schema.load(directory)
+            known = [one.max_batch_size for one in (schema, *schema.signatures.values())]
+            if least_known := min(filter(None, known), default=None):
+                limits[f"{model.name} version {version}"] = least_known
     if wanted is not None:
         _check("max_batch_size", wanted)
     least = min(limits, key=lambda name: limits[name], default=None)

@@ -66,12 +66,12 @@ def warm_up(
                 model.run(prepared)
             except TfdecodeError as error:
                 raise ExportError(f"warm-up request {index}: {error}") from None
-            feeds.append({key: one.array for key, one in prepared.items()})
+            feeds.append((signature, {key: one.array for key, one in prepared.items()}))
         path = model.directory / ASSET
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        write_warmup(temporary, signature, feeds)
+        write_warmup(temporary, feeds)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

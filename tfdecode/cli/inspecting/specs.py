@@ -10,9 +10,11 @@ from ...codecs.chain import Chain
 from ...codecs.chain_text import brief, to_text
 from ...codecs.one_of import OneOf
 from ...form import ArrayForm
-from ...schema import Schema, bytes_key
+from ...names import bytes_key
+from ...schema import Schema
 from ...spec import ArraySpec
 from ..batch import Report
+from ..failure import one_line
 from ..show import dimensions, fields, table
 
 
@@ -72,8 +74,19 @@ def file_report(path: Path, found: ArraySpec | Schema) -> Report:
 
 
 def inputs(schema: Schema) -> list[Report]:
-    """Each input of a schema."""
-    return [{"name": name, "key": bytes_key(name), **report(spec)} for name, spec in schema.items()]
+    """Each input of a schema, of several signatures with the signature."""
+    return [
+        {"name": name, "key": bytes_key(name), **signature, **report(spec)}
+        for signature, one in signatures(schema)
+        for name, spec in one.items()
+    ]
+
+
+def signatures(schema: Schema) -> list[tuple[Report, Schema]]:
+    """The schemas of several signatures, or the one schema."""
+    if not schema.signatures:
+        return [({}, schema)]
+    return [({"signature": name}, one) for name, one in schema.signatures.items()]
 
 
 def print_report(found: Report) -> None:
@@ -90,7 +103,9 @@ def print_report(found: Report) -> None:
 def print_inputs(specs: Sequence[Report]) -> None:
     """Print each input of a schema under its name."""
     for spec in specs:
-        fields([(f"input {spec['name']}", f"{array(spec)}, payload key {spec['key']}")])
+        of = f" of {spec['signature']}" if "signature" in spec else ""
+        name = one_line(f"input {spec['name']}{of}")
+        fields([(name, f"{array(spec)}, payload key {spec['key']}")])
         print_spec(spec)
 
 

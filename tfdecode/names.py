@@ -1,0 +1,26 @@
+"""The names of inputs and outputs, and their keys in the signatures of a model."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .errors import SpecError
+
+
+def array_key(name: str) -> str:
+    """The signature key of an array: its name, with ``_`` for all but ASCII letters and digits."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def bytes_key(name: str) -> str:
+    """The signature key of a payload: ``pose_map_bytes`` for ``pose_map``."""
+    key = array_key(name)
+    return key if key.endswith("_bytes") else f"{key}_bytes"
+
+
+def check_name(name: Any) -> None:
+    """SpecError unless ``name`` is valid for an input."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 128:
+        shown_name = repr(name)[:200]
+        raise SpecError(f"input name {shown_name} needs 1 to 128 printable characters")
