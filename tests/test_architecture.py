@@ -26,12 +26,12 @@ FLOORS = (
     {"spec_graph", "spec_json"},
     {"spec_encode"},
     {"codecs"},
-    {"conversion", "formats", "graph", "statistics"},
+    {"array_like", "conversion", "formats", "graph", "statistics"},
     {"casts"},
     {"form"},
     {"dtypes", "extras", "reading"},
     {"names"},
-    {"errors", "messages"},
+    {"base64_text", "errors", "messages"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import spec_json
+from .array_like import as_array
+from .base64_text import BASE64, looks_like_base64
 from .codecs.base import AnyCodec
 from .codecs.chain import Chain
 from .codecs.chain_text import Alternatives, Codecs, brief, parse_any
@@ -160,17 +160,16 @@ class ArraySpec(GraphSide):
         Parameters
         ----------
         array : array_like
-            Of this shape and dtype, in any memory layout and byte order.
+            Of this shape and dtype, in any memory layout and byte order. Eager tensors and columns
+            of pandas are taken too; sparse matrices and tables of several dtypes are told what to
+            call.
 
         Raises
         ------
         EncodeError
             If shape or dtype differ, or a value is outside the chain's domain.
         """
-        masked = sys.modules.get("numpy.ma")  # which NumPy 2 imports when used: 8 ms
-        if masked and isinstance(array, masked.MaskedArray):
-            raise EncodeError("array is masked; payloads have no mask. Call array.filled() first")
-        x = numbers_of(array)
+        x = as_array(array)
         form = self.chain.form
         if not form.takes(x.shape):
             limit = f" (at most {list(form.max_shape)})" if self.max_shape else ""
@@ -203,7 +202,12 @@ class ArraySpec(GraphSide):
             text = isinstance(payload, str)
             advice = "; decode base64 text first: base64.b64decode(text)" if text else ""
             raise DecodeError(f"payload is {type(payload).__name__}, needs bytes{advice}")
-        x = self.chain.decode(bytes(payload))
+        try:
+            x = self.chain.decode(bytes(payload))
+        except DecodeError as error:
+            if not looks_like_base64(payload):
+                raise
+            raise DecodeError(f"{error}; {BASE64}") from None
         assert x.dtype == numpy_dtype(self.dtype) and x.ndim == len(self.shape)
         return np.ascontiguousarray(x).reshape(x.shape)
 
@@ -280,20 +284,6 @@ class ArraySpec(GraphSide):
         True
         """
         return cls.from_dict(spec_json.parse_json(text, "spec"))
-
-
-def numbers_of(array: npt.ArrayLike) -> np.ndarray:
-    """``array`` as NumPy reads it; EncodeError if it is nothing of numbers."""
-    try:
-        x = np.asarray(array)
-    except ValueError:
-        raise EncodeError("array is a list of rows of different shapes, needs an array") from None
-    if x.dtype.kind in "OSU" and not isinstance(array, np.ndarray):
-        kind = type(array).__name__
-        path = isinstance(array, str | os.PathLike)
-        advice = "; read a file first: tfdecode.load(path)" if path else ""
-        raise EncodeError(f"array is {kind}, needs an array of numbers{advice}")
-    return x
 
 
 def checked_sides(shape: Any, what: str) -> Shape:

@@ -284,7 +284,7 @@ class GraphSide(EncodeSide):
 
         def step(payloads: Any, start: Any) -> list[Any]:
             rows = self.chain.decode_rows(payloads, tf.shape(payloads)[0])
-            rows = rows.zero_bad() if mask else rows.enforce(name, start, size)
+            rows = rows.zero_bad() if mask else rows.enforce(name, start, size, payloads=payloads)
             sides = [rows.sides] if flat else []
             return [rows.data, *sides, *([rows.status()] if mask else [])]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..array_like import as_array
 from ..casts import checked_bool
 from ..dtypes import dtype_name
 from ..errors import SpecError
@@ -26,11 +27,11 @@ def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
     if isinstance(arrays, str | bytes):
         raise SpecError("arrays is text, needs arrays or a pathlib.Path")
     found = list(arrays) if isinstance(arrays, list | tuple) else [arrays]
-    if not found or any(not isinstance(x, np.ndarray | np.generic) for x in found):
+    if not found or any(isinstance(x, list | tuple | int | float | str | PathLike) for x in found):
         raise SpecError(
             "arrays needs a numpy array, a list of at least one, or a single pathlib.Path"
         )
-    samples = [np.asarray(x) for x in found]
+    samples = [as_array(x) for x in found]
     return [checked_bool(x.astype(x.dtype.newbyteorder("="), copy=False)) for x in samples]
 
 

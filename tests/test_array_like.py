@@ -1,0 +1,128 @@
+"""Objects of other libraries in the place of arrays, and base64 text in the place of payloads."""
+
+from __future__ import annotations
+
+import base64
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import tensorflow as tf
+
+import tfdecode as tfd
+from tests.reloaded import Decoders, save
+
+X = np.eye(2, dtype="float32")
+SPEC = tfd.ArraySpec((2, 2), "float32", "raw|seal")
+
+
+class Column:
+    """A column as pandas has it: no pandas is needed to see what is said of it."""
+
+    __module__ = "pandas.core.series"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return X
+
+
+class DataFrame:
+    """A table as pandas has it."""
+
+    __module__ = "pandas.core.frame"
+
+    def __init__(self, **dtypes: str) -> None:
+        self.dtypes = {name: np.dtype(dtype) for name, dtype in dtypes.items()}
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return X
+
+
+class Tensor:
+    """A tensor of PyTorch that NumPy cannot read."""
+
+    __module__ = "torch"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+@pytest.mark.parametrize(
+    "value", [tf.constant(X), tf.Variable(X), Column(), DataFrame(a="float32", b="float32"), X]
+)
+def test_what_numpy_reads_exactly_is_an_array(value: Any) -> None:
+    assert SPEC.encode(value) == SPEC.encode(X)
+    assert tfd.infer(value) == tfd.infer(X)
+    assert tfd.infer([value, value]) == tfd.infer([X, X])
+
+
+STRINGS = r"array is (text|byte strings); .* numbers: .*tf.TensorSpec\(\[None\], tf.string\)"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (scipy.sparse.csr_matrix(X), r"scipy csr_matrix; make it dense: array.toarray\(\)"),
+        (scipy.sparse.coo_array(X), r"scipy coo_array; make it dense: array.toarray\(\)"),
+        (tf.sparse.from_dense(X), r"make it dense: tf.sparse.to_dense\(array\).numpy\(\)"),
+        (tf.ragged.constant([[1.0], [2.0, 3.0]]), "encode each row by a spec with a None dim"),
+        (tf.keras.Input((2,)), r"without values; encode in the graph: spec.encode_tensor"),
+        (DataFrame(a="int64", b="float64"), r"float64, int64; .*array.to_numpy\('float64'\)"),
+        (DataFrame(a="int64", name="O"), r"columns that are no numbers: name; .*array.drop"),
+        (Tensor(), r"array is torch Tensor, .*; call array.detach\(\).cpu\(\).numpy\(\) first"),
+        (np.array([["abc", "de"]]), STRINGS),
+        (np.array([b"abc"]), STRINGS),
+        (np.array(["abc", "de"], object), STRINGS),
+        (np.array([np.ones(2), np.ones(3)], object), "encode each one, by a spec with a None dim"),
+        (np.array([1, None], object), r"not of numbers; convert it: array.astype\('float64'\)"),
+        (np.zeros(2, [("a", "f4"), ("b", "i4")]), r"with the fields a, b; .* array\['a'\]"),
+        (np.zeros(2, "M8[s]"), r"datetime64\[s\]; encode its numbers: array.view\('int64'\)"),
+        (np.ma.masked_array(X, X > 0), r"Call array.filled\(\) first"),
+        ({"a": X}, "array is dict, needs an array of numbers; pass one of its values"),
+        (None, "array is NoneType, needs an array of numbers"),
+    ],
+)
+def test_what_is_no_array_is_told_what_to_call(value: Any, said: str) -> None:
+    for given in (SPEC.encode, tfd.infer, lambda x: tfd.infer([x])):
+        with pytest.raises(tfd.EncodeError, match=said):
+            given(value)
+
+
+def test_a_path_and_rows_of_different_length_are_no_array() -> None:
+    with pytest.raises(tfd.EncodeError, match=r"read a file first: tfdecode.load\(path\)"):
+        SPEC.encode(pathlib.Path("x.npy"))
+    with pytest.raises(tfd.EncodeError, match="rows of different shapes"):
+        SPEC.encode([[1.0], [2.0, 3.0]])
+    with pytest.raises(tfd.SpecError, match=r"\(text\) is not supported; a payload carries"):
+        tfd.ArraySpec((2,), "U3")
+
+
+CHAINS = ["raw", "raw|seal", "zlib", "png", "npy"]
+
+
+@pytest.fixture(scope="module")
+def decoders(tmp_path_factory: pytest.TempPathFactory) -> Decoders:
+    specs = {f"s{i}": tfd.ArraySpec((8, 8), "float32", chain) for i, chain in enumerate(CHAINS)}
+    return save(Decoders(specs, ()), tmp_path_factory.mktemp("base64"))
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_base64_text_in_place_of_a_payload_is_recognised(decoders: Decoders, chain: str) -> None:
+    spec = tfd.ArraySpec((8, 8), "float32", chain)
+    payload = spec.encode(np.random.default_rng(0).random((8, 8), "float32"))
+    hint = "it looks like base64 text: decode it first (base64.b64decode); in JSON for REST"
+    name = f"s{CHAINS.index(chain)}"
+    for text in (base64.b64encode(payload), base64.urlsafe_b64encode(payload)):
+        with pytest.raises(tfd.DecodeError) as numpy_side:
+            spec.decode(text)
+        assert hint in str(numpy_side.value)
+        with pytest.raises(tf.errors.InvalidArgumentError) as graph_side:
+            decoders.tensor[name]([payload, text])
+        assert "row 1 " in graph_side.value.message and hint in graph_side.value.message
+    for damaged in (payload[:-1], b"AAAA", b""):
+        with pytest.raises(tfd.DecodeError) as numpy_side:
+            spec.decode(damaged)
+        with pytest.raises(tf.errors.InvalidArgumentError) as graph_side:
+            decoders.tensor[name]([damaged])
+        assert "base64" not in str(numpy_side.value) + graph_side.value.message
