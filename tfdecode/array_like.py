@@ -41,7 +41,7 @@ def as_array(value: Any) -> np.ndarray:
         raise EncodeError(f"array is {_named(value)}, which NumPy cannot read{how}") from error
     if x.dtype.kind in "SUT" or (x.dtype.kind == "O" and _texts(x)):
         words = "text" if x.dtype.kind == "O" else in_words(x.dtype)
-        raise EncodeError(f"array is {words}; {STRINGS}")
+        raise EncodeError(f"array is {words} (dtype {x.dtype}); {STRINGS}")
     if x.dtype.kind == "O":
         raise EncodeError(f"array is {_named(value)}{_of_objects(x)}")
     if x.dtype.names is not None:

@@ -37,7 +37,7 @@ def test_shards_with_labels(capsys) -> None:
     options = ["--shards", "3", "--workers", "2", "--seed", "1", "--features", "labels.csv"]
     assert main([*COMMAND, *options]) == 1
     out, err = capsys.readouterr()
-    assert "18 examples of depth_bytes in 3 shards, uint8 [6,4]" in out
+    assert "18 examples in 3 shards, of depth_bytes, uint8 [6,4]" in out
     assert "maps/12.npy" in err and "maps/b/07.npy" in err and "Traceback" not in err
     assert sorted(path.name for path in Path("out").iterdir()) == [
         *(f"train-0000{index}-of-00003.tfrecord" for index in range(3)),
@@ -72,6 +72,20 @@ def test_a_second_run_keeps_what_is_there(capsys) -> None:
     Path("out/train-00001-of-00002.tfrecord").write_bytes(b"cut")
     assert main([*COMMAND, "--shards", "2"]) == 1
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_all_arrays_of_a_file_are_in_its_example() -> None:
+    for index in range(6):
+        np.savez(f"out/{index}.npz", a=np.full((2, 3), index, "uint8"), b=np.float32(index / 4))
+    Path("meta.csv").write_text("file,label\n" + "".join(f"{i}.npz,{i}\n" for i in range(6)))
+    options = ["--tfrecord", OUT, "--shards", "2", "--features", "meta.csv"]
+    assert main(["pack", *(f"out/{index}.npz" for index in range(6)), *options]) == 0
+    pytest.importorskip("tensorflow")
+    (batch,) = tfd.Schema.load(f"{OUT}.json").dataset("out/train-*.tfrecord", 6)
+    order = np.argsort(batch["label"].numpy())
+    assert batch["file"].numpy()[order].tolist() == [b"out/%d.npz" % i for i in range(6)]
+    np.testing.assert_array_equal(batch["a"].numpy()[order, 1, 2], range(6))
+    np.testing.assert_array_equal(batch["b"].numpy()[order] * 4, range(6))
 
 
 def test_the_number_of_shards_is_reckoned(capsys) -> None:

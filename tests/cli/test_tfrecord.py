@@ -301,6 +301,42 @@ def test_the_first_array_is_the_first_that_can_be_packed() -> None:
     assert list(packed()) == ["whole.npy"]
 
 
+def test_all_arrays_of_a_file_are_in_its_example(capsys) -> None:
+    kept = []
+    for index in range(3):
+        arrays = {
+            "image": np.full((3, 2), index, "uint8"),
+            "pose": np.arange(4) + index / 4,
+            "label": np.array(index, "int16"),
+        }
+        np.savez(f"{index}.npz", **arrays)
+        kept.append(arrays)
+    np.savez("other.npz", image=arrays["image"])
+    np.savez("shape.npz", **{**arrays, "pose": np.zeros(5)})
+    pack("0.npz", "other.npz", "1.npz", "shape.npz", "2.npz", status=1)
+    said, failures = capsys.readouterr()
+    assert "out.tfrecord: 3 examples of image_bytes, uint8 [3,2] by" in said
+    assert "; pose_bytes, float64 [4] by" in said
+    assert "other.npz: holds image, the first file image, pose, label; choose" in failures
+    assert "shape.npz: array pose: array has shape [5], but" in failures
+    schema = tfd.Schema.load(f"{OUT}.json")
+    assert list(schema) == ["image", "pose", "label"]
+    (batch,) = schema.dataset(OUT, 3)
+    for name in schema:
+        assert_same(batch[name].numpy(), np.stack([arrays[name] for arrays in kept]))
+
+
+def test_a_key_chooses_one_of_several(capsys) -> None:
+    np.savez("two.npz", a=MAPS[0], b=MAPS[1])
+    pack("two.npz", "--key", "b")
+    assert list(tfd.Schema.load(f"{OUT}.json")) == ["b"]
+    pack("two.npz", "--name", "x", status=1)
+    assert "holds 2 arrays, choose one by key" in capsys.readouterr().err
+    savemat("file.mat", {"a": MAPS[0], "file": MAPS[1]})
+    pack("file.mat", status=1)
+    assert 'array "file" has the name of the feature of the file names' in capsys.readouterr().err
+
+
 def test_dtype_makes_one_of_several() -> None:
     np.save("other.npy", np.full((4, 3), 2.5))
     pack("a.npy", "other.npy", "--dtype", "float64")

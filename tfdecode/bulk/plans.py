@@ -53,8 +53,8 @@ def plan(
     ----------
     files : iterable of str, os.PathLike, (file, key) or mapping of str to one of them
         What becomes one example each: a file, or a file for each input of the schema. The feature
-        ``file`` holds its name, of the first input if there are several. The same file twice is
-        one example.
+        ``file`` holds its name, of the first input if there are several files. The same file twice
+        is one example.
     out : str or os.PathLike
         The name of the data set, ``train.tfrecord``, or ``train.tfrecord.gz`` to compress it: its
         shards are ``train-00000-of-00008.tfrecord`` and so on in the same directory.
@@ -206,7 +206,8 @@ class Plan(Sequence[Shard]):
         for source in files:
             arrays = _arrays(source, self.schema)
             path, inner = next(iter(arrays.values()))
-            name = path if inner is None else f"{path}#{inner}"
+            several = len(arrays) > 1 and all(other == path for other, _ in arrays.values())
+            name = path if inner is None or several else f"{path}#{inner}"
             more = {}
             own = features.get(name)
             self._featured += own is not None

@@ -11,7 +11,7 @@ import numpy as np
 from ..array_like import as_array
 from ..casts import checked_bool
 from ..dtypes import dtype_name
-from ..errors import SpecError
+from ..errors import EncodeError, SpecError
 from ..files import load
 
 #: Bytes that are looked at together in a pass over whole arrays.
@@ -31,7 +31,10 @@ def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
         raise SpecError(
             "arrays needs a numpy array, a list of at least one, or a single pathlib.Path"
         )
-    samples = [as_array(x) for x in found]
+    try:
+        samples = [as_array(x) for x in found]
+    except EncodeError as error:
+        raise SpecError(str(error)) from None
     return [checked_bool(x.astype(x.dtype.newbyteorder("="), copy=False)) for x in samples]
 
 

@@ -8,7 +8,8 @@ them, so one input of a model takes them all. --one-spec demands one spec for al
 differ in size, --max-shape says the largest shape that may come, and makes one spec for all.
 
 With --tfrecord, all payloads go into one TFRecord file, one tf.train.Example per input file; the
-feature "file" holds the file name. OUT.tfrecord.json is the schema, for tfdecode.Schema.load.
+feature "file" holds the file name. OUT.tfrecord.json is the schema, for tfdecode.Schema.load. If
+the files hold several arrays and none is chosen, an example has all of them, by their keys.
 
 With --as-is, the payload is the whole file, unchanged; the spec says how a graph reads it.
 
@@ -61,6 +62,7 @@ examples:
   curl ... | tfdecode pack - --spec pose.json -o - | curl --data-binary @- ...
   tfdecode pack pose.pkl --as-is                        the file itself is the payload
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
+  tfdecode pack *.npz --tfrecord train.tfrecord         examples of all arrays in a file
   tfdecode pack maps/ --tfrecord train.tfrecord --shards 8 --workers 4 --features labels.csv
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """

@@ -7,23 +7,23 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import bulk, reading
 from ..bulk.manifest import Manifest, manifest_path, schema_path
+from ..bulk.plans import Source
 from ..bulk.record import Value
 from ..bulk.shard import Failure
-from ..codecs.chain_text import brief
 from ..errors import FileError
-from ..names import bytes_key
+from ..schema import Schema
 from ..spec import ArraySpec
 from .batch import print_failures
 from .choosing import Group, spec_of
 from .failure import note, one_line
 from .inputs import Input
 from .show import dimensions, ratio, say
-from .tfrecord import given_name, name_in
+from .tfrecord import NAME, given_name, inputs_of, keys_of, name_in, of_array, parts_of
 from .write import refuse_overwriting
 
 #: Bytes of the table of ``--features``.
@@ -40,15 +40,24 @@ def pack_shards(
     out: Path = arguments.tfrecord
     refuse_overwriting(protected, [manifest_path(out), schema_path(out)])
     features = table(Path(arguments.features), files) if arguments.features else None
-    name = given_name(arguments) or name_in(files[0].path, files[0].key, arguments)
+    name = given_name(arguments)
+    keys = keys_of(files, arguments) if spec is None and name is None else None
+    schema: Schema | ArraySpec
+    if keys is not None:
+        sources: Iterable[Source] = [{key: (one.path, key) for key in keys} for one in files]
+        schema = schema_of(keys, files, arguments)
+    else:
+        sources = ((one.path, one.key) for one in files)
+        schema = spec or shared_spec(files, arguments)
+        name = name or name_in(files[0].path, files[0].key, arguments)
     plan = bulk.plan(
-        ((one.path, one.key) for one in files),
+        sources,
         out,
-        spec or shared_spec(files, arguments),
+        schema,
         shards=arguments.shards,
         seed=arguments.seed,
         features=features,
-        name=name,
+        name=name or NAME,
         casting=arguments.casting,
         max_bytes=arguments.max_bytes,
         missing=arguments.missing,
@@ -60,13 +69,11 @@ def pack_shards(
     if arguments.json:
         say(json.dumps(manifest, indent=2))
     else:
-        packed = next(iter(plan.schema.values()))
         before, after = manifest["array_bytes"], manifest["bytes"]
         say(
             one_line(
-                f"{out}: {manifest['examples']:,} examples of {bytes_key(name)} in {len(plan):,} "
-                f"shards, {packed.dtype} {dimensions(packed.shape)} by "
-                f"{brief(packed.chain.text)}, {before:,} -> {after:,} bytes "
+                f"{out}: {manifest['examples']:,} examples in {len(plan):,} shards, of "
+                f"{inputs_of(plan.schema)}, {before:,} -> {after:,} bytes "
                 f"({ratio(before, after)})" + (f"; {kept:,} were there already" if kept else "")
             )
         )
@@ -103,6 +110,16 @@ def written(plan: bulk.Plan, workers: int) -> tuple[Manifest, list[bulk.Facts]]:
         raise KeyboardInterrupt(
             f"after {len(done):,} of {len(plan):,} shards; the same command goes on from there"
         ) from None
+
+
+def schema_of(keys: Sequence[str], files: Sequence[Input], arguments: argparse.Namespace) -> Schema:
+    """The schema of files that hold several arrays, each of them an input."""
+    specs = {}
+    for part in parts_of(keys, files, arguments):
+        assert part.name is not None
+        with of_array(part.name):
+            specs[part.name] = shared_spec(part.files, arguments)
+    return Schema(specs)
 
 
 def shared_spec(files: Sequence[Input], arguments: argparse.Namespace) -> ArraySpec:

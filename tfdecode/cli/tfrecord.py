@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,11 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..bulk.record import example
+from ..casts import checked_bool
 from ..codecs.chain_text import brief
+from ..conversion import converted
 from ..dataset import FILE
-from ..errors import EncodeError, SpecError
+from ..errors import EncodeError, FileError, SpecError, TfdecodeError, shown
 from ..extras import tensorflow as tf
-from ..files import listing
+from ..files import listing, naming
 from ..names import bytes_key, check_name
 from ..schema import Schema
 from ..spec import ArraySpec
@@ -47,7 +49,11 @@ def pack_examples(
 ) -> int:
     """Pack all files into ``--tfrecord``, print the report, return the exit status."""
     out: Path = arguments.tfrecord
-    records = Records(arguments, files, spec, given_name(arguments))
+    name = given_name(arguments)
+    keys = keys_of(files, arguments) if spec is None and name is None else None
+    records: Records = Records(arguments, files, spec, name)
+    if keys is not None:
+        records = Examples(arguments, files, None, None, parts=parts_of(keys, files, arguments))
     refuse_overwriting(protected, [out, spec_path(out)])
     import_quietly()
     with contextlib.suppress(NothingPacked):
@@ -99,9 +105,17 @@ class Records:
         file.write(f"{self.schema.to_json()}\n".encode())
 
     def pack(self, index: int, writer: Any) -> Report:
-        """Pack one file; returns its report."""
+        """Write the example of one file; returns its report."""
         path, key, _ = self.files[index]
-        array = read(path, key, None if self.first else self.spec, self.arguments)
+        payload, report = self.packed(
+            index, read(path, key, None if self.first else self.spec, self.arguments)
+        )
+        writer.write(example({report["feature"]: payload, FILE: os.fsencode(path)}))
+        return report
+
+    def packed(self, index: int, array: np.ndarray) -> tuple[bytes, Report]:
+        """The payload of the array of a file, and its report."""
+        path, key, _ = self.files[index]
         if self.first is not None:
             self.check_form(array)
         spec = self.spec or spec_of(self.samples(array, index), self.arguments)
@@ -118,12 +132,10 @@ class Records:
             if self.spec is None:
                 self.spec, self.first = spec, path
         assert self.name is not None
-        feature = bytes_key(self.name)
-        writer.write(example({feature: payload, FILE: os.fsencode(path)}))
-        return {
+        return payload, {
             **sizes(path, key, array, spec, payload),
             "input": self.name,
-            "feature": feature,
+            "feature": bytes_key(self.name),
             "tfrecord": str(self.arguments.tfrecord),
             "schema": str(spec_path(self.arguments.tfrecord)),
             "fingerprint": spec.fingerprint,
@@ -165,15 +177,106 @@ class Records:
 
     def sentence(self) -> str:
         """All examples in a line."""
-        assert self.spec is not None and self.name is not None
+        assert self.schema is not None
         good = [report for report in self.reports if "error" not in report]
         before = sum(report["array_bytes"] for report in good)
         after = sum(report["payload_bytes"] for report in good)
         return (
             f"{self.arguments.tfrecord}: {len(good)} example{'' if len(good) == 1 else 's'} of "
-            f"{bytes_key(self.name)}, {self.spec.dtype} {dimensions(self.spec.shape)} by "
-            f"{brief(self.spec.chain.text)}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
+            f"{inputs_of(self.schema)}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
         )
+
+
+@dataclass
+class Examples(Records):
+    """The same for files that hold several arrays: each becomes an input of its own."""
+
+    #: The records of each array.
+    parts: Sequence[Records] = ()
+
+    def pack(self, index: int, writer: Any) -> Report:
+        """Write the example of one file, with all of its arrays; returns its report."""
+        path = self.files[index].path
+        doing("reading")
+        contents = listing(path, **listing_of(self.arguments))
+        with naming(path):
+            arrays = contents.read_all(max_bytes=self.arguments.max_bytes)
+            wanted = [part.name for part in self.parts]
+            if set(arrays) != set(wanted):
+                raise FileError(
+                    f"holds {', '.join(arrays)}, the first file {', '.join(map(str, wanted))}; "
+                    "choose one array with --key"
+                )
+        features: dict[str, Any] = {FILE: os.fsencode(path)}
+        reports = []
+        for part in self.parts:
+            assert part.name is not None
+            with of_array(part.name):
+                array = checked_bool(arrays[part.name])
+                if self.arguments.dtype is not None:
+                    array = converted(array, self.arguments.dtype, self.arguments.casting)
+                features[bytes_key(part.name)], report = part.packed(index, array)
+            reports.append(report)
+        writer.write(example(features))
+        if self.schema is None:
+            self.schema = Schema({name: spec for one in self.parts for name, spec in of(one)})
+        totals = {
+            size: sum(one[size] for one in reports) for size in ("array_bytes", "payload_bytes")
+        }
+        same = {name: reports[0][name] for name in ("tfrecord", "schema")}
+        return {"file": reports[0]["file"], **totals, **same, "arrays": reports}
+
+
+def inputs_of(schema: Schema) -> str:
+    """Each input of a schema, and its spec."""
+    return "; ".join(
+        f"{bytes_key(name)}, {spec.dtype} {dimensions(spec.shape)} by {brief(spec.chain.text)}"
+        for name, spec in schema.items()
+    )
+
+
+def of(part: Records) -> list[tuple[str, ArraySpec]]:
+    """The name and the spec of an array."""
+    assert part.schema is not None
+    return list(part.schema.items())
+
+
+@contextlib.contextmanager
+def of_array(name: str) -> Iterator[None]:
+    """Put the name of the array before the message of an error."""
+    try:
+        yield
+    except (EncodeError, SpecError) as error:
+        raise type(error)(f"array {shown(name)}: {error}") from None
+
+
+def keys_of(files: Sequence[Input], arguments: argparse.Namespace) -> list[str] | None:
+    """The keys of the first file that can be read; None unless there are several to be chosen."""
+    if any(one.key is not None for one in files):
+        return None
+    for one in files:
+        try:
+            entries = listing(one.path, **listing_of(arguments)).entries
+        except (TfdecodeError, OSError):  # reported when its turn comes
+            continue
+        keys = [entry.key for entry in entries]
+        return keys if len(set(keys)) > 1 else None
+    return None
+
+
+def parts_of(
+    keys: Sequence[str], files: Sequence[Input], arguments: argparse.Namespace
+) -> list[Records]:
+    """The records of each array of the files; SpecError if one cannot be an input."""
+    for key in keys:
+        if key == FILE:
+            raise SpecError(f'array "{FILE}" has the name of the feature of the file names')
+        check_name(key)
+    features = [bytes_key(key) for key in keys]
+    for key, feature in zip(keys, features, strict=True):
+        if features.count(feature) > 1:
+            raise SpecError(f"array {shown(key)} and another one are both feature {feature}")
+    return [Records(arguments, [one._replace(key=key) for one in files], None, key) for key in keys]
 
 
 def given_name(arguments: argparse.Namespace) -> str | None:
