@@ -97,6 +97,8 @@ OPENERS = {
     "cli.quiet_import",  # os.devnull
     "cli.write",
     "formats.hdf5.survey",  # /proc
+    "saved_models.op_history",  # its own table
+    "saved_models.op_history.make",  # the registries that it dumped
     "saved_models.publish",  # a directory
 }
 OPENING = {"open", "fdopen", "read_bytes", "read_text", "fromfile", "memmap", "mmap"}

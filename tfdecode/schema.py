@@ -341,7 +341,7 @@ def _check_specs(what: str, specs: Mapping[str, ArraySpec]) -> None:
 
 def version_directory(model: Path) -> Path:
     """``model`` if it is a SavedModel, else its newest version, as TensorFlow Serving picks it."""
-    if (model / "saved_model.pb").exists():
+    if any((model / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
         return model
     try:
         versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]

@@ -170,8 +170,9 @@ def test_added_nodes_have_no_attribute_at_its_default(module: Path, tmp_path: Pa
     """Older releases do not load a graph with an attribute that they do not know."""
     path = tfd.wrap(module, tmp_path, {"pose": tfd.ArraySpec((4, 3), "float32", "npz:a")})
     (meta,) = read_protobuf(path).meta_graphs
-    added = [node for where, node in nodes(meta.graph_def) if "tfdecode/" in where + node.name]
-    added += [node for where, node in nodes(meta.graph_def) if "__tfdecode_" in where]
+    found = [(where or "", node) for where, node in nodes(meta.graph_def)]
+    added = [node for where, node in found if "tfdecode/" in where + node.name]
+    added += [node for where, node in found if "__tfdecode_" in where]
     assert any(node.op == "MapDataset" for node in added)
     before = [set(node.attr) for node in added]
     strip_graph_default_valued_attrs(meta)

@@ -27,6 +27,7 @@ COMMANDS = {
     "request": "print the body of a request to a server",
     "predict": "run a model on arrays and files, in this process or on a server",
     "wrap": "add byte inputs to a SavedModel, without its source",
+    "check": "tell whether a stock TensorFlow Serving can run a SavedModel",
     "convert": "make a SavedModel of a checkpoint, a frozen graph or a Keras file",
     "serve-config": "write the configuration of TensorFlow Serving for models",
 }

@@ -19,7 +19,8 @@ NOT_IN_JSON = {"uint16", "float16", "bfloat16", "complex64", "complex128"}
 def limits(signatures: Any) -> Iterator[str]:
     """A sentence for each limit of a map of signature name -> SignatureDef."""
     for name, signature in sorted(signatures.items()):
-        if not name.startswith("__saved_model"):  # the loader's own
+        # The loader's own, and that of the schema, which every client knows.
+        if not name.startswith("__saved_model") and name != SIGNATURE:
             yield from limits_of_one(f"signature {shown(name)}", signature)
     if SIGNATURE in signatures:
         yield from shared_batches(signatures)
@@ -34,6 +35,11 @@ def limits_of_one(signature: str, definition: Any) -> Iterator[str]:
                 yield (
                     f"{signature}: REST cannot carry {kind} {shown(name)}, as JSON has no {dtype} "
                     "in TensorFlow Serving; gRPC and payloads can"
+                )
+            if kind == "output" and dtype == "string" and name != bytes_key(name):
+                yield (
+                    f"{signature}: REST sends the string output {shown(name)} as text, which must "
+                    "be UTF-8; as base64 if its name ends in _bytes"
                 )
             shape = info.tensor_shape
             if not shape.unknown_rank and (not shape.dim or shape.dim[0].size >= 0):

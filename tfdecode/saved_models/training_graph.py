@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import ExportError
 from ..extras import LazyModule
 from .check import PYTHON_OPS
+from .serving_graph import VARIABLES, called
 from .splice import PLACEHOLDERS, Tensor, inputs_of, tensor, upstream
 
 meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
@@ -16,7 +17,6 @@ variable_pb2: Any = LazyModule("tensorflow.core.framework.variable_pb2", "tensor
 
 #: Ops that read examples: in front of the tensors that a client sends.
 PIPELINES = ("QueueDequeue", "IteratorGetNext", "ReaderRead", "IteratorFromStringHandle")
-VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 TABLES = ("InitializeTable", "LookupTableImport")
 #: Names of collections of variables; each is a list of VariableDef.
 COLLECTIONS = ("variables", "local_variables", "model_variables", "moving_average_variables")
@@ -189,26 +189,9 @@ class Serving:
 
 def _copy_functions(library: Any, graph: Any) -> None:
     """Copy the functions that the nodes of a graph call, and those that these call."""
-    functions = {function.signature.name: function for function in library.function}
-    gradients = {gradient.function_name: gradient for gradient in library.gradient}
-    found: set[str] = set()
-    left: list[Any] = list(graph.node)
-    while left:
-        node = left.pop()
-        for name in (node.op, *_called(node.attr)):
-            if name in functions and name not in found:
-                found.add(name)
-                left.extend(functions[name].node_def)
-                if name in gradients:
-                    left.extend(functions[gradients[name].gradient_func].node_def)
-                    found.add(gradients[name].gradient_func)
-    graph.library.function.extend(f for name, f in functions.items() if name in found)
-    graph.library.gradient.extend(g for name, g in gradients.items() if name in found)
-
-
-def _called(attributes: Mapping[str, Any]) -> Iterator[str]:
-    for value in attributes.values():
-        if value.HasField("func"):
-            yield value.func.name
-        for function in value.list.func:
-            yield function.name
+    graph.library.CopyFrom(library)
+    found = called(graph)
+    del graph.library.gradient[:]  # of the training
+    kept = [function for function in library.function if function.signature.name in found]
+    del graph.library.function[:]
+    graph.library.function.extend(kept)

@@ -1,0 +1,107 @@
+"""Which TensorFlow has which ops, attributes, dtypes and CPU kernels: 1.15, and 2.3 to 2.21."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...errors import SpecError
+from ...extras import LazyModule
+
+types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
+
+#: From here on a server leaves out attributes that it does not know, if they have their default.
+LENIENT = "2.5"
+#: Values that no registry lists, and the first version that takes them.
+VALUES = {("DecodeCompressed", "compression_type", b"ZSTD"): "2.20"}
+
+
+@cache
+def history() -> dict[str, Any]:
+    """The table that ``make.py`` wrote."""
+    table = Path(__file__).with_name("history.json.xz").read_bytes()
+    found: dict[str, Any] = json.loads(lzma.decompress(table))
+    return found
+
+
+def newest() -> str:
+    """The newest TensorFlow in the table."""
+    return str(history()["versions"][-1])
+
+
+def known_version(text: str) -> str:
+    """``2.12`` of ``2.12.1``; SpecError if the table does not have it."""
+    versions: list[str] = history()["versions"]
+    version = ".".join(str(text).split(".")[:2])
+    if version not in versions:
+        raise SpecError(
+            f"TensorFlow {text!r} is not known; known are {versions[0]}, {versions[1]} to "
+            f"{versions[-1]}"
+        )
+    return version
+
+
+def knows(op: str) -> bool:
+    """Whether any TensorFlow of the table has the op."""
+    return op in history()["ops"]
+
+
+def missing(node: Any, version: str) -> Iterator[str]:
+    """What a stock TensorFlow of that version lacks to run a NodeDef, as half sentences."""
+    versions: list[str] = history()["versions"]
+    at = versions.index(version)
+    entry = history()["ops"][node.op]
+    if not within(entry["in"], at):
+        first = versions[start(entry["in"])]
+        yield f"comes with TensorFlow {first}" if start(entry["in"]) > at else "was removed before"
+        return
+    types: dict[str, str] = {}
+    for name, value in node.attr.items():
+        if name.startswith("_"):
+            continue
+        came = start(entry.get("attrs", {}).get(name, 0))
+        if came > at and at < versions.index(LENIENT):
+            yield f"has the attribute {name}, which comes with TensorFlow {versions[came]}"
+        kind = value.WhichOneof("value")
+        if kind == "type":
+            types[name] = dtype = types_pb2.DataType.Name(value.type)[3:].lower()
+            allowed = entry.get("types", {}).get(name, {"*": 0})
+            spans = [allowed[one] for one in (dtype, "*") if one in allowed]
+            if not any(within(one, at) for one in spans):
+                came = min(map(start, spans), default=at)
+                since = f"only from TensorFlow {versions[came]} on" if came > at else "never"
+                yield f"takes {dtype} for {name} {since}"
+        elif kind == "s" and (node.op, name, value.s) in VALUES:
+            known = VALUES[node.op, name, value.s]
+            if at < versions.index(known):
+                yield f"takes {name}={value.s.decode()} from TensorFlow {known} on"
+    if at not in history()["without_kernels"] and not runs_on_cpu(entry["kernels"], types, at):
+        given = ", ".join(f"{name}={dtype}" for name, dtype in sorted(types.items()))
+        yield "has no CPU kernel" + (f" for {given}" if entry["kernels"] else "")
+
+
+def runs_on_cpu(kernels: Mapping[str, Any], types: Mapping[str, str], at: int) -> bool:
+    """Whether a kernel of that version takes the dtypes; lists of dtypes are not compared."""
+    for text, when in kernels.items():
+        if within(when, at):
+            limits = (limit.partition("=") for limit in text.split(",") if limit)
+            if all(
+                not allowed or name not in types or types[name] in allowed.split("/")
+                for name, _, allowed in limits
+            ):
+                return True
+    return False
+
+
+def start(span: int | list[int]) -> int:
+    """The index of the first version of a span."""
+    return span if isinstance(span, int) else span[0]
+
+
+def within(span: int | list[int], at: int) -> bool:
+    """Whether a version is in a span."""
+    return start(span) <= at and (isinstance(span, int) or at <= span[1])
