@@ -276,9 +276,10 @@ def _format(suffix: str, data: bytes) -> str:
     if suffix == ".nii.gz" and data.startswith(GZIP_MAGIC):
         return named
     if found and found.format != named and not hdf5_mat and ours:
-        reader = READERS.get(found.format)
-        right = reader.suffixes[0] if reader else f".{found.format}"
-        advice = f"; rename it to {right}" if found.format else ""
+        advice = ""
+        if found.format:
+            reader = READERS.get(found.format) or CODECS.container(found.format)
+            advice = f"; rename it to {reader.suffixes[0]}"
         raise FileError(f"is named {suffix} but holds {found.name}{advice}")
     return named
 

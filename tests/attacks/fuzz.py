@@ -38,7 +38,7 @@ FILTERS = (
 CONTAINERS = (
     "raw", "raw", "raw", "png", "png:interleaved", "png:describe=false", "sparse",
     "sparse:1,palette=true", "npy", "npz:a", "mat:a", "csv", "csv:header=1", "safetensors:a", "pkl",
-    "pkl:key=a", "tensor_proto",
+    "pkl:key=a", "tensor_proto", "png_image", "png_image:labels=true",
 )  # fmt: skip
 COMPRESSORS = ("", "", "", "zlib", "zlib:0", "zlib_bounded", "zstd", "zlib|zlib_bounded", "seal")
 SHAPES: tuple[tuple[int | None, ...], ...] = (
@@ -158,6 +158,7 @@ def inside_zlib(data: bytes, change: Change) -> bytes:
 
 INSIDE = {
     "png": inside_png,
+    "png_image": inside_png,
     "npz": inside_npz,
     "mat": inside_mat,
     "zlib": inside_zlib,

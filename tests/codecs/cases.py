@@ -317,6 +317,11 @@ ALL = (
     *(Case("safetensors:x", (2, 3), dtype) for dtype in ("bool", "bfloat16", "uint32", "float32")),
     Case('safetensors:"a|b, \\"c\\""', (), "int64"),
     Case("safetensors:pose|seal", (0, 3), "complex64"),
+    # png_image
+    Case("png_image", (4, 5), "bool"),
+    Case("png_image|seal", (40, 30, 3), "uint8", constant),
+    Case("png_image", (4, 5), "uint16"),
+    Case("png_image:labels=true", (4, 5, 1), "uint8"),
     # tensor_proto
     *(Case("tensor_proto", (2, 3), dtype) for dtype in ("bool", "float32")),
     Case("tensor_proto", (), "uint16"),

@@ -160,7 +160,7 @@ def test_inspect_and_pack_take_images(tmp_path: Path, monkeypatch, capsys) -> No
     monkeypatch.chdir(tmp_path)
     Path("depth.png").write_bytes(GOOD)
     assert main(["inspect", "depth.png"]) == 0
-    assert "tf.io.decode_png" in capsys.readouterr().out
+    assert "png_image: pack FILE --as-is" in capsys.readouterr().out
     assert main(["pack", "depth.png"]) == 0
     spec = tfd.ArraySpec.from_json(Path("depth.png.tfd.json").read_text())
     assert (spec.decode(Path("depth.png.tfd").read_bytes()) == np.arange(12).reshape(3, 4)).all()

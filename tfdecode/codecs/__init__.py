@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .native.npy import Npy as Npy
     from .native.npz import Npz as Npz
     from .native.pkl import Pkl as Pkl
+    from .native.png_image import PngImage as PngImage
     from .native.safetensors import Safetensors as Safetensors
     from .native.tensor_proto import TensorProto as TensorProto
 

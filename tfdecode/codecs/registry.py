@@ -145,6 +145,7 @@ CODECS = Registry(
         "csv": "native.csv:Csv",
         "safetensors": "native.safetensors:Safetensors",
         "pkl": "native.pkl:Pkl",
+        "png_image": "native.png_image:PngImage",
         "tensor_proto": "native.tensor_proto:TensorProto",
         "zlib": "compressors.zlib:Zlib",
         "zlib_bounded": "compressors.zlib_bounded:ZlibBounded",

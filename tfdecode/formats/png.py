@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
 from ..errors import DecodeError
 
+Buffer: TypeAlias = "bytes | memoryview"
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
-COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # samples of a pixel -> grey, RGB, RGBA
+COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # samples of a pixel -> grey, grey+alpha, RGB, RGBA
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
 #: What libpng in TensorFlow takes: a side, and all pixels together.
 MAX_SIDE, MAX_PIXELS = 1_000_000, 2**29
@@ -34,7 +37,7 @@ class Image:
 
     width: int
     height: int
-    samples: int  # of a pixel: 1, 3 or 4
+    samples: int  # of a pixel: 1 to 4
     depth: int  # bits of a sample: 8 or 16
 
     @cached_property
@@ -137,55 +140,73 @@ class Image:
     @cached_property
     def windows(self) -> tuple[int, ...]:
         """The first bytes of streams whose window holds the image, or is the largest."""
-        # libpng allocates the window that a stream declares, and zlib in Python the largest.
-        needed = min(self.data_bytes, 2**15)
-        return tuple(8 + 16 * bits for bits in range(8) if 2 ** (bits + 8) >= needed)
+        return windows_for(self.data_bytes)
 
     def inflated(self, packed: bytes) -> bytes:
         """The rows with their filter bytes; DecodeError if libpng cannot inflate them."""
-        if not packed or packed[0] not in self.windows:
-            raise DecodeError("payload has a PNG image whose zlib window is too small for it")
-        inflater = zlib.decompressobj()
-        try:
-            data = inflater.decompress(packed, self.data_bytes + 1)
-        except zlib.error:
-            data = b""
-        if inflater.eof and not inflater.unused_data and len(data) == self.data_bytes:
-            return data
-        try:
-            return b"".join(self.inflated_rows(packed))
-        except zlib.error as error:
-            raise DecodeError(f"payload's PNG image is not a zlib stream: {error}") from None
+        return inflated([packed], [self.row_bytes + 1] * self.height)
 
-    def inflated_rows(self, packed: bytes) -> Iterator[bytes]:
-        """Inflate row by row, as libpng does, which hardly looks at what follows the last row.
 
-        It passes more rows, an error, and bytes after the stream, but not the lack of an end.
-        """
-        inflater, at, waiting = zlib.decompressobj(), 0, b""
-        short = DecodeError(f"payload has a PNG image of less than {self.data_bytes} bytes")
+def windows_for(nbytes: int) -> tuple[int, ...]:
+    """The first bytes of streams whose window holds ``nbytes``, or is the largest."""
+    # libpng allocates the window that a stream declares, and zlib in Python the largest.
+    needed = min(nbytes, 2**15)
+    return tuple(8 + 16 * bits for bits in range(8) if 2 ** (bits + 8) >= needed)
 
-        def more(count: int) -> bytes:
-            nonlocal at, waiting
-            if not waiting:
-                waiting, at = packed[at : at + READ_NBYTES], at + READ_NBYTES
-            if not waiting or inflater.eof:
-                raise short
-            data = inflater.decompress(waiting, count)
-            waiting = inflater.unconsumed_tail
-            return data
 
-        for _ in range(self.height):
-            row = b""
-            while len(row) <= self.row_bytes:
-                row += more(self.row_bytes + 1 - len(row))
-            yield row
-        surplus = 0
-        with suppress(zlib.error):
-            while not inflater.eof:
-                surplus += len(more(READ_NBYTES))
-                if not surplus:
-                    break
+def inflated(parts: Sequence[Buffer], lines: Sequence[int]) -> bytes:
+    """Rows of so many bytes, from the data of IDAT chunks; DecodeError if libpng would fail."""
+    nbytes = sum(lines)
+    packed = b"".join(parts)
+    if not packed or packed[0] not in windows_for(nbytes):
+        raise DecodeError("payload has a PNG image whose zlib window is too small for it")
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(packed, nbytes + 1)
+    except zlib.error:
+        data = b""
+    if inflater.eof and not inflater.unused_data and len(data) == nbytes:
+        return data
+    try:
+        return b"".join(inflated_rows(parts, lines))
+    except zlib.error as error:
+        raise DecodeError(f"payload's PNG image is not a zlib stream: {error}") from None
+
+
+def inflated_rows(parts: Sequence[Buffer], lines: Sequence[int]) -> Iterator[bytes]:
+    """Inflate row by row, as libpng does, which hardly looks at what follows the last row.
+
+    It passes more rows, an error, and bytes after the stream, but not the lack of an end.
+    """
+    inflater, waiting = zlib.decompressobj(), b""
+    pieces = (
+        bytes(part[at : at + READ_NBYTES])
+        for part in parts
+        for at in range(0, len(part), READ_NBYTES)
+    )
+    short = DecodeError(f"payload has a PNG image of less than {sum(lines)} bytes")
+
+    def more(count: int) -> bytes:
+        nonlocal waiting
+        if not waiting:
+            waiting = next(pieces, b"")
+        if not waiting or inflater.eof:
+            raise short
+        data = inflater.decompress(waiting, count)
+        waiting = inflater.unconsumed_tail
+        return data
+
+    for length in lines:
+        row = b""
+        while len(row) < length:
+            row += more(length - len(row))
+        yield row
+    surplus = 0
+    with suppress(zlib.error):
+        while not inflater.eof:
+            surplus += len(more(READ_NBYTES))
+            if not surplus:
+                break
 
 
 def unfilter_diagonals(pixels: np.ndarray, kinds: np.ndarray) -> np.ndarray:

@@ -62,6 +62,11 @@ class Header(NamedTuple):
         """The dtype of the array."""
         return np.dtype(np.uint16 if self.depth == 16 else np.uint8)
 
+    @property
+    def data_bytes(self) -> int:
+        """What IDAT inflates to: each row of each pass after its filter byte."""
+        return sum(image.data_bytes for _, _, image in self.passes())
+
     def passes(self) -> list[tuple[slice, slice, Image]]:
         """Where in the array each image of the file goes, and its rows of bytes."""
         steps = ADAM7 if self.interlaced else [(0, 0, 1, 1)]
@@ -138,15 +143,19 @@ def header_of(data: memoryview) -> Header:
 
 def pixels(header: Header, packed: list[memoryview]) -> Array:
     """The samples of the image."""
-    passes = header.passes()
-    needed = sum(image.data_bytes for _, _, image in passes)
+    needed = header.data_bytes
     inflater = zlib.decompressobj()
     data = inflater.decompress(b"".join(packed), needed + 1)
     if len(data) != needed or not inflater.eof:
         raise FileError(f"its IDAT does not inflate to the {needed} bytes of its rows")
+    return arranged(header, data)
+
+
+def arranged(header: Header, data: bytes) -> Array:
+    """The samples of an image whose rows, each after its filter byte, are ``data``."""
     array = np.empty(header.shape, header.dtype)
     at = 0
-    for rows, columns, image in passes:
+    for rows, columns, image in header.passes():
         part = array[rows, columns]
         try:
             lines = image.unfiltered(data[at : at + image.data_bytes])

@@ -32,9 +32,6 @@ READERS = {
         "stock ops cannot read HDF5, which a .mat of version 7.3 is too; save the array with "
         "numpy.save, or in MATLAB with -v7",
     ),
-    "png_image": Reader(
-        (".png",), "png_image", "no codec reads it; tf.io.decode_png reads its bytes in a graph"
-    ),
     "nifti": Reader((".nii", ".nii.gz"), "nifti", f"stock ops cannot read NIfTI; {_NUMPY}"),
 }
 _BY_SUFFIX = {suffix: name for name, reader in READERS.items() for suffix in reader.suffixes}
