@@ -30,6 +30,8 @@ FLAT_ENCODE = 1000
 PNG_SPEEDUP = 3
 #: A request with payloads against one with JSON lists.
 REQUEST_SPEEDUP = 10
+#: A batch of masks against its JSON lists: the share of the bytes.
+ANSWER_SHARE = 0.02
 #: Native files as multiples of the least work on their numbers, batch 32; npy at batch 1 too.
 NATIVE, MAT, NPZ = 2.3, 1.3, 1.1
 NPY = (NATIVE, 1.1)

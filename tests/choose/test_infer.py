@@ -275,3 +275,21 @@ def test_a_proposal_is_a_chain_of_that_form_even_where_it_cannot_carry_the_array
         except tfd.SpecError as error:
             assert "codec" in str(error)  # of the step that cannot
     assert made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chains_for_an_output_are_of_codecs_that_encode_in_a_graph(kind: str) -> None:
+    array = KINDS[kind][0]
+    spec = tfd.infer(array, role="output")
+    assert all(codec.encodes_in_graph() for chain in spec.chains for codec in chain.codecs)
+    assert not spec.domain
+    if spec.chain.form.max_nbytes < 2**13:  # eagerly, larger ones take long
+        payloads = spec.encode_tensor(np.stack([array, np.zeros_like(array)])).numpy()
+        assert_same(spec.decode(payloads[0]), np.asarray(array))
+
+
+def test_an_output_has_a_fixed_shape_and_a_role_is_one_of_two() -> None:
+    with pytest.raises(tfd.SpecError, match="an output needs one that is fixed"):
+        tfd.infer([np.zeros((2, 3)), np.zeros((4, 3))], max_shape=(9, 3), role="output")
+    with pytest.raises(tfd.SpecError, match="role is 'answer', known: input, output"):
+        tfd.infer(np.zeros(3), role="answer")  # type: ignore[arg-type]

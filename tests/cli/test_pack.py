@@ -637,3 +637,10 @@ def test_a_payload_is_not_named_as_an_array_file(capsys) -> None:
     assert main(["pack", "pose.pkl", "-o", "other.npy"]) == 2
     assert "has the suffix of an array file" in capsys.readouterr().err
     assert Path("other.npy").read_bytes() == b"precious"
+
+
+def test_role_output_chooses_what_a_graph_encodes(folder: Path) -> None:
+    np.save("mask.npy", np.kron(np.eye(8), np.ones((32, 32))) > 0)
+    pack("mask.npy", "--role", "output", "--prefer", "smallest")
+    spec = tfd.ArraySpec.from_json(Path("mask.npy.tfd.json").read_text())
+    assert all(codec.encodes_in_graph() for chain in spec.chains for codec in chain.codecs)

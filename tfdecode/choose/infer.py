@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..codecs.base import Codec
 from ..codecs.registry import CODECS
@@ -16,6 +16,9 @@ from .order import BANDWIDTHS
 from .samples import form_of, samples_of
 from .search import Search
 from .trials import Candidate
+
+#: Who encodes: the client an input, the graph an output.
+ROLES = ("input", "output")
 
 
 def infer(
@@ -31,6 +34,7 @@ def infer(
     fallback: bool = True,
     trusted: bool = False,
     as_is: bool = False,
+    role: Literal["input", "output"] = "input",
 ) -> ArraySpec:
     """Choose the spec that suits an array, several arrays of a kind, or a file.
 
@@ -63,6 +67,9 @@ def infer(
         take more memory than the spec says (`ArraySpec.bounded`): ``zlib`` on rows above 32 KiB.
     as_is : bool, default False
         Find the spec under which a whole file is the payload; takes only ``key`` and ``label``.
+    role : {"input", "output"}
+        "output" chooses for an output of a model, which the graph encodes and the client decodes:
+        only of codecs that have the ops for it, not ``zlib``, ``zstd`` or ``sparse``.
 
     Returns
     -------
@@ -90,8 +97,9 @@ def infer(
             raise SpecError("as_is=True needs a single pathlib.Path")
         if max_shape is not None:
             raise SpecError("max_shape= has no effect with as_is=True: a file has one shape")
-        if (prefer, min_tensorflow, portable, bandwidth) != ("balanced", "2.12", False, None):
-            names = "prefer, min_tensorflow, portable and bandwidth"
+        given = prefer, min_tensorflow, portable, bandwidth, role
+        if given != ("balanced", "2.12", False, None, "input"):
+            names = "prefer, min_tensorflow, portable, bandwidth and role"
             raise SpecError(f"{names} have no effect with as_is=True")
         return spec_of_file(Path(arrays), key, label=label)[0]
     candidates = rank(
@@ -104,6 +112,7 @@ def infer(
         max_shape=max_shape,
         label=label,
         trusted=trusted,
+        role=role,
     )
     best = candidates[0]
     if not fallback or not best.domain:
@@ -125,8 +134,11 @@ def rank(
     max_shape: Sequence[int] | None = None,
     label: str = "",
     trusted: bool = False,
+    role: str = "input",
 ) -> list[Candidate]:
     """The chains that were tried, the best first; at least one carries every array."""
+    if role not in ROLES:
+        raise SpecError(f"role is {role!r}, known: {', '.join(ROLES)}")
     if prefer not in BANDWIDTHS:
         raise SpecError(f"prefer is {prefer!r}, known: {', '.join(BANDWIDTHS)}")
     if bandwidth is not None and not (isinstance(bandwidth, int | float) and bandwidth > 0):
@@ -134,11 +146,15 @@ def rank(
     samples = samples_of(arrays, key)
     fields = {**form_of(samples, max_shape), "label": label}
     ArraySpec(**fields)  # a SpecError that is of the arrays and of no chain
+    if role == "output" and None in fields["shape"]:
+        raise SpecError("the arrays differ in shape, but an output needs one that is fixed")
     release = version(min_tensorflow)
     codecs = [
         codec
         for codec in CODECS.values()
-        if codec.min_tensorflow <= release and (codec.portable or not portable)
+        if codec.min_tensorflow <= release
+        and (codec.portable or not portable)
+        and (codec.encodes_in_graph() or role == "input")
     ]
     return Search(samples, fields, codecs, trusted, prefer, bandwidth).run()
 

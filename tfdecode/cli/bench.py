@@ -21,7 +21,7 @@ from ..files import load
 from . import measure
 from .batch import Report
 from .explain import print_chains
-from .packing import FILE, add_choice, add_key, preferences
+from .packing import FILE, add_choice, add_key, add_role, preferences
 from .quiet_import import import_quietly
 from .show import dimensions, doing, progress, say
 from .source import add_dtype, add_limit, add_missing, array_file, reading_of, with_key
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=array_file, metavar="FILE", help=FILE)
     add_key(parser)
     add_choice(parser)
+    add_role(parser)
     add_dtype(parser, "convert to this dtype")
     add_limit(parser)
     add_missing(parser)

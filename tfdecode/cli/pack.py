@@ -38,7 +38,7 @@ from .batch import Report, add_output, process_files
 from .choosing import Group, groups_of
 from .failure import UsageError, note
 from .inputs import SPOOLED, Input, add_inputs, inputs_of, needs_one_output, to_stdout
-from .packing import FILE, add_choice, add_key, argument, read, sizes
+from .packing import FILE, add_choice, add_key, add_role, argument, read, sizes
 from .show import doing
 from .source import DASH, add_dtype, add_limit, add_missing, given_spec, refuse_dash, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
@@ -68,7 +68,7 @@ examples:
 """
 
 #: Options of the choice of a chain, and all that ``--as-is`` excludes.
-CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "explain")
+CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "role", "explain")
 SHARED = ("one_spec", "max_shape")
 #: What asks for the shards of a data set, instead of one file.
 SHARDS = ("shards", "workers", "seed", "features")
@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     portable = "use only codecs that the JavaScript client supports"
     add("--portable", action="store_true", help=portable)
     add_choice(parser)
+    add_role(parser)
     one = "pack all files by one spec; fails if they differ in dtype or shape"
     add("--one-spec", action="store_true", help=one)
     longest = "largest shape, as 80,1500; the dimensions in which arrays are smaller may vary"

@@ -44,6 +44,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     add("--trusted", action="store_true", help=trusted)
 
 
+def add_role(parser: argparse.ArgumentParser) -> None:
+    """``--role``."""
+    role = "output: of a model, so only codecs that a graph encodes (default: input)"
+    parser.add_argument("--role", choices=("input", "output"), help=role)
+
+
 def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
     """``parse`` as a ``type`` of argparse, which prints the message of this error alone."""
 
@@ -84,6 +90,7 @@ def preferences(arguments: argparse.Namespace) -> dict[str, Any]:
         "min_tensorflow": arguments.min_tensorflow or "2.12",
         "portable": getattr(arguments, "portable", False),
         "trusted": arguments.trusted,
+        "role": getattr(arguments, "role", None) or "input",
     }
 
 

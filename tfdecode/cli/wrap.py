@@ -33,7 +33,7 @@ EXAMPLES = """\
 examples:
   tfdecode wrap theirs/ models/pose --input pose_map=pose.pkl
   tfdecode wrap theirs/1 models/pose --input pose_map=spec.json --input labels='astype:uint8|png'
-  tfdecode wrap theirs/ models/seg --input image=image.npy --output mask=raw --replace-default
+  tfdecode wrap theirs/ models/seg --input image=image.npy --output mask=mask.npy --replace-default
 """
 
 
@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     import_quietly()
     inputs, outputs = signature_of(arguments.model, arguments.source)
     specs = {name: spec_of(name, text, inputs, arguments) for name, text in arguments.input}
+    arguments.role = "output"
     encoded = {name: spec_of(name, text, outputs, arguments) for name, text in arguments.output}
     path = wrap(
         arguments.model,
