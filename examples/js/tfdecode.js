@@ -199,6 +199,7 @@ function littleEndian({ dtype, bytes }) {
 function png(form, { layout = "planar" }) {
   const [H, W] = form.shape.length > 1 ? form.shape : [1, form.shape[0] ?? 1], C = product(form.shape.slice(2));
   const elements = littleEndian(form), [S] = TYPES[form.dtype], deep = S === 2; // 16 bits
+  demand(elements.length || !form.open.includes(true), () => "a PNG of any size needs at least one element");
   if (!elements.length) return pngFile(Uint8Array.of(0), 1, 1, 8, 0);
   const colour = layout === "planar" ? 0 : { "1 1": 0, "2 1": 0, "1 3": 2, "1 4": 6 }[`${S} ${C}`];
   demand(colour !== undefined, () => `png has no ${layout} image of ${C} channels of ${S} bytes`, SpecError);

@@ -147,7 +147,7 @@ def test_the_spec_rides_in_a_text_chunk() -> None:
         ((3, 2, 2), "uint8", "png:interleaved", {}, "cannot be interleaved"),
         ((1_000_001,), "uint8", "png", {}, "at most 1000000 per side"),
         ((30_000, 30_000), "uint8", "png", {}, "and 536870912 pixels are supported"),
-        ((None, 2), "uint8", "png", {"max_shape": (3, 2)}, "None dimension"),
+        ((3, 2, None), "uint8", "png", {"max_shape": (3, 2, 2)}, "axis 2 is None"),
         ((3, 2), "uint8", "png:mosaic", {}, "needs planar or interleaved"),
         ((3, 2), "uint8", "png:level=13", {}, "needs 0 to 12"),
         ((3, 2), "uint8", "png:describe=1", {}, "needs true or false"),

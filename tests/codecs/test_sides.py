@@ -22,6 +22,7 @@ from tests.common import Case, any_bits, assert_same, integers, multiples, one_h
 from tests.reloaded import save, traced
 from tests.strategies import arrays_of
 from tfdecode.dtypes import numpy_dtype
+from tfdecode.formats.png import chunk
 from tfdecode.graph import ragged
 
 Sides = tuple[int, ...]
@@ -58,6 +59,12 @@ def cases() -> list[Case]:
         Case("sparse", (None,), "bool", max_shape=(9,)),
         Case("sparse:palette=true", (0, None, None), "int32", max_shape=(0, 2, 3)),
         Case("npy", dtype="uint8", **two),
+        Case("png|seal or raw", dtype="uint8", **two),
+        Case("png or raw", dtype="float32", **two),
+        Case("png:interleaved,describe=false or raw", (None, 4, 4), "uint8", max_shape=(3, 4, 4)),
+        Case("png or raw", (2, None), "bool", max_shape=(2, 40)),
+        Case("png or raw", (None, None), "int16", max_shape=(4, 40)),
+        Case("png or raw", (None,), "complex64", max_shape=(40,)),
         Case("npy|zlib", (None,), "bool", max_shape=(9,)),
         Case("npy or raw", (2, None), "complex64", max_shape=(2, 9)),
         Case("astype:uint8|zlib or transpose:1,0,2|zlib_bounded or raw", dtype="float32", **two),
@@ -100,7 +107,7 @@ def padded(arrays: list[np.ndarray], rank: int, dtype: str) -> np.ndarray:
     return batch
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(st.data())
 def test_every_codec_brings_back_rows_of_any_size(model: Any, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(list(CASES)))
@@ -125,7 +132,7 @@ def test_every_codec_brings_back_rows_of_any_size(model: Any, data: st.DataObjec
         assert_same(row, array)
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(st.data())
 def test_a_row_does_not_depend_on_its_neighbours(model: Any, data: st.DataObject) -> None:
     """A bad one is empty, has a status, and leaves the others as they are."""
@@ -299,6 +306,32 @@ def test_codecs_that_take_fewer_say_so(name: str) -> None:
     codec = name.partition(":")[0]
     with pytest.raises(tfd.SpecError, match=rf"codec {codec}: .* use raw.zlib_bounded"):
         tfd.ArraySpec((None, 2, None), dtype, name, max_shape=(4, 2, 4))
+
+
+def test_a_png_of_any_size_has_elements() -> None:
+    spec = tfd.ArraySpec((None, None), "uint8", "png", max_shape=(2, 3))
+    assert spec.domain == "arrays with elements"
+    with pytest.raises(tfd.EncodeError, match=r"shape \[0, 3\] has no elements"):
+        spec.encode(np.zeros((0, 3), "u1"))
+    with pytest.raises(tfd.SpecError, match="a side is 0; use raw"):
+        tfd.ArraySpec((None, 0), "uint8", "png", max_shape=(2, 0))
+
+
+def test_the_size_of_a_png_is_checked() -> None:
+    spec = tfd.ArraySpec((None, None), "float32", "png:describe=false", max_shape=(2, 3))
+    wide = tfd.ArraySpec((None, None), "float32", "png:describe=false", max_shape=(9, 9))
+    sizes = [(2, 3), (1, 1), (3, 3), (2, 4), (9, 9)]
+    files = [wide.encode(np.ones(size, "f4")) for size in sizes]
+    for height, width in ((0, 3), (4, 0), (7, 2), (2**32 - 4, 1), (4, 2**31)):  # four rows for each
+        head = b"\x89PNG\r\n\x1a\n" + chunk(
+            b"IHDR", struct.pack(">II5B", width, height, 8, 0, 0, 0, 0)
+        )
+        files.append(head + files[0][33:])
+    status = spec.decode_checked(files)[1].numpy()
+    assert status.astype(bool).tolist() == [False, False] + [True] * 8
+    for file in files[2:]:
+        with pytest.raises(tfd.DecodeError):
+            spec.decode(file)
 
 
 def test_a_sample_of_one_shape_has_no_none() -> None:

@@ -15,9 +15,15 @@ from .try_rows import try_rows
 LARGE_IMAGE = 2**18
 
 
-def check_window(rows: Rows, first: Any, image: Any) -> Rows:
-    """Narrow ``rows`` to those whose stream, of that ``first`` byte, has a window for ``image``."""
-    fits = tf.reduce_any(tf.equal(tf.cast(first, tf.int32)[:, tf.newaxis], list(image.windows)), 1)
+def check_window(rows: Rows, first: Any, nbytes: Any) -> Rows:
+    """Narrow ``rows`` to those whose stream, of that ``first`` byte, has a window for ``nbytes``.
+
+    That is what an image inflates to: a number, or one for each row.
+    """
+    first = tf.cast(first, tf.int32)
+    fits = tf.reduce_any(tf.equal(first[:, tf.newaxis], [8 + 16 * bits for bits in range(8)]), 1)
+    window = tf.bitwise.left_shift(256, tf.minimum(first // 16, 7))
+    fits &= window >= tf.cast(tf.minimum(nbytes, 2**15), tf.int32)
     message = "has {} bytes with a zlib window that is too small for its image"
     return rows.check(fits, tf.strings.length(rows.data), Status.DAMAGED, message)
 

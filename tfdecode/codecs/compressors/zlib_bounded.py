@@ -148,6 +148,7 @@ class ZlibBounded(Compressor):
         if form.min_nbytes == form.max_nbytes:
             rows = rows.guard(self.filler(form))
             head, count, packed = image.head, tf.fill([rows.size], form.max_nbytes), rows.data
+            nbytes = image.data_bytes
         else:
             # As int64: numbers from 2**31 on are negative as int32.
             claimed = tf.cast(counts(rows), tf.int64) % 2**32
@@ -155,14 +156,20 @@ class ZlibBounded(Compressor):
             message = f"states {{}} bytes, {form.needs()}"
             rows = rows.check(fits, claimed, Status.HEADER, message).guard(self.filler(form))
             count, length = counts(rows), tf.strings.length(rows.data)
-            height = big_endian(tf.maximum(1, (count + image.width - 1) // image.width))
+            height = tf.maximum(1, (count + image.width - 1) // image.width)
+            nbytes = height * (image.width + 1)
             crc = tf.strings.substr(rows.data, 4, 4)
-            parts = [image.head[:HEIGHT_OFFSET], height, image.head[HEIGHT_OFFSET + 4 : -4], crc]
+            parts = [
+                image.head[:HEIGHT_OFFSET],
+                big_endian(height),
+                image.head[HEIGHT_OFFSET + 4 : -4],
+                crc,
+            ]
             head = tf.strings.join(parts)
             start = tf.fill([rows.size], PREFIX.size)
             packed = tf.strings.substr(rows.data, start, length - PREFIX.size)
         first = tf.io.decode_raw(packed, tf.uint8, fixed_length=1)[:, 0]
-        rows = check_window(rows, first, image)
+        rows = check_window(rows, first, nbytes)
         length = big_endian(tf.strings.length(packed) - CRC_NBYTES)
         files = tf.strings.join([head, length, b"IDAT", packed, END])
 

@@ -12,8 +12,8 @@ import numpy as np
 from isal import isal_zlib
 
 from ...casts import checked_bool
-from ...dtypes import ITEM_SIZES, from_little_endian, little_endian
-from ...errors import SpecError
+from ...dtypes import ITEM_SIZES, from_little_endian, little_endian, numpy_dtype
+from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...formats.png import END, MAX_PIXELS, MAX_SIDE, NONE, SIGNATURE, SUB, UP, Image, chunk
@@ -26,6 +26,7 @@ from ...graph.rows import Rows, Status
 from ...graph.substr import cut
 from ..base import Container, Cost, bound_by_spec, encoder_only
 from ..deflate import deflated
+from .png_sides import check_form, decode_sides, row_sides, shape_in
 
 if TYPE_CHECKING:
     from ...statistics import Statistics
@@ -51,10 +52,12 @@ class Png(Container):
 
     Notes
     -----
-    The format is the PNG specification (ISO/IEC 15948). Elements of more than two bytes are stored
-    as byte planes, one below the other. The graph compares the header of each row with a constant
-    before ``decode_png`` runs, and accepts no chunk but one IDAT: no row inflates to more than its
-    spec says. What libpng passes after the last row (more rows, bytes after the stream) passes.
+    The format is the PNG specification (ISO/IEC 15948). Elements of more than two bytes are
+    stored as byte planes, one below the other. The graph compares the header of each row with a
+    constant before ``decode_png`` runs, and accepts no chunk but one IDAT: no row inflates to
+    more than its spec says. If the first two dimensions or one of them are ``None``, the header
+    says the size of each image, and arrays without elements cannot be packed. What libpng passes
+    after the last row (more rows, bytes after the stream) passes.
 
     Examples
     --------
@@ -99,6 +102,13 @@ class Png(Container):
         bound = len(described) + frame + compress_bound(image.data_bytes)
         return BytesForm(len(plain) + frame + MIN_NBYTES, bound, lambda: self.filler(form))
 
+    def domain(self, form: ArrayForm) -> str:
+        return "arrays with elements" if form.none_axes else ""
+
+    def filler(self, form: ArrayForm) -> bytes:
+        shape = form.shape_with([1] * len(form.none_axes))
+        return self.encode(np.zeros(shape, numpy_dtype(form.dtype)), form)
+
     def inflates(self, form: ArrayForm) -> int:
         return self.mosaic(form).image.data_bytes
 
@@ -108,11 +118,16 @@ class Png(Container):
         return b"tfdecode\0" + self.description.encode("ascii")
 
     def mosaic(self, form: ArrayForm) -> Mosaic:
-        """The layout of arrays of ``form`` in the image."""
+        """The layout of the largest arrays of ``form`` in the image."""
+        if form.none_axes:
+            check_form(form)
+            form = ArrayForm.of(form.max_shape, form.dtype)
         return mosaic(form, self.layout)
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> bytes:
-        tiles = self.mosaic(form)
+        if form.none_axes and not x.size:
+            raise EncodeError(f"array of shape {list(x.shape)} has no elements, a PNG needs one")
+        tiles = self.mosaic(ArrayForm.of(x.shape, form.dtype))
         image, lines = tiles.image, tiles.lines(x)
         deflated = compress(image.filtered(lines, best_filter(image, lines)).data, self.level)
         described, plain = image.heads(self.text)
@@ -120,29 +135,30 @@ class Png(Container):
 
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
         tiles = self.mosaic(form)
+        if form.none_axes:
+            tiles = self.mosaic(ArrayForm.of(shape_in(y, form, tiles.image), form.dtype))
         return tiles.array(tiles.image.read(y, self.text))
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         tiles = self.mosaic(form)
-        image = tiles.image
-        length = tf.strings.length(rows.data)
+        image, filler = tiles.image, self.filler(form)
         described, plain = image.heads(self.text)
+        if form.none_axes:
+            rows, sides, nbytes = row_sides(rows, form, image)
+            text = tf.constant(described[len(plain) :])
+            start = tf.minimum(len(plain), tf.strings.length(rows.data))
+            found = tf.strings.substr(
+                rows.data, start, tf.fill([rows.size], len(described) - len(plain))
+            )
+            rows, first = self.check_chunks(rows, tf.equal(found, text), form)
+            rows = check_window(rows, first, nbytes).guard(filler)
+            return decode_sides(rows, sides, form, image)
         has_text = tf.equal(tf.strings.substr(rows.data, 0, len(described)), described)
         fits = has_text | tf.equal(tf.strings.substr(rows.data, 0, len(plain)), plain)
         message = "has {} bytes without the PNG header of its spec"
-        rows = rows.check(fits, length, Status.HEADER, message)
-        # One IDAT that reaches to IEND: compare its length, its type, and the last twelve bytes.
-        offset = tf.minimum(tf.where(has_text, len(described), len(plain)), length)
-        head = tf.strings.substr(rows.data, offset, tf.fill([rows.size], 9))
-        head = tf.io.decode_raw(head, tf.uint8, fixed_length=9)
-        size = tf.reduce_sum(tf.cast(head[:, :4], tf.int64) * [1 << 24, 1 << 16, 1 << 8, 1], 1)
-        end = cut(rows.data, tf.cast(tf.maximum(length - len(END), 0), tf.int64), len(END))
-        single = tf.reduce_all(tf.equal(tf.cast(head[:, 4:8], tf.int32), list(b"IDAT")), 1)
-        single &= tf.equal(end, END)
-        single &= tf.equal(size, tf.cast(length - offset - 12 - len(END), tf.int64))
-        message = "has {} bytes that are not one IDAT and IEND after its PNG header"
-        rows = rows.check(single, length, Status.HEADER, message)
-        rows = check_window(rows, head[:, 8], image).guard(self.filler(form))
+        rows = rows.check(fits, tf.strings.length(rows.data), Status.HEADER, message)
+        rows, first = self.check_chunks(rows, has_text, form)
+        rows = check_window(rows, first, image.data_bytes).guard(filler)
         dtype = tf.uint16 if image.depth == 16 else tf.uint8
 
         def one(row: Any) -> Any:
@@ -154,6 +170,23 @@ class Png(Container):
         rows = replace(rows, verified=rows.verified and prod(form.max_shape) > 0)
         row = tf.TensorSpec([image.pixels], dtype)
         return tiles.tensor(decode_images(one, rows, image, rows.data, row=row))
+
+    def check_chunks(self, rows: Rows, has_text: Any, form: ArrayForm) -> tuple[Rows, Any]:
+        """Check what is after the header, and after the text; the first byte of each stream."""
+        described, plain = self.mosaic(form).image.heads(self.text)
+        length = tf.strings.length(rows.data)
+        # One IDAT that reaches to IEND: compare its length, its type, and the last twelve bytes.
+        offset = tf.minimum(tf.where(has_text, len(described), len(plain)), length)
+        head = tf.strings.substr(rows.data, offset, tf.fill([rows.size], 9))
+        head = tf.io.decode_raw(head, tf.uint8, fixed_length=9)
+        size = tf.reduce_sum(tf.cast(head[:, :4], tf.int64) * [1 << 24, 1 << 16, 1 << 8, 1], 1)
+        end = cut(rows.data, tf.cast(tf.maximum(length - len(END), 0), tf.int64), len(END))
+        single = tf.reduce_all(tf.equal(tf.cast(head[:, 4:8], tf.int32), list(b"IDAT")), 1)
+        single &= tf.equal(end, END)
+        single &= tf.equal(size, tf.cast(length - offset - 12 - len(END), tf.int64))
+        message = "has {} bytes that are not one IDAT and IEND after its PNG header"
+        rows = rows.check(single, length, Status.HEADER, message)
+        return rows, head[:, 8]
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         tiles = self.mosaic(form)
