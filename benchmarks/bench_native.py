@@ -6,6 +6,7 @@ import io
 import pickle
 import tempfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from .runtime import medians, save
 
 ROWS = 32
 INPUTS = ("pose_discs", "segment_map", "keypoints.npy")
+OF_TENSORFLOW = ("pose_discs", "depth", "keypoints.npy")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,26 @@ def files(x: np.ndarray) -> list[Native]:
     ]  # fmt: skip
 
 
+def messages(x: np.ndarray) -> list[Native]:
+    """``x`` in the formats that an op of TensorFlow reads, one file at a time."""
+    message = tf.io.serialize_tensor(x).numpy()
+    parsed = graphs.parse_tensor(x)
+    found = [
+        Native(
+            "tensor_proto", "tf.io.serialize_tensor", message, parsed, message,
+            (targets.TENSOR_PROTO, None),
+        )
+    ]  # fmt: skip
+    if x.dtype in ("uint8", "uint16") and x.ndim == 2:
+        image = tf.io.encode_png(x[..., np.newaxis]).numpy()
+        plain = graphs.mapped(
+            lambda b: tf.io.decode_png(b, 1, x.dtype)[..., 0], x.shape, tf.as_dtype(x.dtype)
+        )
+        about = ("png_image", "tf.io.encode_png", image, plain, image, (targets.PNG_IMAGE, None))
+        found.append(Native(*about))
+    return found
+
+
 def saved(function: Any, *arrays: np.ndarray, **named: np.ndarray) -> bytes:
     """What a writer of files makes."""
     file = io.BytesIO()
@@ -89,6 +111,16 @@ def transposed(x: np.ndarray) -> graphs.Decoder:
 def inflated(floor: graphs.Decoder) -> graphs.Decoder:
     """``floor`` after ``decode_compressed``."""
     return lambda b: floor(tf.io.decode_compressed(b, "ZLIB"))
+
+
+def table_rows(inputs: tuple[str, ...], formats: Callable[..., list[Native]]) -> list[list[str]]:
+    """A row for each input in each of its formats."""
+    arrays = {name: make(name) for name in inputs}
+    return [
+        [f"{name} {x.dtype} {list(x.shape)}", *row]
+        for name, x in track(arrays.items(), "native")
+        for row in measure(x, formats(x))
+    ]
 
 
 def measure(x: np.ndarray, natives: list[Native]) -> list[list[str]]:
@@ -122,14 +154,9 @@ def measure(x: np.ndarray, natives: list[Native]) -> list[list[str]]:
 
 def main() -> list[Table]:
     """Some arrays, each in every format."""
-    arrays = {name: make(name) for name in INPUTS}
-    rows = [
-        [f"{name} {x.dtype} {list(x.shape)}", *row]
-        for name, x in track(arrays.items(), "native")
-        for row in measure(x, files(x))
-    ]
     timed = [f"{size}{what}" for size in (f"batch {ROWS}", "batch 1") for what in ("", ", us")]
     columns = [(timed[1], timed[0], "target", ""), (timed[3], timed[2], "target", "")]
+    head = ("input", "chain", "writer", "bytes", *columns[0], *columns[1])
     return [
         Table(
             "Files of other programs",
@@ -137,8 +164,16 @@ def main() -> list[Table]:
             "on the same numbers with nothing checked: `decode_raw` and `reshape`; of `.mat`, "
             "which is in column order, a `transpose` too; of deflated files "
             "`decode_compressed` of one zlib stream before that.",
-            ("input", "chain", "writer", "bytes", *columns[0], *columns[1]),
-            rows,
+            head,
+            table_rows(INPUTS, files),
             words=3,
-        )
+        ),
+        Table(
+            "Files that TensorFlow reads",
+            "As above, but multiples of `map_fn` over the op that reads such a file: "
+            "`parse_tensor`, `decode_png`. It fails the batch on a bad row.",
+            head,
+            table_rows(OF_TENSORFLOW, messages),
+            words=3,
+        ),
     ]

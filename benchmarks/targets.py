@@ -35,6 +35,8 @@ ANSWER_SHARE = 0.02
 #: Native files as multiples of the least work on their numbers, batch 32; npy at batch 1 too.
 NATIVE, MAT, NPZ = 2.3, 1.3, 1.1
 NPY = (NATIVE, 1.1)
+#: As multiples of ``map_fn`` over the op of TensorFlow that reads the same file, batch 32.
+TENSOR_PROTO, PNG_IMAGE = 1.0, 1.5
 COMPRESSORS = {"zlib", "zlib_bounded", "zstd"}
 #: Filters that make flat inputs narrow before a compressor.
 NARROW = {"onehot", "packbits", "astype"}
