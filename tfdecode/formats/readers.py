@@ -27,7 +27,7 @@ class Reader(NamedTuple):
 _NUMPY = "save the array with numpy.save"
 READERS = {
     "hdf5": Reader(
-        (".h5", ".hdf5"),
+        (".h5", ".hdf5", ".nc", ".nc4"),
         "hdf5",  # it imports subprocess, for a child with limits
         "stock ops cannot read HDF5, which a .mat of version 7.3 is too; save the array with "
         "numpy.save, or in MATLAB with -v7",

@@ -31,6 +31,7 @@ _BLOCK = 2**16
 _OBJECTS = 2**17
 _LONGEST = 256
 _COMPLEX = {("real", "imag"), ("r", "i")}
+_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 _TABLE = "table; save each column as a dataset of its own"
 _MATLAB = ("MATLAB_class", "MATLAB_empty", "MATLAB_sparse", "MATLAB_object_decode")
 
@@ -82,6 +83,8 @@ class _Survey:
         try:
             if isinstance(member, h5py.h5d.DatasetID):
                 found["dataset"] = _dataset(member, self.chunks)
+            if isinstance(member, h5py.h5d.DatasetID) and _only_a_dimension(member):
+                found["dataset"] = {"refused": "dimension of NetCDF, which has no numbers"}
             if self.matlab:
                 found["attributes"] = _attributes(member)
             elif isinstance(member, (h5py.h5d.DatasetID, h5py.h5g.GroupID)):
@@ -123,6 +126,19 @@ class _Survey:
 def _why(error: Exception) -> str:
     text = "".join(filter(str.isprintable, str(error)))[:100]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _only_a_dimension(dataset: Any) -> bool:
+    """Whether the zeros of a dataset only say how long a dimension is (NetCDF-4 format, HDF5)."""
+    if not h5py.h5a.exists(dataset, b"NAME"):
+        return False
+    attribute = h5py.h5a.open(dataset, b"NAME")
+    # One of variable length has no size of its own, so it is not of the NetCDF library.
+    if attribute.shape != () or attribute.dtype.kind != "S" or attribute.dtype.itemsize > _LONGEST:
+        return False
+    value = np.zeros((), attribute.dtype)
+    attribute.read(value)
+    return bool(value.item().startswith(_DIMENSION))
 
 
 def _attributes(member: Any) -> dict[str, Any]:
