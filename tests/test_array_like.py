@@ -57,7 +57,7 @@ def test_what_numpy_reads_exactly_is_an_array(value: Any) -> None:
     assert tfd.infer([value, value]) == tfd.infer([X, X])
 
 
-STRINGS = r"array is (text|byte strings) .*; a payload carries .*TensorSpec\(\[None\], tf.string\)"
+STRINGS = r"; a payload carries numbers: .*tf.TensorSpec\(\[None\], tf.string\)"
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,13 @@ STRINGS = r"array is (text|byte strings) .*; a payload carries .*TensorSpec\(\[N
         (np.array([["abc", "de"]]), STRINGS),
         (np.array([b"abc"]), STRINGS),
         (np.array(["abc", "de"], object), STRINGS),
-        (np.array([np.ones(2), np.ones(3)], object), "encode each one, by a spec with a None dim"),
-        (np.array([1, None], object), r"not of numbers; convert it: array.astype\('float64'\)"),
-        (np.zeros(2, [("a", "f4"), ("b", "i4")]), r"with the fields a, b; .* array\['a'\]"),
-        (np.zeros(2, "M8[s]"), r"datetime64\[s\]; encode its numbers: array.view\('int64'\)"),
+        (
+            np.array([np.ones(2), np.ones(3)], object),
+            "encode each of the arrays in it, by a spec",
+        ),
+        (np.array([1, None], object), r"; make them numbers: array.astype\('float64'\)"),
+        (np.zeros(2, [("a", "f4"), ("b", "i4")]), r"; encode each field: array\['a'\]"),
+        (np.zeros(2, "M8[s]"), r"datetime64.*; encode its numbers: array.view\('int64'\)"),
         (np.ma.masked_array(X, X > 0), r"Call array.filled\(\) first"),
         ({"a": X}, "array is dict, needs an array of numbers; pass one of its values"),
         (None, "array is NoneType, needs an array of numbers"),
@@ -96,8 +99,6 @@ def test_a_path_and_rows_of_different_length_are_no_array() -> None:
         SPEC.encode(pathlib.Path("x.npy"))
     with pytest.raises(tfd.EncodeError, match="rows of different shapes"):
         SPEC.encode([[1.0], [2.0, 3.0]])
-    with pytest.raises(tfd.SpecError, match=r"\(text\) is not supported; a payload carries"):
-        tfd.ArraySpec((2,), "U3")
 
 
 CHAINS = ["raw", "raw|seal", "zlib", "png", "npy"]

@@ -196,7 +196,7 @@ def test_an_unknown_suffix_leaves_it_to_the_first_bytes(data: bytes, tmp_path: P
         ("a.json", b' [1, 2, {"x": 3}]', "holds JSON text; save its numbers by numpy.save"),
         ("a.csv", b'{"x": [1, 2]}', "is named .csv but holds JSON text"),
         ("a.csv", npz(x=np.eye(1)), "is named .csv but holds a zip archive"),
-        ("a.tif", b"II*\0" + bytes(9), "holds a TIFF image; save its pixels"),
+        ("a.tif", b"II*\0" + bytes(9), "holds no array to read: it is empty"),
         (
             "a.png",
             PNG,

@@ -123,8 +123,8 @@ def test_an_edited_json_is_found_by_its_fingerprint() -> None:
 ENCODE_ERRORS = [
     (np.zeros((2, 3), "f8"), "array is float64, spec needs float32; convert it first"),
     (np.zeros((2, 3), "i4"), "array is int32, spec needs float32"),
-    (np.zeros((2, 3), object), "array is an object array, not of numbers"),
-    (np.zeros((2, 3), "S4"), "array is byte strings (dtype |S4); a payload carries"),
+    (np.zeros((2, 3), object), "array is objects, spec needs float32; make them numbers"),
+    (np.zeros((2, 3), "S4"), "array is byte strings, spec needs float32; a payload carries"),
     (np.zeros((2, 4), "f4"), "array has shape [2, 4], spec needs float32 [2, 3]"),
     (np.zeros((3, 2), "f4"), "array has shape [3, 2], spec needs float32 [2, 3]"),
     (np.zeros((1, 2, 3), "f4"), "array has shape [1, 2, 3], spec needs float32 [2, 3]"),

@@ -8,8 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import STRINGS, in_words
 from .errors import EncodeError
+
+#: What to do with strings.
+STRINGS = (
+    "a payload carries numbers: give the model strings as they are, as an input "
+    "tf.TensorSpec([None], tf.string) of export, or their ids in a vocabulary"
+)
 
 
 def as_array(value: Any) -> np.ndarray:
@@ -39,26 +44,25 @@ def as_array(value: Any) -> np.ndarray:
     except Exception as error:  # whatever __array__ of another library raises
         how = _converter(value)
         raise EncodeError(f"array is {_named(value)}, which NumPy cannot read{how}") from error
-    if x.dtype.kind in "SUT" or (x.dtype.kind == "O" and _texts(x)):
-        words = "text" if x.dtype.kind == "O" else in_words(x.dtype)
-        raise EncodeError(f"array is {words} (dtype {x.dtype}); {STRINGS}")
-    if x.dtype.kind == "O":
-        raise EncodeError(f"array is {_named(value)}{_of_objects(x)}")
-    if x.dtype.names is not None:
-        raise EncodeError(
-            f"array is structured, with the fields {', '.join(x.dtype.names)}; encode each one: "
-            f"array[{x.dtype.names[0]!r}]"
-        )
-    if x.dtype.kind in "Mm":
-        raise EncodeError(f"array is {x.dtype}; encode its numbers: array.view('int64')")
+    if x.dtype.kind in "OSUT" and not isinstance(value, np.ndarray):
+        raise EncodeError(f"array is {_named(value)}, needs an array of numbers{advice_on(x)}")
     return x
+
+
+def advice_on(x: np.ndarray) -> str:
+    """What to do with an array of a dtype that no spec has; "" if there is nothing to say."""
+    if x.dtype.kind in "SUT" or (x.dtype.kind == "O" and _texts(x)):
+        return f"; {STRINGS}"
+    if x.dtype.kind == "O":
+        return _of_objects(x)
+    if x.dtype.names is not None:
+        return f"; encode each field: array[{x.dtype.names[0]!r}]"
+    return "; encode its numbers: array.view('int64')" if x.dtype.kind in "Mm" else ""
 
 
 def _named(value: Any) -> str:
     """The type of an object as its library calls it."""
     kind, library = type(value).__name__, _library(value)
-    if isinstance(value, np.ndarray):
-        return "an object array"
     return kind if library in ("", "builtins", "numpy", "pathlib") else f"{library} {kind}"
 
 
@@ -117,7 +121,7 @@ def _of_objects(x: np.ndarray) -> str:
     """What to do with an array of objects."""
     first = x.reshape(-1)[0] if x.size else None
     if isinstance(first, np.ndarray | list | tuple):
-        return " of arrays; encode each one, by a spec with a None dimension"
+        return "; encode each of the arrays in it, by a spec with a None dimension"
     if x.ndim and (first is None or isinstance(first, int | float | complex | np.generic)):
-        return ", not of numbers; convert it: array.astype('float64')"
-    return ", needs an array of numbers"
+        return "; make them numbers: array.astype('float64')"
+    return ""

@@ -58,13 +58,6 @@ def checked_number(
 KINDS = {"str": "text", "bytes": "byte strings", "object": "objects", "void": "records"}
 
 
-#: What to do with arrays of strings.
-STRINGS = (
-    "a payload carries numbers: give the model strings as they are, as an input "
-    "tf.TensorSpec([None], tf.string) of export, or their ids in a vocabulary"
-)
-
-
 def dtype_name(dtype: Any) -> str:
     """The name of ``dtype``, in either byte order; SpecError if TensorFlow does not have it."""
     if isinstance(dtype, str) and dtype in ITEM_SIZES:
@@ -77,8 +70,6 @@ def dtype_name(dtype: Any) -> str:
     if name not in ITEM_SIZES:
         words = KINDS.get(name.rstrip("0123456789"))
         what = f"{name!r} ({words})" if words else repr(name)
-        if words in ("text", "byte strings"):
-            raise SpecError(f"dtype {what} is not supported; {STRINGS}")
         close = meant(name, ITEM_SIZES)
         raise SpecError(f"dtype {what} is not one of {', '.join(ITEM_SIZES)}{close}")
     return name

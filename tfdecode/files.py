@@ -47,7 +47,7 @@ def load(
     ----------
     path : str or os.PathLike
         A regular file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
-        .safetensors .h5 .hdf5 .nc .png .nii .nii.gz .bin``), or else its first bytes do. HDF5,
+        .safetensors .h5 .hdf5 .nc .png .tif .nii .nii.gz .bin``), or else its first bytes do. HDF5,
         which ``.mat`` of version 7.3 is too, needs the extra ``hdf5``.
     key : str, optional
         Which of several arrays: the member of an ``.npz``, the variable of a ``.mat`` or the path

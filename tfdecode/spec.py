@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import spec_json
-from .array_like import as_array
+from .array_like import advice_on, as_array
 from .base64_text import BASE64, looks_like_base64
 from .codecs.base import AnyCodec
 from .codecs.chain import Chain
@@ -170,6 +170,9 @@ class ArraySpec(GraphSide):
             If shape or dtype differ, or a value is outside the chain's domain.
         """
         x = as_array(array)
+        advice = advice_on(x)
+        if advice:
+            raise EncodeError(f"array is {in_words(x.dtype)}, spec needs {self.dtype}{advice}")
         form = self.chain.form
         if not form.takes(x.shape):
             limit = f" (at most {list(form.max_shape)})" if self.max_shape else ""

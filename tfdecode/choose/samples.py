@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array_like import as_array
+from ..array_like import advice_on, as_array
 from ..casts import checked_bool
 from ..dtypes import dtype_name
 from ..errors import EncodeError, SpecError
@@ -35,6 +35,11 @@ def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
         samples = [as_array(x) for x in found]
     except EncodeError as error:
         raise SpecError(str(error)) from None
+    for x in samples:
+        try:
+            dtype_name(x.dtype)
+        except SpecError as error:
+            raise SpecError(f"{error}{advice_on(x)}") from None
     return [checked_bool(x.astype(x.dtype.newbyteorder("="), copy=False)) for x in samples]
 
 

@@ -32,6 +32,7 @@ READERS = {
         "stock ops cannot read HDF5, which a .mat of version 7.3 is too; save the array with "
         "numpy.save, or in MATLAB with -v7",
     ),
+    "tiff": Reader((".tif", ".tiff"), "tiff", f"stock ops cannot read TIFF; {_NUMPY}"),
     "nifti": Reader((".nii", ".nii.gz"), "nifti", f"stock ops cannot read NIfTI; {_NUMPY}"),
 }
 _BY_SUFFIX = {suffix: name for name, reader in READERS.items() for suffix in reader.suffixes}
