@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test pytest pytest-codecs pytest-attacks pytest-others coverage lint types build protos bench clean
+.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage lint types build protos bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -21,19 +21,23 @@ demo: $(VENV)/installed
 
 test: lint types pytest
 
-# In several processes, two at a time: TensorFlow never forgets a function, and there are
-# thousands; and tracing them keeps one core busy.
+# In several processes, two at a time, the longest first: TensorFlow never forgets a function, and
+# there are thousands; and tracing them keeps one core busy.
+PARTS := pytest-others pytest-codecs pytest-cases pytest-attacks
 pytest: $(VENV)/installed
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pytest-codecs pytest-others pytest-attacks
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(PARTS)
+
+pytest-cases: $(VENV)/installed
+	$(PYTEST) -m cases tests
 
 pytest-codecs: $(VENV)/installed
-	$(PYTEST) tests/codecs
+	$(PYTEST) -m "not cases" tests/codecs tests/runtime
 
 pytest-attacks: $(VENV)/installed
-	$(PYTEST) tests/attacks
+	$(PYTEST) -m "not cases" tests/attacks tests/choose
 
 pytest-others: $(VENV)/installed
-	$(PYTEST) --ignore tests/codecs --ignore tests/attacks
+	$(PYTEST) -m "not cases" $(addprefix --ignore tests/,codecs runtime attacks choose)
 
 # The same tests, then the lines that none of them ran.
 coverage:

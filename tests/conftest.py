@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,53 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of the models of the table, which are made once in a process."""
+    for item in items:
+        if "group" in getattr(item, "fixturenames", ()):
+            item.add_marker("cases")
+
+
 @pytest.fixture(scope="session")
-def traced() -> Any:
-    """A tf.function for each case of the table: ``traced.tensor[case.key](payloads)``."""
-    from tests.codecs.cases import CASES
+def group() -> Any:
+    """The decoders of a group of the table by its name, traced when first asked for."""
+    from tests.codecs.cases import GROUPS
     from tests.reloaded import Decoders
 
-    return Decoders({case.key: case.spec for case in CASES})
+    return cache(lambda name: Decoders({case.key: case.spec for case in GROUPS[name]}))
 
 
 @pytest.fixture(scope="session")
-def reloaded(traced: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """``traced``, saved and loaded again: what the optimizer makes of it."""
-    from tests.reloaded import save
+def group_model(group: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The SavedModel of a group, whose signature ``every_case`` decodes all of it."""
+    from tests.reloaded import saved
 
-    return save(traced, tmp_path_factory.mktemp("every_case"))
+    def model(name: str) -> Path:
+        signatures = {"every_case": group(name).every_case()}
+        return saved(group(name), tmp_path_factory.mktemp(name), signatures)
+
+    return cache(model)
+
+
+@pytest.fixture(scope="session")
+def traced(group: Any) -> Any:
+    """A traced function for each case of the table: ``traced.tensor[case.key](payloads)``."""
+    from tests.codecs.cases import GROUP_OF
+    from tests.reloaded import OnDemand
+
+    return OnDemand(lambda key: group(GROUP_OF[key]))
+
+
+@pytest.fixture(scope="session")
+def reloaded(group_model: Any) -> Any:
+    """``traced``, saved and loaded again: what the optimizer makes of it."""
+    import tensorflow as tf
+
+    from tests.codecs.cases import GROUP_OF
+    from tests.reloaded import OnDemand
+
+    load = cache(lambda name: tf.saved_model.load(str(group_model(name))))
+    return OnDemand(lambda key: load(GROUP_OF[key]))
 
 
 @pytest.fixture(scope="session")

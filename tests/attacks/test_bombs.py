@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-MIB = 2**20
+from tests.attacks.memory import MIB, pytestmark, run
 
-#: Sets the peak of resident memory back, runs ``attack()`` and prints by how many bytes it rose.
-MEASURE = """
-import re, sys, zlib
-import numpy as np
-import tfdecode as tfd
-
-def resident(what):
-    return 1024 * int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
-
-def measure(attack):
-    attack("warm up")
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-    before = resident("VmRSS")
-    print(attack("attack"), resident("VmHWM") - before)
-"""
-TENSORFLOW = """
-import tensorflow as tf
-
-def graph(decode):
-    return tf.function(decode, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-"""
-
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc"
-)
-
-
-def run(attack: str, tensorflow: bool) -> tuple[str, int]:
-    """What ``attack`` says and how many bytes it took at its peak, in a process of its own."""
-    code = MEASURE + (TENSORFLOW if tensorflow else "") + attack
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    outcome, peak = done.stdout.split()
-    return outcome, int(peak)
+__all__ = ["pytestmark"]
 
 
 def test_numpy_does_not_inflate_a_bomb() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks.test_bombs import MIB, pytestmark, run
+from tests.attacks.memory import MIB, pytestmark, run
 
 __all__ = ["pytestmark"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 
@@ -441,14 +442,19 @@ ALL = (
 )
 
 
-def thinned(cases: tuple[Case, ...], most: int = 6) -> tuple[Case, ...]:
-    """Some of the cases that begin with each codec: to test a model of all of them takes 20 GB."""
+def grouped(cases: tuple[Case, ...]) -> dict[str, list[Case]]:
+    """Cases by the codec that their chains begin with."""
     groups: dict[str, list[Case]] = {}
     for case in cases:
-        groups.setdefault(case.codecs.partition("|")[0].partition(":")[0], []).append(case)
+        groups.setdefault(re.split(r"[|: ]", case.codecs)[0], []).append(case)
+    return groups
+
+
+def thinned(cases: tuple[Case, ...], most: int = 6) -> tuple[Case, ...]:
+    """Some of the cases that begin with each codec: to test a model of all of them takes 20 GB."""
     kept = {
         id(group[index * len(group) // most]) if len(group) > most else id(group[index])
-        for group in groups.values()
+        for group in grouped(cases).values()
         for index in range(min(most, len(group)))
     }
     return tuple(case for case in cases if id(case) in kept or " or " in case.codecs)
@@ -456,3 +462,6 @@ def thinned(cases: tuple[Case, ...], most: int = 6) -> tuple[Case, ...]:
 
 #: With ALL_CASES set in the environment every one is tested, which takes an hour.
 CASES = ALL if os.environ.get("ALL_CASES") else thinned(ALL)
+#: The cases of one saved model, and the name of the group of each ``case.key``.
+GROUPS = grouped(CASES)
+GROUP_OF = {case.key: name for name, cases in GROUPS.items() for case in cases}

@@ -85,10 +85,10 @@ def test_decode_tensor_in_a_reloaded_model(case: Case, reloaded: Any) -> None:
 
 @each_case
 def test_the_static_shape_is_known(case: Case, traced: Any) -> None:
-    outputs = traced.tensor[case.key].get_concrete_function().structured_outputs
+    outputs = traced.tensor[case.key].structured_outputs
     assert outputs.shape.as_list() == [None, *case.shape]
     assert outputs.dtype.name == case.dtype
-    array, status = traced.checked[case.key].get_concrete_function().structured_outputs
+    array, status = traced.checked[case.key].structured_outputs
     assert array.shape.as_list() == [None, *case.shape]
     assert (status.shape.as_list(), status.dtype) == ([None], tf.int32)
 

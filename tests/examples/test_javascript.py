@@ -121,29 +121,29 @@ def test_the_tests_of_the_module_pass() -> None:
     run(["--test", FOLDER / "tfdecode.test.js"])
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    specs = {case.key: case.spec for case in TABLE + MAPS}
-    return save(Decoders(specs, checked=()), tmp_path_factory.mktemp("javascript"))
-
-
 @pytest.mark.parametrize("case", TABLE, ids=str)
-def test_what_it_packs_is_the_array(case: Case, models: Any) -> None:
+def test_what_it_packs_is_the_array(case: Case, reloaded: Any) -> None:
     """One length for the rows of a batch, where it may differ."""
     arrays = [*case.arrays(3, seed=3, length=2), *case.arrays(1, seed=4, length=2)]
     made = payloads(case, arrays)
     for payload, array in zip(made, arrays, strict=True):
         assert_same(case.spec.decode(payload), array)
-    assert_same(models.tensor[case.key](tf.constant(made)), np.stack(arrays))
+    assert_same(reloaded.tensor[case.key](tf.constant(made)), np.stack(arrays))
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    specs = {case.key: case.spec for case in MAPS}
+    return save(Decoders(specs, checked=()), tmp_path_factory.mktemp("javascript"))
 
 
 @pytest.mark.parametrize("case", MAPS, ids=str)
-def test_maps_of_many_values_are_packed(case: Case, models: Any) -> None:
+def test_maps_of_many_values_are_packed(case: Case, maps: Any) -> None:
     arrays = [*case.arrays(2), np.zeros_like(case.arrays(1)[0])]
     made = payloads(case, arrays)
     for payload, array in zip(made, arrays, strict=True):
         assert_same(case.spec.decode(payload), array)
-    assert_same(models.tensor[case.key](tf.constant(made)), np.stack(arrays))
+    assert_same(maps.tensor[case.key](tf.constant(made)), np.stack(arrays))
 
 
 @pytest.mark.parametrize("case", [case for case in TABLE if case.refused], ids=str)

@@ -17,31 +17,18 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import scipy.io
-import tensorflow as tf
 
 import tfdecode as tfd
-from tests.codecs.cases import CASES
+from tests.codecs.cases import GROUPS
 from tests.common import Case, assert_same, one_hot
+from tests.reloaded import Decoders, saved
 from tfdecode.dtypes import numpy_dtype
 
 
-def saved(specs: Mapping[str, tfd.ArraySpec], directory: Path) -> Path:
+def model_of(specs: Mapping[str, tfd.ArraySpec], directory: Path) -> Path:
     """A SavedModel with one signature, ``every_case``, that decodes all of them."""
-
-    @tf.function(autograph=False)
-    def every_case(**payloads: Any) -> Any:
-        return {
-            key: spec.decode_tensor(payloads[f"{key}_bytes"], input_name=f"{key}_bytes")
-            for key, spec in specs.items()
-        }
-
-    names = [f"{key}_bytes" for key in specs]
-    inputs = {name: tf.TensorSpec([None], tf.string, name) for name in names}
-    module = tf.Module()
-    module.every_case = every_case
-    signature = every_case.get_concrete_function(**inputs)
-    tf.saved_model.save(module, str(directory), {"every_case": signature})
-    return directory
+    decoders = Decoders(specs, checked=())
+    return saved(decoders, directory, {"every_case": decoders.every_case()})
 
 
 def specs_of(cases: Sequence[Case]) -> dict[str, tfd.ArraySpec]:
@@ -66,11 +53,14 @@ def run(program: Path, model: Path, payloads: dict[str, list[Path]], out: Path) 
     return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
 
 
-def test_every_case_is_decoded_to_the_same_bits(program: Path, tmp_path: Path) -> None:
-    model = saved(specs_of(CASES), tmp_path / "model")
-    done = run(program, model, payloads(CASES, tmp_path), tmp_path / "out")
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_case_is_decoded_to_the_same_bits(
+    name: str, group_model: Any, program: Path, tmp_path: Path
+) -> None:
+    cases = GROUPS[name]
+    done = run(program, group_model(name), payloads(cases, tmp_path), tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    for case in CASES:
+    for case in cases:
         decoded = np.load(tmp_path / "out" / f"{case.key}.npy")
         if case.dtype == "bfloat16":
             decoded = decoded.view(numpy_dtype("bfloat16"))
@@ -85,9 +75,9 @@ def test_a_bad_payload_is_an_error_that_names_input_and_row(
     files = payloads(cases, tmp_path)
     row = files[f"{cases[0].key}_bytes"][1]
     row.write_bytes(row.read_bytes() + b"\xffSECRET")
-    done = run(program, saved(specs_of(cases), tmp_path / "model"), files, tmp_path / "out")
+    done = run(program, model_of(specs_of(cases), tmp_path / "model"), files, tmp_path / "out")
     assert done.returncode == 1
-    assert re.search(rf"{cases[0].key}_bytes: row 1 (has|\(\d+ bytes\) is not) ", done.stderr)
+    assert re.search(rf"{cases[0].key}: row 1 (has|\(\d+ bytes\) is not) ", done.stderr)
     assert "SECRET" not in done.stderr
 
 
@@ -174,7 +164,7 @@ def test_files_of_other_programs_are_decoded_to_the_same_bits(
     # One batch size for all inputs: the files of each begin anew.
     most = max(map(len, files.values()))
     files = {name: [rows[i % len(rows)] for i in range(most)] for name, rows in files.items()}
-    done = run(program, saved(specs, tmp_path / "model"), files, tmp_path / "out")
+    done = run(program, model_of(specs, tmp_path / "model"), files, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for key, array in arrays.items():
         assert_same(np.load(tmp_path / "out" / f"{key}.npy"), np.stack([array] * most))
