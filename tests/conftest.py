@@ -30,12 +30,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests of the models of the table, which are made once in a process."""
     for item in items:
-        if "group" in getattr(item, "fixturenames", ()):
+        if "group_traced" in getattr(item, "fixturenames", ()):
             item.add_marker("cases")
 
 
 @pytest.fixture(scope="session")
-def group() -> Any:
+def group_traced() -> Any:
     """The decoders of a group of the table by its name, traced when first asked for."""
     from tests.codecs.cases import GROUPS
     from tests.reloaded import Decoders
@@ -44,35 +44,35 @@ def group() -> Any:
 
 
 @pytest.fixture(scope="session")
-def group_model(group: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def group_saved(group_traced: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The SavedModel of a group, whose signature ``every_case`` decodes all of it."""
     from tests.reloaded import saved
 
     def model(name: str) -> Path:
-        signatures = {"every_case": group(name).every_case()}
-        return saved(group(name), tmp_path_factory.mktemp(name), signatures)
+        signatures = {"every_case": group_traced(name).every_case()}
+        return saved(group_traced(name), tmp_path_factory.mktemp(name), signatures)
 
     return cache(model)
 
 
 @pytest.fixture(scope="session")
-def traced(group: Any) -> Any:
+def traced(group_traced: Any) -> Any:
     """A traced function for each case of the table: ``traced.tensor[case.key](payloads)``."""
     from tests.codecs.cases import GROUP_OF
     from tests.reloaded import OnDemand
 
-    return OnDemand(lambda key: group(GROUP_OF[key]))
+    return OnDemand(lambda key: group_traced(GROUP_OF[key]))
 
 
 @pytest.fixture(scope="session")
-def reloaded(group_model: Any) -> Any:
+def reloaded(group_saved: Any) -> Any:
     """``traced``, saved and loaded again: what the optimizer makes of it."""
     import tensorflow as tf
 
     from tests.codecs.cases import GROUP_OF
     from tests.reloaded import OnDemand
 
-    load = cache(lambda name: tf.saved_model.load(str(group_model(name))))
+    load = cache(lambda name: tf.saved_model.load(str(group_saved(name))))
     return OnDemand(lambda key: load(GROUP_OF[key]))
 
 

@@ -55,10 +55,10 @@ def run(program: Path, model: Path, payloads: dict[str, list[Path]], out: Path) 
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_case_is_decoded_to_the_same_bits(
-    name: str, group_model: Any, program: Path, tmp_path: Path
+    name: str, group_saved: Any, program: Path, tmp_path: Path
 ) -> None:
     cases = GROUPS[name]
-    done = run(program, group_model(name), payloads(cases, tmp_path), tmp_path / "out")
+    done = run(program, group_saved(name), payloads(cases, tmp_path), tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for case in cases:
         decoded = np.load(tmp_path / "out" / f"{case.key}.npy")
