@@ -28,6 +28,8 @@ SIGNATURE = "tfdecode_schema"
 NOT_EXPORTED = "; there is no schema, because the model was not exported by tfdecode"
 #: A schema comes from a server, so its size is not trusted.
 MAX_BYTES = 2**20
+#: Suffixes of models that are files.
+TO_CONVERT = (".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".meta")
 
 
 class Schema(Mapping[str, ArraySpec]):
@@ -343,6 +345,9 @@ def version_directory(model: Path) -> Path:
     """``model`` if it is a SavedModel, else its newest version, as TensorFlow Serving picks it."""
     if any((model / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
         return model
+    if model.is_file():
+        convert = "; make one of it with tfdecode convert" if model.suffix in TO_CONVERT else ""
+        raise FileError(f"{model}: is a file, needs the directory of a SavedModel{convert}")
     try:
         versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]
     except OSError as error:

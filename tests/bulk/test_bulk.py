@@ -141,6 +141,8 @@ def test_a_killed_run_goes_on_with_the_shards_that_are_done(
     plan[2].path.write_bytes(b"cut")  # what a crash of the machine can leave
     (out / ".train-00001-of-00004.tfrecord.0123456789abcdef.tmp").write_bytes(b"half")
     (out / ".train-00001-of-00004.tfrecord.json.0123456789abcdef.tmp").write_bytes(b"half")
+    for name in ("-00007-of-00008.tfrecord.json", ".tfrecord.manifest.json.0123456789abcdef.tmp"):
+        (out / f".train{name}").write_bytes(b"of an earlier plan")
     (out / ".other.tfrecord.json").write_bytes(b"somebody else's")
     kept = []
     bulk.run(plan, progress=lambda one: kept.append(one["kept"]))

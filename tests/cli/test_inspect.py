@@ -217,6 +217,18 @@ def test_a_missing_key_lists_the_arrays(capsys) -> None:
     )
 
 
+def test_a_directory_stands_for_its_array_files(tmp_path: Path, capsys) -> None:
+    (tmp_path / "scans" / "below").mkdir(parents=True)
+    for name in ("b.npy", "below/a.npy", "._c.npy"):
+        np.save(tmp_path / "scans" / name, np.arange(3))
+    (tmp_path / "scans" / "notes.md").write_text("")
+    found = facts(capsys, "scans", "maps.npz")
+    assert [one["file"] for one in found] == ["scans/b.npy", "scans/below/a.npy", "maps.npz"]
+    (tmp_path / "empty").mkdir()
+    inspect("empty", status=1)
+    assert "holds neither a SavedModel nor versions of one" in failure(capsys)
+
+
 def test_order_and_byte_order_are_those_of_the_file(capsys) -> None:
     np.save("f.npy", np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)))
     [row] = facts(capsys, "f.npy")[0]["arrays"]
@@ -532,11 +544,6 @@ def test_a_pipe_is_not_waited_for(name: str, capsys) -> None:
 
 
 # -- models without TensorFlow (those with it: test_inspect_models.py) ---------------------------
-
-
-def test_a_directory_that_is_no_model(capsys) -> None:
-    inspect(".", status=1)
-    assert failure(capsys).endswith("holds neither a SavedModel nor versions of one")
 
 
 def test_one_input_of_a_model_needs_no_tensorflow(folder: Path, capsys) -> None:

@@ -68,6 +68,7 @@ def test_a_second_run_keeps_what_is_there(capsys) -> None:
     assert main([*COMMAND, "--shards", "2"]) == 1
     out, err = capsys.readouterr()
     assert "18 were there already" in out and "maps/12.npy" in err
+    assert "not tried again; to try them, remove out/train.tfrecord.manifest.json" in err
     assert {path: path.stat().st_mtime_ns for path in Path("out").iterdir()} == times
     Path("out/train-00001-of-00002.tfrecord").write_bytes(b"cut")
     assert main([*COMMAND, "--shards", "2"]) == 1

@@ -65,6 +65,21 @@ def test_an_input_is_never_overwritten(out: str, folder: Path, capsys) -> None:
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_file_that_holds_something_else_is_kept_unless_forced(capsys) -> None:
+    unpack("pose.pkl.tfd")
+    unpack("pose.pkl.tfd")  # the same again
+    for other in (b"", b"not an array", b"PK\3\4"):
+        Path("pose.pkl.npy").write_bytes(other)
+        unpack("pose.pkl.tfd", status=1)
+        assert Path("pose.pkl.npy").read_bytes() == other
+    np.save("pose.pkl.npy", POSE + 1)
+    capsys.readouterr()
+    unpack("pose.pkl.tfd", status=1)
+    assert "pose.pkl.npy: exists and holds something else; pass --force" in failure(capsys)
+    unpack("pose.pkl.tfd", "--force")
+    assert np.load("pose.pkl.npy").tobytes() == POSE.tobytes()
+
+
 def test_a_payload_without_a_spec(capsys) -> None:
     os.remove("pose.pkl.tfd.json")
     unpack("pose.pkl.tfd", status=1)

@@ -145,7 +145,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests.append((self.path, dict(self.headers), b""))
         found = self.model.fullmatch(self.path)
-        if found and found[2] == "/metadata":
+        if found and self.server.busy:
+            self.answer(self.server.busy.pop(), {"error": "busy"})
+        elif found and found[2] == "/metadata":
             self.answer(200, self.server.metadata())
         else:
             self.answer(404, {"error": "Malformed request: GET"})

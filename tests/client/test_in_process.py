@@ -293,6 +293,23 @@ def test_what_is_no_model(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_keras_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    spec = tfd.ArraySpec((2,), "bool")
+    for take in (InProcess, tfd.check, lambda path: tfd.wrap(path, tmp_path, {"x": spec})):
+        with pytest.raises(tfd.FileError, match="make one of it with tfdecode convert"):
+            take(tmp_path / "model.keras")
+    with pytest.raises(tfd.FileError, match=r"is a file, needs the directory of a SavedModel$"):
+        InProcess(Path(__file__))
+
+
+def test_after_close_it_says_so(base: Path) -> None:
+    with InProcess(base) as closed:
+        pass
+    with pytest.raises(tfd.TfdecodeError, match="the model is closed"):
+        closed.predict(inputs())
+
+
 def test_an_unknown_signature_lists_the_known_ones(base: Path) -> None:
     with pytest.raises(tfd.SpecError, match=r"no signature 'x'; it has arrays, serving_default, t"):
         InProcess(base, "x")

@@ -173,6 +173,20 @@ def test_a_busy_server_is_asked_again_only_if_wanted(
         check(client.predict(INPUTS), expected)
 
 
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_server_that_fails_to_describe_its_model_is_asked_again(
+    server: Server, expected: dict[str, Any], status: int
+) -> None:
+    """The inputs that a schema does not have are not known without."""
+    with Rest(server.url) as other:
+        schema, _, _ = other.describe()
+    with Rest(server.url, schema) as client:
+        server.busy = [status]
+        assert set(client.describe()[1]) == {"pose_bytes", "size_bytes"}
+        check(client.predict(INPUTS), expected)
+        assert set(client.describe()[1]) == {"pose_bytes", "size_bytes", "word", "weight"}
+
+
 def test_a_server_that_dies_and_comes_back(model: Path, expected: dict[str, Any]) -> None:
     with serving(model) as first:
         port, url = first.server_port, first.url

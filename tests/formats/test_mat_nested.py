@@ -245,3 +245,12 @@ def test_mutants_give_arrays_or_a_file_error(options: dict) -> None:
             contents = mat.contents(bytes(mutant), max_bytes=10**6)
             read += len((contents.dense or contents).read_all(max_bytes=10**6))
     assert read
+
+
+@pytest.mark.parametrize("key", ["C{2}", "C(2)", "C{2}.x", "C{2}.x(1)"])
+def test_a_key_as_matlab_writes_it_is_explained(key: str) -> None:
+    data = saved({"C": np.array([np.zeros(2), {"x": np.ones(3)}], object)})
+    with pytest.raises(FileError, match=r"indices are counted from 0, in .*: C\[1\]"):
+        mat.contents(data).read(key)
+    with pytest.raises(FileError, match=r"no array named C\{9\}; it has"):
+        mat.contents(data).read("C{9}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tensorflow.python.framework.meta_graph import (  # noqa: E402
 from tfdecode.saved_models.check import nodes  # noqa: E402
 from tfdecode.saved_models.protobuf import read_protobuf  # noqa: E402
 from tfdecode.saved_models.session import ServingSession  # noqa: E402
+from tfdecode.saved_models.warmup import ASSET  # noqa: E402
 
 v1 = tf.compat.v1
 POSE = tfd.ArraySpec((4, 3), "float32", "zlib")
@@ -29,6 +31,12 @@ RNG = np.random.default_rng(3)
 ARRAYS = RNG.standard_normal((3, 4, 3)).astype("float32")
 PAYLOADS = np.array([POSE.encode(x) for x in ARRAYS], object)
 WORDS = np.array([b"b", b"z", b"a"], object)
+
+
+def records(path: Path) -> list[bytes]:
+    """The signatures of the warm-up records."""
+    data = tf.data.TFRecordDataset(str(path / ASSET))
+    return [re.findall(rb"\x1a.(bytes|again)", one)[0] for one in data.as_numpy_iterator()]
 
 
 def run(path: Path, signature: str, **feeds: Any) -> dict[str, Any]:
@@ -42,7 +50,7 @@ def run(path: Path, signature: str, **feeds: Any) -> dict[str, Any]:
 
 def files(path: Path) -> dict[str, str]:
     """Weights, assets and what else a model has, by hash."""
-    skipped = {"saved_model.pb", "fingerprint.pb", "tfdecode.json"}
+    skipped = {"saved_model.pb", "fingerprint.pb", "tfdecode.json", ASSET.name}
     return {
         str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(path.rglob("*"))
@@ -164,6 +172,7 @@ def test_a_model_of_tensorflow_2(module: Path, tmp_path: Path, source: str, code
     assert dict(tfd.Schema.load(path)) == {"pose": spec}
     assert tfd.check(path).ok
     assert set(tf.saved_model.load(str(path)).signatures) == {"serving_default", "norm"}
+    assert records(path) == [b"bytes"]
 
 
 def test_added_nodes_have_no_attribute_at_its_default(module: Path, tmp_path: Path) -> None:
@@ -228,6 +237,30 @@ def test_wrapped_twice_and_after_an_export(module: Path, tmp_path: Path) -> None
     payloads = np.array([depth.encode(x) for x in one], object)
     got = run(path, "bytes", pose_bytes=PAYLOADS, depth_bytes=payloads)
     assert got == run(export, "serving_default", pose_bytes=PAYLOADS, depth=one)
+
+
+def test_warm_up_records_are_added_and_a_little_noise_is_told(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tfd.wrap(module, tmp_path / "first", {"pose": POSE}, source="norm")
+    options: dict[str, Any] = dict(source="norm", signature="again")
+    assert records(tfd.wrap(first, tmp_path, {"pose": POSE}, **options)) == [b"bytes", b"again"]
+    assert records(tfd.wrap(first, tmp_path, {"pose": POSE}, warmup=False, **options)) == [b"bytes"]
+    honest = ServingSession.run
+
+    def noisy(session: Any, signature: str, feeds: Any) -> dict[str, Any]:
+        results = honest(session, signature, feeds)
+        return {key: value + noise for key, value in results.items()} if noise else results
+
+    monkeypatch.setattr(
+        ServingSession, "run", lambda s, name, f: (noisy if name == "again" else honest)(s, name, f)
+    )
+    noise, sample = np.float32(1e-3), {"pose": np.ones((4, 3), "f4")}
+    with pytest.warns(UserWarning, match="output n of again differs .* a little"):
+        tfd.wrap(module, tmp_path, {"pose": POSE}, sample=sample, **options)
+    noise = np.float32(1)
+    with pytest.raises(tfd.ExportError, match=r"output n of again differs from that of norm$"):
+        tfd.wrap(module, tmp_path, {"pose": POSE}, sample=sample, **options)
 
 
 def test_mask_outputs_and_the_default(module: Path, tmp_path: Path) -> None:

@@ -133,6 +133,17 @@ def test_mistakes(tmp_path: Path, monkeypatch, reason: str) -> None:
         serving.Model(**{"path": Path(options.pop("path", "model")), **options})
 
 
+def test_a_path_with_a_colon_is_mounted(tmp_path: Path) -> None:
+    model = serving.Model(put(tmp_path / "a:b", 1), name="m")
+    text = serving.compose_file([model], batching=False, rest_port=1, grpc_port=2)
+    assert json.loads(text.splitlines()[-1].removeprefix("      - ")) == {
+        "type": "bind",
+        "source": str(tmp_path / "a:b"),
+        "target": "/models/m",
+        "read_only": True,
+    }
+
+
 def test_the_command(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     put(tmp_path / "models" / "pose", 1, 2, limit=20)

@@ -106,7 +106,7 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
     }
     _write(schema_path(first.out), f"{first.schema}\n")
     _write(manifest_path(first.out), f"{json.dumps(manifest, indent=1)}\n")
-    _sweep(folder, {one["shard"] for one in ordered})
+    _sweep(Path(first.out))
     return manifest
 
 
@@ -134,15 +134,14 @@ def _write(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def _sweep(folder: Path, shards: set[str]) -> None:
-    """Remove notes and temporary files of these shards."""
-    with os.scandir(folder) as entries:
-        left = [Path(entry.path) for entry in entries if _shard_of(entry.name) in shards]
+def _sweep(out: Path) -> None:
+    """Remove notes and temporary files of a data set, those of another number of shards too."""
+    stem, dot, rest = out.name.lstrip(".").partition(".tfrecord")
+    stem, suffix = re.escape(stem), re.escape(dot + rest)
+    shard, temporary = rf"{stem}-[0-9]{{5}}-of-[0-9]{{5}}{suffix}", r"\.[0-9a-f]{16}\.tmp"
+    last = rf"{stem}{suffix}(\.manifest)?\.json{temporary}"
+    hidden = re.compile(rf"\.({shard}(\.json|(\.json)?{temporary})|{last})")
+    with os.scandir(out.parent) as entries:
+        left = [Path(entry.path) for entry in entries if hidden.fullmatch(entry.name)]
     for path in left:
         path.unlink(missing_ok=True)
-
-
-def _shard_of(name: str) -> str | None:
-    """The shard next to which a hidden file lies; None if it is not a hidden file of one."""
-    found = re.fullmatch(r"\.(.+?)(\.json)?(\.[0-9a-f]{16}\.tmp)?", name)
-    return found[1] if found and (found[2] or found[3]) else None

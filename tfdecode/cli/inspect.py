@@ -10,6 +10,7 @@ For a SavedModel: its signatures and byte inputs. Nothing in a file is executed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -21,10 +22,11 @@ import numpy as np
 from ..dataset import data_set_of
 from ..errors import FileError
 from ..files import has_suffix, load
-from ..schema import Schema
+from ..schema import Schema, version_directory
 from ..spec import ArraySpec
 from .batch import Report, gather
 from .failure import UsageError, complain
+from .inputs import files_below
 from .inspecting import arrays, models, payloads, specs
 from .show import say
 from .source import (
@@ -51,6 +53,7 @@ examples:
   tfdecode inspect scan.npy --plot scan.png --axis 0    a panel for each index of axis 0
   tfdecode inspect pose.pkl.tfd                         a payload; pose.pkl.tfd.json is its spec
   tfdecode inspect body.bin --spec model/1#pose_map
+  tfdecode inspect scans/                               each array file in it and below
   tfdecode inspect model/                               signatures and byte inputs
   tfdecode inspect pose.pkl --json | jq '.[0].arrays[0].values.exact_in'
 """
@@ -59,7 +62,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``inspect``."""
     add = parser.add_argument
-    paths = "array file, payload, spec, schema or SavedModel; FILE#KEY for a part of it"
+    paths = "array file, payload, spec, schema, SavedModel, or directory; FILE#KEY for a part of it"
     add("paths", nargs="+", type=parse_path_key, metavar="PATH", help=paths)
     add("--key", help="which array of a file, or which input of a schema or model")
     add("--spec", metavar="SPEC", help="spec of the payload PATH: SPEC.json or MODEL_DIR#INPUT")
@@ -78,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Inspect each path."""
-    keyed_paths = with_key(arguments.paths, arguments.key, "PATH")
+    given = with_key(arguments.paths, arguments.key, "PATH")
+    keyed_paths = [one for path, key in given for one in paths_in(path, key)]
     paths = [path for path, _ in keyed_paths]
     if arguments.axis is not None and arguments.plot is None:
         raise UsageError("argument --axis: needs --plot")
@@ -120,6 +124,17 @@ def inspect(
         name = path_key(path.name, key)
         return {**report, "plot": draw(array, name, arguments.plot, arguments.axis, table)}
     return report
+
+
+def paths_in(path: Path, key: str | None) -> list[tuple[Path, str | None]]:
+    """The array files in a directory and below; ``path`` if it has none, or is of a model."""
+    if not path.is_dir():
+        return [(path, key)]
+    with contextlib.suppress(FileError):
+        version_directory(path)
+        return [(path, key)]
+    files = sorted(file for file in files_below(path) if has_suffix(file))
+    return [(file, key) for file in files] or [(path, key)]
 
 
 def describe(

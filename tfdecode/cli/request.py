@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = "SavedModel or its versions, or a schema file"
     add("schema", type=Path, metavar="MODEL_OR_SCHEMA", help=model)
     add("inputs", nargs="+", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
-    run_ = "signature to run (default: %(default)s)"
+    run_ = "signature to run; the schema does not say which there are (default: %(default)s)"
     add("--signature", default="serving_default", metavar="S", help=run_)
     rows = 'the row format, {"instances": [...]}, which managed endpoints need'
     add("--rows", action="store_true", help=rows)

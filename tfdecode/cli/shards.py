@@ -77,6 +77,9 @@ def pack_shards(
                 f"({ratio(before, after)})" + (f"; {kept:,} were there already" if kept else "")
             )
         )
+    if failures and not done:
+        again = f"to try them, remove {manifest_path(out)}"
+        note(f"the data set is complete, so these were not tried again; {again}")
     print_failures("pack", failures, arguments.all)
     return 1 if failures else 0
 

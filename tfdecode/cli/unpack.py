@@ -11,6 +11,8 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+
 from .. import reading
 from ..codecs.chain import looks_like
 from ..errors import DecodeError, FileError
@@ -42,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--spec", metavar="SPEC", help="SPEC.json or MODEL_DIR#INPUT (default: PAYLOAD.json)")
     out = "output file; or a directory, if there are several payloads or it ends in /"
     add("-o", metavar="OUT", help=f"{out}; - for standard output")
+    force = "overwrite files that exist and hold something else"
+    add("--force", action="store_true", help=force)
     add_output(parser, "payload")
 
 
@@ -64,18 +68,21 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_overwriting([*inputs, *map(spec_path, inputs), *origin], arrays)
 
     def work(index: int) -> Report:
-        return unpack(inputs[index], arrays[index], spec)
+        return unpack(inputs[index], arrays[index], spec, arguments.force)
 
     return process_files("unpack", inputs, work, SENTENCE, arguments)
 
 
-def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Report:
-    """Unpack one payload; returns its report."""
+def unpack(path: Path, out: Path, spec: ArraySpec | None, force: bool) -> Report:
+    """Unpack one payload; returns its report. FileError if ``out`` holds something else."""
     if spec is None:
         spec = load_spec(path)
     payload = read_payload(path, spec)
     array = spec.decode(payload)
     saved = savable(array)
+    # It may be what the payload was packed from, changed since.
+    if out.exists() and not force and not holds(out, saved):
+        raise FileError(f"{out}: exists and holds something else; pass --force to overwrite it")
     write_files({out: partial(save_npy, array=saved)})
     return {
         "file": shown_path(path),
@@ -87,6 +94,17 @@ def unpack(path: Path, out: Path, spec: ArraySpec | None) -> Report:
         "array_bytes": array.nbytes,
         "array": str(out),
     }
+
+
+def holds(path: Path, array: np.ndarray) -> bool:
+    """Whether a file is the .npy file of ``array``."""
+    try:
+        with reading.opened(path) as (file, _):
+            found = np.lib.format.read_array(file, allow_pickle=False)
+    except (FileError, OSError, ValueError, EOFError):
+        return False
+    same = (found.dtype, found.shape) == (array.dtype, array.shape)
+    return same and found.tobytes() == array.tobytes()
 
 
 def load_spec(path: Path) -> ArraySpec:

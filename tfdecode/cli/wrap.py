@@ -60,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--padded", action="append", metavar="NAME", default=[], help=lengths)
     rows = "rows to decode at once (default: as many as the memory budget allows)"
     add("--max-rows", type=int, metavar="N", help=rows)
+    warmup = "write no record of a request that TensorFlow Serving runs first"
+    add("--no-warmup", action="store_true", help=warmup)
     add("--version", type=int, metavar="N", help="number of the version (default: the next)")
     add_choice(parser)
     add_limit(parser)
@@ -96,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         on_invalid="mask" if arguments.mask else "error",
         ragged=dict.fromkeys(arguments.padded, "padded"),
         max_rows=arguments.max_rows,
+        warmup=not arguments.no_warmup,
         version=arguments.version,
     )
     groups = (("input", specs), ("output", encoded))

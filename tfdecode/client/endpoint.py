@@ -78,6 +78,7 @@ class Endpoint:
         self._client = self._open(timeout=timeout, verify=verify)
         self._max_body_bytes, self._gzip, self._retries = max_body_bytes, gzip, retries
         self._inputs: dict[str, Tensor] | None = None
+        self._told = False  # a server that fails to describe its model is asked again
         self._outputs: dict[str, Tensor] | None = None
 
     def _open(self, **options: Any) -> Any:
@@ -85,15 +86,17 @@ class Endpoint:
 
     def _describe(self) -> Dialogue[None]:
         """Ask once for the schema and for the inputs and outputs of the signature."""
-        if self._inputs is not None:
+        if self._told:
             return
         signatures: dict[str, tuple[Forms, Forms]] = {}
+        failed = False
         if self._model is not None:
             ((status, body),) = yield [Request(f"{self._model}/metadata", max_bytes=MAX_BYTES)]
             if status == 200:
                 signatures = signatures_of(body)
             elif status in (401, 403) or (status == 404 and self.schema is None):
                 raise error_of(status, body)
+            failed = status == 429 or status >= 500
         schema = self.schema
         if schema is None:
             told = SIGNATURE in signatures or not signatures
@@ -101,6 +104,7 @@ class Endpoint:
         schema = of_signature(schema, self.signature)
         if not signatures:  # an endpoint that does not describe itself
             self.schema, self._inputs = schema, schema_inputs(schema)
+            self._told = not failed
             return
         if self.signature not in signatures:
             known = ", ".join(sorted(signatures))
@@ -109,6 +113,7 @@ class Endpoint:
         # The inputs last: other threads may be here too.
         self.schema, self._outputs = schema, tensors(outputs, Schema({}))
         self._inputs = tensors(inputs, schema)
+        self._told = True
 
     def _ask_schema(self) -> Dialogue[Schema]:
         body = b'{"signature_name":"%b","inputs":{"batch":["-"]}}' % SIGNATURE.encode()

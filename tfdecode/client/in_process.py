@@ -133,6 +133,8 @@ class InProcess(EachInput):
         if len(set(sizes.values())) > 1:
             listed = ", ".join(f"{self.inputs[key].name} {size}" for key, size in sizes.items())
             raise SpecError(f"inputs differ in their number of rows: {listed}")
+        if self._session.closed:
+            raise TfdecodeError("the model is closed: use it before close() or inside its with")
         try:
             results = self._session.run(self.signature, feeds)
         except tf.errors.OpError as error:

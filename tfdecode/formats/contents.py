@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,6 +109,13 @@ class Contents:
             if not found:
                 what = self.others.get(key)
                 note = f" ({shown(key)}: {what})" if what else ""
+                counted = counted_from_zero(key)
+                first = counted.partition("]")[0]
+                if counted != key and any(e.key.startswith(first) for e in self.entries):
+                    raise FileError(
+                        f"holds no array named {shown(key)}; indices are counted from 0, in "
+                        f"square brackets: {shown(counted)}{HOW}"
+                    )
                 inside = [e for e in self.entries if e.key.startswith(key) and e.key != key]
                 inside = [entry for entry in inside if entry.key[len(key)] in "./["]
                 raise FileError(
@@ -181,6 +189,11 @@ def beyond(what: str, nbytes: int, limit: int) -> FileError:
     return FileError(
         f"{what} decodes to {nbytes} bytes, more than the limit of {limit}; {RAISE_LIMIT}"
     )
+
+
+def counted_from_zero(key: str) -> str:
+    """A key as MATLAB writes it, ``C{1}.x(2)``, as it is written here: ``C[0].x[1]``."""
+    return re.sub(r"[{(]([0-9]{1,9})[})]", lambda index: f"[{int(index[1]) - 1}]", key)
 
 
 def _listing(entries: Iterable[Entry]) -> str:

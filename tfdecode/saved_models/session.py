@@ -16,6 +16,7 @@ class ServingSession:
     """A SavedModel as servers load it; tf.saved_model.load finds variables that no server does."""
 
     def __init__(self, directory: Path) -> None:
+        self.closed = False
         graph = tf.Graph()
         self.session = tf.compat.v1.Session(graph=graph)
         with graph.as_default(), quiet():
@@ -36,6 +37,7 @@ class ServingSession:
 
     def close(self) -> None:
         """Free the model's memory."""
+        self.closed = True
         self.session.close()
 
     def __enter__(self) -> ServingSession:

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import reading
 from ..extras import tensorflow as tf
 from ..messages import field
 
 #: Where the server looks for them, in a version directory.
 ASSET = Path("assets.extra", "tf_serving_warmup_requests")
+#: Bytes of records that are kept.
+MAX_NBYTES = 2**32
 
 
 def write_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
@@ -18,6 +21,14 @@ def write_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> 
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, feed in feeds:
             writer.write(prediction_log(signature, feed))
+
+
+def add_warmup(path: Path, signature: str, feeds: Iterable[Mapping[str, Any]]) -> None:
+    """As ``write_warmup``, after the records that are there."""
+    there = reading.read(path, MAX_NBYTES) if path.exists() else b""
+    path.parent.mkdir(exist_ok=True)
+    write_warmup(path, signature, feeds)
+    path.write_bytes(there + reading.read(path, MAX_NBYTES))
 
 
 def prediction_log(signature: str, feed: Mapping[str, Any]) -> bytes:

@@ -213,15 +213,23 @@ def compose_file(
         str(config), str(INSIDE / "batching.config") if batching else None,
         rest_port=8501, grpc_port=8500,
     )[3:]  # fmt: skip
-    mounts = [f"./{config.name}:{config}:ro"]
-    mounts += [f"./batching.config:{INSIDE}/batching.config:ro"] if batching else []
-    mounts += [f"{model.path}:{INSIDE / model.name}:ro" for model in models]
+    mounts = [_mount(f"./{config.name}", config)]
+    mounts += [_mount("./batching.config", INSIDE / "batching.config")] if batching else []
+    mounts += [_mount(str(model.path), INSIDE / model.name) for model in models]
     lines = ["services:", "  serving:", f"    image: {json.dumps(image)}", "    command:"]
     lines += [f"      - {json.dumps(argument)}" for argument in arguments]
     lines += ["    ports:", f'      - "{rest_port}:8501"', f'      - "{grpc_port}:8500"']
     escaped = (mount.replace("$", "$$") for mount in mounts)  # docker compose reads variables
-    lines += ["    volumes:", *(f"      - {json.dumps(mount)}" for mount in escaped)]
+    lines += ["    volumes:", *(f"      - {mount}" for mount in escaped)]
     return "\n".join(lines) + "\n"
+
+
+def _mount(source: str, target: PurePosixPath) -> str:
+    """An entry of ``volumes``; the short form would end the source at a colon."""
+    if ":" not in source:
+        return json.dumps(f"{source}:{target}:ro")
+    bind = {"type": "bind", "source": source, "target": str(target), "read_only": True}
+    return json.dumps(bind)
 
 
 def shell(arguments: Sequence[str]) -> str:
