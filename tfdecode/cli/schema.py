@@ -62,7 +62,8 @@ def server_client(arguments: argparse.Namespace) -> Rest | Grpc:
     """The client of the model at a URL."""
     kind = Grpc if arguments.model.startswith(GRPC) else Rest
     headers = dict(arguments.header)
-    return kind(arguments.model, signature=arguments.signature, headers=headers)
+    signature = arguments.signature or "serving_default"
+    return kind(arguments.model, signature=signature, headers=headers)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,11 +23,11 @@ def write_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> 
             writer.write(prediction_log(signature, feed))
 
 
-def add_warmup(path: Path, signature: str, feeds: Iterable[Mapping[str, Any]]) -> None:
+def add_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
     """As ``write_warmup``, after the records that are there."""
     there = reading.read(path, MAX_NBYTES) if path.exists() else b""
     path.parent.mkdir(exist_ok=True)
-    write_warmup(path, signature, feeds)
+    write_warmup(path, feeds)
     path.write_bytes(there + reading.read(path, MAX_NBYTES))
 
 

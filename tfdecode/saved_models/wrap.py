@@ -156,7 +156,7 @@ def wrap(
             )
         ran = _compare(added, schema, target, signature, sample)
         if warmup:
-            add_warmup(target / WARMUP, signature, [ran])
+            add_warmup(target / WARMUP, [(signature, ran)])
 
     return publish(build, Path(directory), version)
 
