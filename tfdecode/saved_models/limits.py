@@ -18,34 +18,45 @@ NOT_IN_JSON = {"uint16", "float16", "bfloat16", "complex64", "complex128"}
 
 def limits(signatures: Any) -> Iterator[str]:
     """A sentence for each limit of a map of signature name -> SignatureDef."""
+    found: dict[str, list[str]] = {}
     for name, signature in sorted(signatures.items()):
         # The loader's own, and that of the schema, which every client knows.
         if not name.startswith("__saved_model") and name != SIGNATURE:
-            yield from limits_of_one(f"signature {shown(name)}", signature)
+            for sentence in limits_of_one(signature):
+                found.setdefault(sentence, []).append(shown(name))
+    for sentence, names in found.items():
+        yield f"signature{'s' * (len(names) > 1)} {' and '.join(names)}: {sentence}"
     if SIGNATURE in signatures:
         yield from shared_batches(signatures)
 
 
-def limits_of_one(signature: str, definition: Any) -> Iterator[str]:
+#: What to do about an input or output without a batch dimension.
+ADVICE = {
+    "input": "make it a constant of the model, or an input with a value for each row",
+    "output": "return a value for each row",
+}
+
+
+def limits_of_one(definition: Any) -> Iterator[str]:
     """JSON cannot carry a dtype; batching needs a first dimension of any size."""
     for kind, infos in (("input", definition.inputs), ("output", definition.outputs)):
         for name, info in sorted(infos.items()):
             dtype = dtype_name(info.dtype)
             if dtype in NOT_IN_JSON:
                 yield (
-                    f"{signature}: REST cannot carry {kind} {shown(name)}, as JSON has no {dtype} "
-                    "in TensorFlow Serving; gRPC and payloads can"
+                    f"REST cannot carry {kind} {shown(name)}, as JSON has no {dtype} in TensorFlow "
+                    f"Serving; gRPC can, and payloads: give it an ArraySpec in {kind}s="
                 )
             if kind == "output" and dtype == "string" and name != bytes_key(name):
                 yield (
-                    f"{signature}: REST sends the string output {shown(name)} as text, which must "
+                    f"REST sends the string output {shown(name)} as text, which must "
                     "be UTF-8; as base64 if its name ends in _bytes"
                 )
             shape = info.tensor_shape
             if not shape.unknown_rank and (not shape.dim or shape.dim[0].size >= 0):
                 yield (
-                    f"{signature}: {kind} {shown(name)} has no batch dimension [None, ...], so a "
-                    "server with batching refuses the signature"
+                    f"{kind} {shown(name)} has no batch dimension [None, ...], so a server with "
+                    f"batching refuses the signature; {ADVICE[kind]}"
                 )
 
 
