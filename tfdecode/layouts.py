@@ -70,6 +70,14 @@ def laid_out(
     return {name: tensor, lengths_key(name): lengths}
 
 
+def any_length(shape: Sequence[int | None], max_shape: Sequence[int] | None) -> str:
+    """What the ``None`` dimensions of a spec can be, in words; "" without one."""
+    bounds = [most for side, most in zip(shape, max_shape or (), strict=False) if side is None]
+    if len(bounds) < 2:
+        return f"any length up to {bounds[0]}" if bounds else ""
+    return f"any sizes up to {' x '.join(map(str, bounds))}"
+
+
 def lengths_shape(form: ArrayForm) -> list[int | None]:
     """``[B]`` for one ``None`` dimension, ``[B, k]`` for several."""
     count = form.shape.count(None)

@@ -99,6 +99,37 @@ def test_a_row_is_answered_by_its_own_elements(model: str, tmp_path: Path) -> No
         assert answer["status"].tolist() == [tfd.Status.SEAL, 0, 0]
 
 
+def test_images_of_any_size_have_two_lengths(tmp_path: Path) -> None:
+    images = tfd.ArraySpec((None, None, 3), "uint8", "raw|seal", max_shape=(6, 7, 3))
+    masks = tfd.ArraySpec((2, None, None), "int16", "raw|seal", max_shape=(2, 5, 4))
+
+    def model(images: Any, images_lengths: Any, masks: Any) -> dict[str, Any]:
+        assert images.shape[1:] == (6, 7, 3) and masks.shape[:2] == (None, 2)
+        whole = masks.to_tensor(shape=[None, 2, 5, 4])
+        return {"images": images, "sizes": images_lengths, "masks": whole}
+
+    inputs, kinds = {"images": images, "masks": masks}, {"images": "padded", "masks": "ragged"}
+    version = tfd.export(model, tmp_path, inputs, ragged=kinds, on_invalid="mask")
+    rng = np.random.default_rng(0)
+    first = [rng.integers(1, 9, (*size, 3), "u1") for size in ((6, 2), (3, 7), (0, 4))]
+    second = [rng.integers(1, 9, (2, *size), "i2") for size in ((5, 0), (2, 3), (1, 4))]
+    with InProcess(version) as model:
+        answers = [model.predict({"images": first, "masks": second})]
+    with InProcess(version, "arrays") as model:
+        answers.append(model.predict({"images": first, "masks": second}))
+        with pytest.raises(tfd.TfdecodeError, match="row 1 is 3, 8, needs 0 to 6, 7, as images"):
+            sizes = {"images_lengths": np.int32([[6, 2], [3, 8], [0, 4]])}
+            whole = np.zeros((3, 6, 7, 3), "u1")
+            model.predict({"images": whole, "masks": second, **sizes})
+    for answer in answers:
+        assert answer["sizes"].tolist() == [[6, 2], [3, 7], [0, 4]]
+        for row in range(3):
+            for name, array in (("images", first[row]), ("masks", second[row])):
+                got = answer[name][row]
+                assert (got[tuple(map(slice, array.shape))] == array).all()
+                assert np.count_nonzero(got) == array.size
+
+
 def test_clients_send_arrays_of_different_length(tmp_path: Path) -> None:
     version = export(padded_mean, tmp_path, "padded", on_invalid="mask")
     points = [SHORT, LONG]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..codecs.chain_text import brief
 from ..errors import SpecError
-from ..layouts import lengths_key
+from ..layouts import any_length, lengths_key
 from ..names import array_key, bytes_key
 from ..schema import Schema
 from ..spec import ArraySpec
@@ -72,7 +72,9 @@ class Tensor:
 
     def __str__(self) -> str:
         if self.spec is not None:
-            return f"{self.name} ({self.spec.chain.form} by {brief(self.spec.chain.text)})"
+            form, words = self.spec.chain.form, any_length(self.spec.shape, self.spec.max_shape)
+            of = f"{form}, {words}," if words else f"{form}"
+            return f"{self.name} ({of} by {brief(self.spec.chain.text)})"
         if self.shape is None:
             return f"{self.name} ({self.dtype} of any shape)"
         return f"{self.name} ({self.dtype} [{', '.join(map(str, self.shape))}])"

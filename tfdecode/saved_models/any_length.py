@@ -83,7 +83,7 @@ def of_arrays(
 
 def checked_lengths(name: str, form: ArrayForm, array: Any, lengths: Any) -> Any:
     """``lengths``; fails when it runs unless the array is not too large and holds them."""
-    axes = [axis for axis, side in enumerate(form.shape) if side is None]
+    axes = form.none_axes
     key, shape = lengths_key(name), lengths_shape(form)
     words = "[B]" if len(axes) == 1 else f"[B, {len(axes)}]"
     lengths = checked_shape(lengths, shape, key, words)
@@ -95,10 +95,9 @@ def checked_lengths(name: str, form: ArrayForm, array: Any, lengths: Any) -> Any
 
     def too_large() -> Any:
         got = tf.strings.reduce_join(tf.strings.as_string(sides), separator=", ")
-        text = tf.strings.join(
-            [f"{name}: has ", got, f" along the None dimension, at most {str(most)[1:-1]}"]
-        )
-        return fail_with(text, lengths)
+        along = "the None dimension" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
+        text = [f"{name}: has ", got, f" along {along}, at most {', '.join(map(str, most))}"]
+        return fail_with(tf.strings.join(text), lengths)
 
     def misfit() -> Any:
         row = tf.argmax(tf.cast(wrong, tf.int32))
@@ -116,22 +115,19 @@ def checked_lengths(name: str, form: ArrayForm, array: Any, lengths: Any) -> Any
 
 def rows_of(array: Any, lengths: Any, form: ArrayForm) -> Rows:
     """The flat rows of a padded array ``[B, *shape]``."""
-    axes = [axis for axis, side in enumerate(form.shape) if side is None]
     size, sides = tf.shape(array)[0], tf.shape(array)[1:]
-    columns = tf.unstack(tf.reshape(lengths, [-1, len(axes)]), axis=1)
-    # Sides next to each other that are known count as one: ops broadcast over 9 dimensions.
-    shape, masks, start = [size], [], 0
-    for axis, column in zip(axes, columns, strict=True):
-        shape += [prod(form.max_shape[start:axis]), sides[axis]]
-        mask = tf.sequence_mask(column, sides[axis])
-        masks.append((len(shape) - 1, mask))
-        start = axis + 1
-    within = tf.fill(tf.stack(shape), True)
-    for place, mask in masks:
-        wide = [size, *[1] * (len(shape) - 1)]
-        wide[place] = shape[place]
-        within &= tf.reshape(mask, tf.stack(wide))
-    after = prod(form.max_shape[start:])
-    data = tf.boolean_mask(tf.reshape(array, tf.stack([*shape, after])), within)
-    known = tf.cast(tf.stack(columns, 1), tf.int64)
-    return with_sides(Rows(tf.reshape(data, [-1]), size), known, form)
+    known = tf.reshape(lengths, tf.stack([size, len(form.none_axes)]))
+    # As [B, axes before, fixed axes, None axis]: ops broadcast over 9 dimensions at most.
+    within, count, start = tf.fill(tf.stack([size, 1]), True), 1, 0
+    for number, axis in enumerate(form.none_axes):
+        fixed, side = prod(form.max_shape[start:axis]), sides[axis]
+        inside = tf.sequence_mask(known[:, number], side)
+        before = tf.reshape(within, tf.stack([size, count, 1, 1]))
+        inside = (
+            before & tf.reshape(inside, tf.stack([size, 1, 1, side])) & tf.fill([fixed, 1], True)
+        )
+        count, start = count * fixed * side, axis + 1
+        within = tf.reshape(inside, tf.stack([size, count]))
+    array = tf.reshape(array, tf.stack([size, count, prod(form.max_shape[start:])]))
+    data = tf.reshape(tf.boolean_mask(array, within), [-1])
+    return with_sides(Rows(data, size), tf.cast(known, tf.int64), form)

@@ -48,6 +48,7 @@ def convert(
     signature: str = "serving_default",
     arrays_signature: str = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
+    ragged: Mapping[str, Any] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
@@ -81,6 +82,9 @@ def convert(
         The signature that takes arrays, if ``signature`` takes bytes.
     on_invalid : {"error", "mask"}
         What a bad row does; see `tfdecode.export`.
+    ragged : mapping of str to {"ragged", "padded"}, optional
+        What inputs with ``None`` dimensions become: as in `tfdecode.export` of a Keras file, as in
+        `tfdecode.wrap` of a graph.
     max_rows, max_batch_size : int, optional
         See `tfdecode.export`.
     sample : mapping of str to array_like or bytes, optional
@@ -120,6 +124,7 @@ def convert(
     options: dict[str, Any] = {
         "signature": signature,
         "on_invalid": on_invalid,
+        "ragged": ragged or {},
         "max_rows": max_rows,
         "max_batch_size": max_batch_size,
         "sample": sample,

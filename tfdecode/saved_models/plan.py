@@ -72,7 +72,7 @@ class Plan:
         self.warn_of_equal_specs()
         warn_of_domains(outputs)
         held = sum(spec.held_nbytes for spec in self.specs.values())
-        arrays = sum(spec.chain.form.max_nbytes for spec in self.specs.values())
+        arrays = sum(spec.batch_nbytes for spec in self.specs.values())
         self.max_rows = max_rows or max(1, STEP_BUDGET // max(1, held))  # from 1 on if given
         self.max_batch_size = max_batch_size or batch_limit(self.max_rows, arrays)
         self.schema = Schema(self.specs, outputs, self.max_batch_size)

@@ -152,11 +152,13 @@ def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
     if "padded" not in plan.ragged.values():
         return
     fed = {n: tf.constant(x) for n, x in (batch_of_one(plan, row) | passed(plan, [row])).items()}
-    wide = {name: x for name, x in fed.items() if name in plan.specs or name in plan.others}
-    for name, kind in plan.ragged.items():
-        lengths = fed[lengths_key(name)]
-        wide |= any_length.of_arrays(name, plan.specs[name], kind, fed[name], lengths)
-    tight = {name: fed[name] for name, kind in plan.ragged.items() if kind == "padded"}
+    arrays = {name: fed[key] for name, key in plan.array_keys.items()}
+    wide = dict(arrays)
+    tight: dict[str, Any] = {}
+    for name, layout in plan.ragged.items():
+        lengths = fed[lengths_key(plan.array_keys[name])]
+        wide |= any_length.of_arrays(name, plan.specs[name], layout, arrays[name], lengths)
+        tight |= {name: arrays[name]} if layout == "padded" else {}
     try:
         got, expected = plan.results(wide | tight), plan.results(wide)
     except Exception:  # whatever a model raises that takes one length only

@@ -10,6 +10,7 @@ from ...codecs.chain import Chain
 from ...codecs.chain_text import brief, to_text
 from ...codecs.one_of import OneOf
 from ...form import ArrayForm
+from ...layouts import any_length
 from ...names import bytes_key
 from ...schema import Schema
 from ...spec import ArraySpec
@@ -164,9 +165,8 @@ def carries(spec: Report) -> str:
 
 def array(spec: Report) -> str:
     """The dtype and the shape of a spec."""
-    shape = dimensions(spec["shape"])
-    bound = f" (at most {dimensions(spec['max_shape'])})" if spec["max_shape"] else ""
-    return f"{spec['dtype']} {shape}{bound}"
+    words = any_length(spec["shape"], spec["max_shape"])
+    return f"{spec['dtype']} {dimensions(spec['shape'])}{words and f' ({words})'}"
 
 
 def result(step: Report) -> str:
