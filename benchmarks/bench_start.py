@@ -1,4 +1,4 @@
-"""How long a client waits before anything happens: imports and a whole ``pack`` process."""
+"""How long one waits before anything happens: imports, a ``pack`` process, a first request."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+import tfdecode as tfd
+
 from .report import Table, track
+from .runtime import first, save
 
 ROUNDS = 25
 PNG = ["--codec", "png"]
+#: Decoders whose first request is measured.
+FIRST = ("raw", "zlib", "npy", "npz:x", "mat:x", "npy or npz:x or pkl or mat:x or raw")
+FIRST_ROUNDS = 7
 
 
 def seconds(words: list[str]) -> float:
@@ -52,4 +58,31 @@ def main() -> list[Table]:
         ("process", "ms", "ratio"),
         [(name, f"{t * 1e3:.0f}", f"{t / base:.2f}") for name, t in medians.items()],
     )
-    return [table]
+    return [table, first_request()]
+
+
+def first_request() -> Table:
+    """In turns, as above; a server optimizes and instantiates the graph in the first request."""
+    array = np.arange(20, dtype=np.float32).reshape(4, 5)
+    times: dict[str, list[list[float]]] = {chain: [] for chain in FIRST}
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = {}
+        for place, chain in enumerate(FIRST):
+            spec = tfd.ArraySpec(array.shape, "float32", chain)
+            model, file = Path(folder, f"{place}"), Path(folder, f"{place}.bin")
+            file.write_bytes(spec.encode(array))
+            jobs[chain] = save(spec.decode_tensor, model), "serving_default", {"b": file}
+        for _ in track(range(FIRST_ROUNDS), "first request"):
+            for chain, job in jobs.items():
+                times[chain].append(first(*job))
+    medians = {
+        chain: [statistics.median(one) for one in zip(*runs, strict=True)]
+        for chain, runs in times.items()
+    }
+    return Table(
+        "First request",
+        "CPU in the C program, in milliseconds: to load a model of one decoder, and for its first "
+        "row, before which the graph is optimized.",
+        ("chain", "load", "first"),
+        [(chain, *(f"{ms:.0f}" for ms in both)) for chain, both in medians.items()],
+    )
