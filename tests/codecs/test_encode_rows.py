@@ -83,6 +83,13 @@ OUTPUTS = {
     "smooth": output((40, 50), "int16", "delta:0,zigzag=true|shuffle|zlib_bounded or raw"),
     "nothing": output((0, 3), "float32", "png or raw"),
     "scalar": output((), "float64", "zlib_bounded or raw", *SPECIAL),
+    "millimetres": output(
+        (5, 3),
+        "float32",
+        "fixed_point:1000,100,10,dtype=int16",
+        np.arange(15).reshape(5, 3) / np.array([1e3, 1e2, 1e1]),
+        bad=[np.full((5, 3), x) for x in (np.nan, -0.0, 1e-4, 4000, np.inf, 1e-40)],
+    ),
     "three": output(
         (64,), "int32", "astype:int8|zlib_bounded or astype:int16 or raw", [7] * 64, [700] * 64
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
 from ...graph.by_row import by_element, by_row
-from ...graph.rows import Rows
+from ...graph.casts import cast_tensor, tensor_bits
+from ...graph.rows import Rows, Status
 from ...statistics import Statistics
 from ..base import Cost, Filter
 
@@ -143,6 +144,18 @@ class FixedPoint(Filter):
 
         each = by_row if len(self.scale) > 1 else by_element
         return each(rows, self.resolve(form), form, dense)
+
+    def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
+        low, end = limits(self.dtype)
+        x = cast_tensor(rows.data, "float64")
+        steps = tf.round(x * tf.constant(self.scales("float64")))
+        fits = (steps >= low) & (steps < end)  # False for NaN
+        y = tf.cast(tf.where(fits, steps, tf.zeros_like(steps)), self.dtype)
+        back = self.decode_rows(Rows(y, rows.size), form).data
+        same = tf.equal(tensor_bits(back), tensor_bits(rows.data))
+        message = f"has {{}} values that are not exactly {self.dtype} divided by {self.scale_text}"
+        rows = rows.check_elements(tf.logical_not(fits & same), Status.VALUE, message)
+        return replace(rows, data=y)
 
     def division_dtype(self, form: ArrayForm) -> str:
         """float32 if both operands are exact in it, which gives the rounded float64 quotient."""
