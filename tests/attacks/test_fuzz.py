@@ -15,8 +15,8 @@ import tensorflow as tf
 from tests.attacks.fuzz import differences, mutants, random_spec
 from tfdecode.codecs.registry import CODECS
 
-#: Seeds of random specs: every codec, `one_of`, a ``None``, each compressor without a seal.
-SEEDS = (229, 383, 235, 80, 53, 35, 7, 141, 261, 264, 223)
+#: Seeds of random specs: every codec, `one_of`, several ``None``, each compressor without a seal.
+SEEDS = (860, 105, 15, 302, 73, 102, 236, 8, 197)
 MORE = range(10_000, 10_000 + int(os.environ.get("FUZZ_SPECS", "0")))
 #: Changed payloads of each spec.
 ROWS = 400
@@ -27,7 +27,7 @@ def test_the_specs_have_every_codec() -> None:
     assert {codec.name for spec in specs for one in spec.chains for codec in one.codecs} >= {
         *CODECS
     }
-    assert any(None in spec.shape for spec in specs)
+    assert any(spec.shape.count(None) > 1 for spec in specs)
     assert any(len(spec.chains) > 1 for spec in specs)
 
 
