@@ -15,7 +15,7 @@ import numpy as np
 import tfdecode as tfd
 from tfdecode.choose.costs import trial
 
-from .inputs import FILES, KINDS, PLAIN, make
+from .inputs import FILES, KINDS, PLAIN, SCALED, make
 from .report import Table, track
 
 #: No variant that any other benchmark takes.
@@ -133,7 +133,7 @@ def packing() -> Table:
 def main() -> list[Table]:
     """The kinds, the plain arrays and the files; then large arrays."""
     rows, counts = [], [0, 0, 0]
-    names = [*KINDS, *PLAIN, *FILES]
+    names = [*KINDS, *PLAIN, *SCALED, *FILES]
     for name in track(names, "choices"):
         x = make(name, VARIANT)
         plain = baselines(x)

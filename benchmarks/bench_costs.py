@@ -73,6 +73,7 @@ def probes_of(a: dict[str, np.ndarray]) -> dict[str, tuple[str, list[np.ndarray]
         "delta": ("delta:0,zigzag=true|raw", [a["depth"]]),
         "shuffle": ("shuffle|raw", [a["floats"]]),
         "fixed_point": ("fixed_point:1000,dtype=int32|raw", [a["metres"]]),
+        "palette": ("palette|raw", [(a["labels"] / np.float32(3))]),
         "onehot": ("onehot|raw", [a["one-hot"]]),
         "packbits": ("packbits|raw", [a["mask"] > 0]),
         "sparse": ("sparse", [a["mask"], a["dots"]]),

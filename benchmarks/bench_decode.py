@@ -14,12 +14,12 @@ import tfdecode as tfd
 
 from . import graphs, peers, targets
 from .chains import CHAINS, codec_names
-from .inputs import KINDS, make, variants
+from .inputs import KINDS, SCALED, make, variants
 from .report import Table, track
 from .runtime import medians, save
 
 ROWS, VARIANTS = 32, 2
-INPUTS = (*KINDS, "mask_480x640")
+INPUTS = (*KINDS, "mask_480x640", *SCALED)
 #: The decoder of what `infer` picks, for an array that is not among those measured.
 PICKED = "infer"
 

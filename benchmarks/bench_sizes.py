@@ -11,7 +11,7 @@ from tfdecode.saved_models.limits import NOT_IN_JSON
 
 from . import peers, targets
 from .chains import CHAINS, any_tensorflow
-from .inputs import FILES, KINDS, variants
+from .inputs import FILES, KINDS, SCALED, variants
 from .plots import plot_sizes
 from .report import Table, track
 
@@ -52,10 +52,10 @@ def beside_target(sizes: dict[str, tuple[int, int]], target: int) -> list[str]:
 
 
 def main() -> list[Table]:
-    """The kinds that have targets, and real files."""
+    """The kinds that have targets, scaled pictures, and real files."""
     shown = [peer for peer in PEERS if peer in peers.INSTALLED]
     packed, aims, bars = [], [], {}
-    for name in track([*KINDS, *FILES], "sizes"):
+    for name in track([*KINDS, *SCALED, *FILES], "sizes"):
         arrays = variants(name, VARIANTS)
         x = arrays[0]
         others = peer_sizes(arrays)
@@ -66,7 +66,8 @@ def main() -> list[Table]:
         if x.dtype.name in NOT_IN_JSON:
             cells[shown.index("JSON")] += " (refused)"
         packed.append((title, smallest, f"{x.nbytes:,}", *cells, f"{chains[smallest][0]:,}"))
-        bars[name] = {**others, "tfdecode": chains[smallest][0]}
+        if name not in SCALED:  # the plot has no room for more
+            bars[name] = {**others, "tfdecode": chains[smallest][0]}
         if name in targets.SIZES:
             total = {chain: size for chain, size in chains.items() if any_tensorflow(chain)}
             anywhere, newest = targets.SIZES[name]

@@ -6,6 +6,13 @@ from .inputs import LARGE
 
 #: Of noise: decodes faster than what codes it.
 STORED_BLOCKS = "zlib:3,store_incompressible=true"
+#: Scaled pictures -> the filter that gives their pixels.
+SCALED_VALUES = {
+    "photo_unit": "fixed_point:255,dtype=uint8",
+    "photo_signed": "fixed_point:127.5,dtype=uint8,offset=-1,rounding=each",
+    "photo_standardized": "palette:axis=2",
+    "photo_whitened": "palette",
+}
 #: Input -> chains. All of them carry every variant of their input.
 TEXT = {
     "pose_discs": (
@@ -83,6 +90,12 @@ TEXT = {
         "raw zlib:2 zlib zlib_bounded:2 packbits|raw packbits|zlib:2 packbits|zlib "
         "packbits|zlib_bounded:2 packbits|zstd packbits|zlib:12 png png:level=9",
     ),
+    "photo_uint8": "raw zlib png png:level=9 delta:0|zlib:12",
+    **{
+        name: f"raw zlib {values}|raw {values}|zlib_bounded {values}|png {values}|png:level=9 "
+        f"{values}|delta:0|zlib:12"
+        for name, values in SCALED_VALUES.items()
+    },
     "mel_fortran.npy": (
         "raw zlib png transpose:1,0|shuffle|zstd sortable|delta:1,zigzag=true|shuffle|zlib:12"
     ),

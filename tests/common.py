@@ -78,6 +78,41 @@ def multiples(low: int, high: int, *scale: float) -> Maker:
     return make
 
 
+def centred(low: int, high: int, scale: Any, offset: Any, *, each: bool = False) -> Maker:
+    """Integers over a scale, plus an offset, rounded once or, by ``each``, twice."""
+
+    def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        short = "f4" if dtype == "float16" else dtype
+        q = rng.integers(low, high, shape, endpoint=True) / np.float64(scale)
+        o = np.float64(offset)
+        if each:
+            q, o = (x.astype(short).astype(dtype) for x in (q, o))
+        return np.asarray(q + o).astype(short).astype(dtype)
+
+    return make
+
+
+def few(values: int) -> Maker:
+    """Elements of any bits, of that many different values."""
+
+    def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        return any_bits(rng, (values,), dtype)[rng.integers(0, values, shape)]
+
+    return make
+
+
+def among(table: np.ndarray, axis: int | None = None) -> Maker:
+    """Elements of a table, or of one for each index of an axis."""
+
+    def make(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        places = rng.integers(0, table.shape[-1], shape)
+        if axis is None:
+            return table[places]
+        return table[np.indices(shape, sparse=True)[axis], places]
+
+    return make
+
+
 def one_hot(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """A single 1 along the last axis."""
     return np.eye(shape[-1], dtype=numpy_dtype(dtype))[rng.integers(0, shape[-1], shape[:-1])]

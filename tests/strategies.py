@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -9,7 +11,7 @@ from hypothesis.extra import numpy as npst
 import tfdecode as tfd
 from tests.common import PARTS, SPECIALS, Case, any_bits, layouts
 from tfdecode.casts import always_exact
-from tfdecode.dtypes import ITEM_SIZES, numpy_dtype
+from tfdecode.dtypes import ITEM_SIZES, little_endian, numpy_dtype
 
 dtypes = st.sampled_from(list(ITEM_SIZES))
 shapes = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -109,6 +111,12 @@ def specs_and_arrays(draw: st.DrawFn) -> tuple[tfd.ArraySpec, np.ndarray]:
         places = draw(st.integers(1, 256))
         dtype, shape, chain = draw(dtypes), (*shape, places), f"onehot|{chain}"
         array = np.eye(places, dtype=numpy_dtype(dtype))[array.astype(int) % places]
+    elif dtype == "uint8" and draw(st.booleans()):
+        wide = [name for name, size in ITEM_SIZES.items() if 2 <= size <= 8]
+        dtype = draw(st.sampled_from(wide))
+        table = any_bits(np.random.default_rng(draw(st.integers(0, 99))), (256,), dtype)
+        text = base64.b64encode(little_endian(table).tobytes()).decode()
+        array, chain = table[array], f'palette:table="{text}"|{chain}'
     elif dtype in ("int8", "int16", "uint8", "uint16") and draw(st.booleans()):
         scale, whole = draw(st.sampled_from([1, 3, 10, 100, 1000, 0.5, 0.3])), dtype
         dtype = draw(st.sampled_from(["float32", "float64", *["float16"] * ("8" in whole)]))

@@ -8,7 +8,7 @@ import pytest
 import tfdecode as tfd
 from benchmarks import peers, report, rest, targets, timing
 from benchmarks.chains import CHAINS, REQUEST, any_tensorflow
-from benchmarks.inputs import FILES, KINDS, LARGE, make, variants
+from benchmarks.inputs import FILES, KINDS, LARGE, SCALED, make, variants
 from tests.common import assert_same
 
 FORMS = {
@@ -30,6 +30,11 @@ FORMS = {
     "labels_1024x1024": ("uint8", (1024, 1024)),
     "mask_480x640": ("bool", (480, 640)),
     "mask_1024x1024": ("bool", (1024, 1024)),
+    "photo_uint8": ("uint8", (160, 160, 3)),
+    "photo_unit": ("float32", (160, 160, 3)),
+    "photo_signed": ("float32", (160, 160, 3)),
+    "photo_standardized": ("float32", (160, 160, 3)),
+    "photo_whitened": ("float32", (160, 160, 3)),
     "mel_fortran.npy": ("float32", (80, 423)),
     "color150.mat": ("uint8", (150, 3)),
     "h36m_body3d.npz": ("float64", (4, 17, 4)),
@@ -38,7 +43,7 @@ FORMS = {
 
 
 def test_every_input_has_chains_and_every_kind_targets() -> None:
-    assert list(FORMS) == list(CHAINS) == [*KINDS, *LARGE, *FILES]
+    assert list(FORMS) == list(CHAINS) == [*KINDS, *LARGE, *SCALED, *FILES]
     assert list(targets.SIZES) == list(KINDS)
 
 

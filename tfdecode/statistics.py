@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from .casts import cast, survives
+from .casts import bits, cast, survives
 from .dtypes import ITEM_SIZES, dtype_name, numpy_dtype
 
-#: Distinct values are counted up to here.
-FEW = 256
+#: Distinct values are counted up to here, by their bits up to `MANY`.
+FEW, MANY = 256, 2**16
 #: Elements that are looked at together, so that copies stay small beside the array.
 BLOCK = 2**20
 #: What may hold the values of a wider dtype, the best choice first.
@@ -20,6 +20,14 @@ NARROW = ("uint8", "int8", "uint16", "int16", "float16", "bfloat16", "uint32", "
 SCALES = (
     *(1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 255, 256, 512, 1000, 1024, 2048, 4096, 10_000),
     *(32_767, 32_768, 65_535, 65_536, 100_000, 1_000_000),
+)
+#: Offsets of such numbers after people have centred them, with their scales: pixels in [-1, 1] and
+#: [-0.5, 0.5], and less the means of ImageNet.
+OFFSETS = (
+    *((-1, scale) for scale in (127.5, 128, 255, 256, 32_767.5, 32_768, 100, 1000)),
+    *((-0.5, scale) for scale in (255, 256, 65_535, 65_536)),
+    *((-mean, 1) for mean in (103.939, 116.779, 123.68)),
+    *((-mean, 255) for mean in (0.485, 0.456, 0.406)),
 )
 #: Steps that `step_scale` looks for, at most.
 MAX_STEPS = 2**16
@@ -84,12 +92,70 @@ class Statistics:
         return scales if scales is None or len(set(scales)) > 1 else scales[:1]
 
     @cached_property
+    def centred(self) -> tuple[Sequence[float], Sequence[float], bool] | None:
+        """Scales and offsets over which floats are whole, one each or one per index of a short
+        last axis, and whether x / scale is rounded before the offset is added.
+        """
+        if self.integer or self.complex or not self.flat.size:
+            return None
+        for each in (False, True)[: 1 + (self.dtype != "float64")]:
+            pairs = [centred(column, each) for column in self.columns.T]
+            if None not in pairs:
+                offsets, scales = zip(*filter(None, pairs), strict=True)
+                return scales if len(set(scales)) > 1 else scales[:1], offsets, each
+        return None
+
+    @cached_property
+    def one_byte(self) -> bool:
+        """Whether integers of one byte hold the values, as they are or over a scale."""
+        if self.narrowest in ("int8", "uint8") or self.centred is not None:
+            return True
+        if self.scales is None:
+            return False
+        columns = self.columns.astype(np.float64)
+        return float(((columns.max(0) - columns.min(0)) * self.scales).max()) < FEW
+
+    @cached_property
+    def distinct(self) -> tuple[int | None, int] | None:
+        """The axis for each index of which arrays have few bit patterns, and their number.
+
+        None for all elements together. None if there are too many, or if one byte holds them.
+        """
+        if not 1 < self.itemsize <= 8 or not self.flat.size or self.one_byte:
+            return None
+        axes = [None, *(axis for axis in (self.rank - 1, 0) if 1 < self.shape[axis] <= CHANNELS)]
+        for axis in axes if self.rank > 1 else axes[:1]:
+            numbers = [distinct(x, axis, FEW) for x in self.samples]
+            if None not in numbers:
+                return axis, max(filter(None, numbers))
+        if self.itemsize == 2 or self.narrowest is not None or self.scales is not None:
+            return None
+        least = min(x.size for x in self.samples) // 4
+        numbers = [distinct(x, None, min(MANY, least)) for x in self.samples]
+        return None if None in numbers else (None, max(filter(None, numbers)))
+
+    @cached_property
     def columns(self) -> np.ndarray:
         """Elements by their index on a short last axis, ``[n, channels]``; else ``[n, 1]``."""
         sides = {sample.shape[-1:] for sample in self.samples}
         short = self.rank > 1 and self.shape[-1] <= CHANNELS and len(sides) == 1
         flat = self.flat.astype(numpy_dtype(self.dtype), copy=False)
         return flat.reshape(-1, self.shape[-1] if short else 1)
+
+
+def distinct(x: np.ndarray, axis: int | None, limit: int) -> int | None:
+    """How many bit patterns ``x`` has at most at an index of ``axis``; None if over ``limit``."""
+    if axis is not None:
+        parts = np.moveaxis(x, axis, 0)
+        numbers = [distinct(part, None, limit) for part in parts]
+        return None if None in numbers else max(filter(None, numbers), default=0)
+    flat = bits(x).reshape(-1)
+    found = np.unique(flat[:: max(1, flat.size // 2**16)])
+    for start in range(0, flat.size, BLOCK):
+        if len(found) > limit:
+            return None
+        found = np.unique(np.concatenate([found, flat[start : start + BLOCK]]))
+    return len(found) if len(found) <= limit else None
 
 
 def few(flat: np.ndarray) -> np.ndarray | None:
@@ -150,14 +216,33 @@ def scales_of(columns: np.ndarray) -> list[int] | None:
 
 
 @np.errstate(all="ignore")
-def whole_over(column: np.ndarray, scale: float) -> bool:
-    """Whether each element is the number nearest to an integer over ``scale``."""
+def whole_over(column: np.ndarray, scale: float, offset: float = 0.0, each: bool = False) -> bool:
+    """Whether each element is the number nearest to an integer over ``scale``, plus ``offset``.
+
+    Rounded to their dtype twice, before and after the addition, if ``each``.
+    """
     for start in range(0, column.size, BLOCK):
         part = column[start : start + BLOCK]
-        back = (np.rint(part.astype(np.float64) * scale) / scale).astype(part.dtype)
+        back = np.rint((part.astype(np.float64) - offset) * scale) / scale
+        back = back.astype(part.dtype) + part.dtype.type(offset) if each else back + offset
+        back = back.astype(part.dtype, copy=False)
         if not (np.array_equal(back, part) and np.isfinite(part).all()):
             return False
     return True
+
+
+@np.errstate(all="ignore")
+def centred(column: np.ndarray, each: bool) -> tuple[float, float] | None:
+    """The first of ``OFFSETS``, with its scale, at which a column is exactly whole; else None."""
+    parts = (column[:64], column[:: max(1, column.size // 4096)], column)
+    return next(
+        (
+            (offset, scale)
+            for offset, scale in OFFSETS
+            if all(whole_over(part, scale, offset, each) for part in parts)
+        ),
+        None,
+    )
 
 
 @np.errstate(all="ignore")

@@ -1,4 +1,4 @@
-"""The arrays that are measured: fourteen kinds, larger flat maps, ten plain ones, real files.
+"""The arrays that are measured: fourteen kinds, large flat maps, plain ones, pictures, real files.
 
 ``make(name, variant)`` gives the same array on every machine with the same numpy.
 """
@@ -27,9 +27,12 @@ from .plain import (
     activations,
     eeg,
     image_signed,
+    image_standardized,
     image_times,
     image_unit,
+    image_whitened,
     phantom,
+    photo,
     sparse_floats,
     table,
     table_gaps,
@@ -80,6 +83,14 @@ PLAIN: dict[str, Maker] = {
     "activations": activations,
     "sparse_floats": sparse_floats,
 }
+#: One picture as pixels, and as floats in the ways that programs scale pixels.
+SCALED: dict[str, Maker] = {
+    "photo_uint8": photo,
+    "photo_unit": image_unit,
+    "photo_signed": image_signed,
+    "photo_standardized": image_standardized,
+    "photo_whitened": image_whitened,
+}
 #: Files that other programs wrote, and the array in them; each has but one variant.
 FILES: dict[str, tuple[Path, str | None]] = {
     "mel_fortran.npy": (FIXTURES / "mel_fortran.npy", None),
@@ -93,8 +104,9 @@ def make(name: str, variant: int = 0) -> np.ndarray:
     """One array by its name in one of these dicts; variants differ in their seed."""
     if name in FILES:
         return tfd.load(*FILES[name])
-    rng = np.random.default_rng([variant, *name.encode()])
-    return {**KINDS, **LARGE, **PLAIN}[name](rng)
+    seed = "photo" if name in SCALED else name
+    rng = np.random.default_rng([variant, *seed.encode()])
+    return {**KINDS, **LARGE, **PLAIN, **SCALED}[name](rng)
 
 
 def variants(name: str, count: int) -> list[np.ndarray]:

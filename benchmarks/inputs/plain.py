@@ -31,6 +31,18 @@ def image_signed(rng: np.random.Generator) -> np.ndarray:
     return photo(rng).astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
+def image_standardized(rng: np.random.Generator) -> np.ndarray:
+    """Pixels over 255, by the mean and deviation of ImageNet. float32 [160, 160, 3]."""
+    mean, deviation = np.float32([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    return np.asarray((image_unit(rng) - mean) / deviation)
+
+
+def image_whitened(rng: np.random.Generator) -> np.ndarray:
+    """Pixels by their own mean and deviation. float32 [160, 160, 3]."""
+    x = photo(rng).astype(np.float32)
+    return np.asarray((x - x.mean()) / x.std())
+
+
 def phantom(rng: np.random.Generator) -> np.ndarray:
     """Ellipses of constant grey, as tomography is tried on. uint8 [256, 256]."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]

@@ -29,11 +29,14 @@ NUMBERS = tuple(
     for order in ("little", "big")
     for number in (0, 1, 2 ** (8 * width - 1), 2 ** (8 * width) - 1, 2 ** (8 * width - 1) - 1)
 )
+#: The table is 0, 1, 2 of float32.
+PALETTE_IN_SPEC = 'palette:table="AAAAAAAAgD8AAABA"'
 FILTERS = (
     "transpose:1,0", "transpose:0,1", "astype:uint8", "astype:int16", "astype:float16",
     "astype:bfloat16", "astype:float32", "astype:float64", "astype:bool", "astype:int64",
-    "fixed_point:10,dtype=int16", "sortable", "delta:0", "delta:0,zigzag=true", "delta:1,0",
-    "shuffle", "onehot", "packbits",
+    "fixed_point:10,dtype=int16", "fixed_point:2,dtype=uint8,offset=-1,rounding=each", "sortable",
+    "palette", "palette:3,axis=1", "palette:300,axis=0", PALETTE_IN_SPEC, "delta:0",
+    "delta:0,zigzag=true", "delta:1,0", "shuffle", "onehot", "packbits",
 )  # fmt: skip
 CONTAINERS = (
     "raw", "raw", "raw", "png", "png:interleaved", "png:describe=false", "sparse",

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 
 import numpy as np
 
-from tests.common import Case, constant, exact_in, integers, multiples, one_hot, spots
+from tests.common import (
+    Case,
+    among,
+    centred,
+    constant,
+    exact_in,
+    few,
+    integers,
+    multiples,
+    one_hot,
+    spots,
+)
 from tfdecode.dtypes import ITEM_SIZES
 
 #: One dtype of each width and kind, for codecs that treat them alike.
 SOME = ("bool", "int8", "uint16", "bfloat16", "float32", "float64", "complex128")
+
+#: What a palette takes: elements of 2 to 8 bytes.
+PALETTE = [dtype for dtype, size in ITEM_SIZES.items() if 2 <= size <= 8]
 
 ALL = (
     # raw: every dtype, every kind of shape
@@ -179,6 +194,108 @@ ALL = (
         "float64",
         multiples(-999, 999, 1, 7),
         max_shape=(2, 5, 2),
+    ),
+    # fixed_point with an offset
+    Case(
+        "fixed_point:127.5,dtype=uint8,offset=-1",
+        (40, 30),
+        "float32",
+        centred(0, 255, 127.5, -1),
+        refused=(
+            (np.full((40, 30), -0.0, "f4"), "-0.0 at index [0, 0] (1200 in all)"),
+            (np.full((40, 30), 1.1, "f4"), "127.5, plus -1: 1.10"),
+            (
+                np.resize(np.arange(256, dtype="f4") / np.float32(127.5) - 1, (40, 30)),
+                "they are with rounding=each",
+            ),
+        ),
+    ),
+    Case(
+        "fixed_point:127.5,dtype=uint8,offset=-1,rounding=each",
+        (40, 30),
+        "float32",
+        centred(0, 255, 127.5, -1, each=True),
+        refused=(
+            (
+                np.resize((np.arange(256) / 127.5 - 1).astype("f4"), (40, 30)),
+                "they are with rounding=once",
+            ),
+        ),
+    ),
+    Case(
+        "fixed_point:255,dtype=int16,offset=[-0.485, -0.456, 0],rounding=each",
+        (9, 3),
+        "float32",
+        centred(-999, 999, 255, (-0.485, -0.456, 0), each=True),
+    ),
+    Case(
+        "fixed_point:1,0.3,dtype=int64,offset=[273.15, -99]",
+        (None, 2),
+        "float64",
+        centred(-(2**40), 2**40, (1, 0.3), (273.15, -99)),
+        max_shape=(9, 2),
+    ),
+    Case(
+        "fixed_point:254.99999620601,dtype=uint16,offset=-0.5,rounding=each",
+        (900,),
+        "float32",
+        centred(0, 2**16 - 1, 254.99999620601, -0.5, each=True),
+    ),
+    *(
+        Case(
+            f"fixed_point:10,dtype=int16,offset=-3.3,rounding={rounding}",
+            (None, 7),
+            "float16",
+            centred(-900, 900, 10, -3.3, each=rounding == "each"),
+            max_shape=(30, 7),
+        )
+        for rounding in ("once", "each")
+    ),
+    Case("fixed_point:8,dtype=int8,offset=1000000000000000", (0, 2), "float64"),
+    # palette, with its table in the payload
+    *(Case("palette", (20, 30), dtype, few(9)) for dtype in PALETTE),
+    Case(
+        "palette:axis=2|png|seal",
+        (20, 30, 3),
+        "float32",
+        few(200),
+        refused=(
+            (np.arange(1800, dtype="f4").reshape(20, 30, 3), "600 different values at index 0 of"),
+        ),
+    ),
+    Case("palette:axis=0|delta:1,2|zlib_bounded", (3, 40, 50), "float16", few(256)),
+    Case(
+        "palette:5000|seal",
+        (99, 99),
+        "int64",
+        few(5000),
+        refused=((np.arange(9801).reshape(99, 99), "9801 different"),),
+    ),
+    Case("palette:300,axis=1", (700, 2), "bfloat16", few(300)),
+    Case("palette", (), "float64"),
+    Case("palette:3", (2, 0), "uint32"),
+    Case("palette", (None, 3), "float32", few(256), max_shape=(200, 3)),
+    Case("palette:17,axis=0|zlib", (3, None), "int16", few(17), max_shape=(3, 50)),
+    Case("palette:1000,axis=2", (None, 5, 2), "uint64", few(99), max_shape=(9, 5, 2)),
+    # palette, with its table in the spec
+    *(
+        Case(
+            f'palette:table="{base64.b64encode(table.tobytes()).decode()}"{axis}',
+            shape,
+            table.dtype.name,
+            among(table, 1 if axis else None),
+            max_shape=tuple(side or 7 for side in shape) if None in shape else None,
+            refused=()
+            if None in shape
+            else ((np.full(shape, 5.5, table.dtype), "5.5 at index [0"),),
+        )
+        for table, axis, shape in (
+            (np.array([0, -0.0, np.nan, np.inf, 1e-40, 0], "f4"), "", (5, 6)),
+            (np.arange(256 * 3, dtype="f8").reshape(3, 256), ",axis=1", (9, 3, 7)),
+            (np.arange(900, dtype="i4").reshape(3, 300) * -7, ",axis=1", (9, 3, None)),
+            (np.arange(900, dtype="u2").reshape(3, 300) * 7, ",axis=1", (None, 3, 2)),
+            (np.arange(257, dtype="f4") / 3, "", (None, 2)),
+        )
     ),
     # sortable
     *(Case("sortable", (40,), dtype) for dtype in ("float16", "bfloat16", "float32", "float64")),

@@ -84,7 +84,7 @@ class Search:
     ) -> list[Candidate]:
         """The candidates, each chain once, the best first."""
         once = list({one.chain: one for one in found}.values())
-        return in_order(once, compared, self.prefer, self.bandwidth, trials.plain)
+        return in_order(once, compared, self.prefer, self.bandwidth, trials.plain(once))
 
 
 def bodies_of(candidates: Iterable[Candidate]) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..codecs.base import AnyCodec, Compressor, Container
+from ..codecs.base import AnyCodec, Compressor, Container, Filter
 from ..codecs.chain_text import chain_text, parse
+from ..codecs.containers.raw import Raw
 from ..errors import EncodeError, SpecError
+from ..form import ArrayForm, Form
 from ..spec import ArraySpec
 from .costs import trial
 from .propose import encoded
@@ -102,10 +104,19 @@ class Trials:
         packed = (f"{body}|{text}" for body in bodies for text in texts)
         return list(self.all_of(["raw", *packed]))
 
-    @cached_property
-    def plain(self) -> Candidate | None:
-        """What ``zlib`` alone makes, proposed or not: a "balanced" chain beats it."""
-        return self.tried("raw|zlib", True)
+    def plain(self, found: Iterable[Candidate]) -> Candidate | None:
+        """What ``zlib`` alone makes, proposed or not: a "balanced" chain beats it.
+
+        Of scaled pixels it is what ``zlib`` makes of the pixels: they get the chain of the pixels.
+        """
+        first = [one.spec.chains[0].codecs[0] for one in found]
+        form = ArraySpec(**self.fields).chain.form
+        narrow = [codec for codec in first if narrows(codec, form)]
+        if any(isinstance(codec, Filter) and codec.supersedes for codec in first):
+            narrow = []  # these have no rival without them
+        bodies = {chain_text([*step, Raw()]) for step in ([], *([codec] for codec in narrow))}
+        tried = filter(None, (self.tried(f"{body}|zlib", True) for body in sorted(bodies)))
+        return min(tried, key=lambda one: one.payload_bytes, default=None)
 
     def all_of(self, chains: Iterable[str]) -> Iterator[Candidate]:
         """The candidates of those chains that can be proposed."""
@@ -133,6 +144,14 @@ class Trials:
             rows.append((len(payload), *seconds))
         means = (sum(column) / len(rows) for column in zip(*rows, strict=True))
         return Candidate(spec, *(self.scale * mean for mean in means))
+
+
+def narrows(codec: AnyCodec, form: Form) -> bool:
+    """Whether a step stores the values of an array in fewer bytes."""
+    if not isinstance(codec, Filter) or codec.stage != "values":
+        return False
+    assert isinstance(form, ArrayForm)
+    return codec.resolve(form).max_nbytes < form.max_nbytes
 
 
 class Carried:

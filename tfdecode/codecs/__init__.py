@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .filters.fixed_point import FixedPoint as FixedPoint
     from .filters.onehot import OneHot as OneHot
     from .filters.packbits import PackBits as PackBits
+    from .filters.palette import Palette as Palette
     from .filters.shuffle import Shuffle as Shuffle
     from .filters.sortable import Sortable as Sortable
     from .filters.transpose import Transpose as Transpose

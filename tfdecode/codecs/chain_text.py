@@ -40,8 +40,8 @@ OTHER_NAMES = {
     "dtype": "astype",
     "matlab": "mat",
 }
-# Options with the bytes of a sample file, in base64.
-SAMPLE_BYTES = re.compile(r'\b(head|tail)=(?:"[^"]*"|[\w./-]+)')
+# Options with the bytes of a sample file or of a table, in base64.
+SAMPLE_BYTES = re.compile(r'\b(head|tail|table)=(?:"[^"]*"|[\w./-]+)')
 # Text up to a separator, which may occur inside double quotes and lists.
 PIECE = r'(?:"(?:[^"\\]|\\.)*"|\[[^\[\]"]*\]|[^{}"])*'
 
@@ -205,7 +205,7 @@ def to_text(codec: AnyCodec) -> str:
 
 
 def brief(text: str) -> str:
-    """Chain text for messages: ``head=...`` in place of the bytes of samples."""
+    """Chain text for messages: ``head=...`` in place of the bytes of samples and tables."""
     return SAMPLE_BYTES.sub(r"\1=...", text)
 
 

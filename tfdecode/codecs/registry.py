@@ -131,6 +131,7 @@ CODECS = Registry(
         "transpose": "filters.transpose:Transpose",
         "astype": "filters.astype:AsType",
         "fixed_point": "filters.fixed_point:FixedPoint",
+        "palette": "filters.palette:Palette",
         "sortable": "filters.sortable:Sortable",
         "delta": "filters.delta:Delta",
         "shuffle": "filters.shuffle:Shuffle",

@@ -1,11 +1,12 @@
-"""fixed_point: floats that are multiples of 1/scale, stored as integers."""
+"""fixed_point: floats that are multiples of 1/scale, or these plus an offset, as integers."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from ..base import Cost, Filter
 FLOATS = ("float16", "float32", "float64")
 #: 1 / MAX_SCALE is no subnormal float32, which TensorFlow flushes to 0; JSON needs no exponent.
 MIN_SCALE, MAX_SCALE = 1e-4, 1e15
+#: Whether x / scale is rounded to the dtype of the array before the offset is added.
+ROUNDINGS = ("once", "each")
 #: What `infer` proposes, the first that fits, the narrowest first.
 DTYPES = ("uint8", "int8", "int16", "int32")
 #: Integers that are exact in float32.
@@ -31,7 +34,7 @@ EXACT_IN_FLOAT32 = ("int8", "uint8", "int16", "uint16")
 
 @dataclass(frozen=True)
 class FixedPoint(Filter):
-    """Store the integers ``x * scale``, like numcodecs' FixedScaleOffset, but without loss.
+    """Store the integers ``(x - offset) * scale``, as numcodecs' FixedScaleOffset, without loss.
 
     Parameters
     ----------
@@ -39,11 +42,17 @@ class FixedPoint(Filter):
         Steps per unit, 0.0001 to 1e15: one number, or one for each index of the last axis.
     dtype : str
         Of the integers.
+    offset : float or sequence of float, default 0
+        The value of the integer 0: one number, or one for each index of the last axis. 0, or
+        0.0001 to 1e15 without its sign.
+    rounding : {"once", "each"}, default "once"
+        "once": ``q / scale + offset`` is computed in float64 and rounded to the array's dtype.
+        "each": the quotient is rounded to it, and then the sum, as float32 programs compute it.
 
     Notes
     -----
-    It suits points in millimetres and scores with two digits. Each element must be ``q / scale``
-    bit for bit: no -0.0, NaN or infinity.
+    It suits points in millimetres, scores with two digits and pixels in [-1, 1]. Each element must
+    be ``q / scale + offset`` bit for bit: no -0.0, NaN or infinity.
 
     Examples
     --------
@@ -51,6 +60,10 @@ class FixedPoint(Filter):
     >>> spec = tfd.ArraySpec((2,), "float32", "fixed_point:100,dtype=int16")
     >>> np.frombuffer(spec.encode(np.float32([0.07, -1.5])), "int16").tolist()
     [7, -150]
+    >>> pixels = np.uint8([0, 128, 255])
+    >>> chain = "fixed_point:127.5,dtype=uint8,offset=-1,rounding=each"
+    >>> tfd.ArraySpec((3,), "float32", chain).encode(pixels.astype("float32") / 127.5 - 1)
+    b'\\x00\\x80\\xff'
     """
 
     name = "fixed_point"
@@ -58,41 +71,42 @@ class FixedPoint(Filter):
     encode_cost = Cost(8.0)
     scale: tuple[float, ...]
     dtype: str
+    offset: float | tuple[float, ...] = 0
+    rounding: Literal["once", "each"] = "once"
 
     def __post_init__(self) -> None:
-        scale = self.scale
-        scales = tuple(scale) if isinstance(scale, Sequence) else (scale,)
-        for number in scales:
-            checked_number("codec fixed_point: scale", number, MIN_SCALE, MAX_SCALE, whole=False)
-        if not scales:
-            raise SpecError("codec fixed_point: scale is an empty list, needs a number")
-        # So that 100 and 100.0 give equal specs.
+        # Whole numbers as integers, so that 100 and 100.0 give equal specs.
         put = object.__setattr__
-        put(self, "scale", tuple(int(n) if n == math.floor(n) else float(n) for n in scales))
+        put(self, "scale", checked("scale", self.scale))
+        offset = checked("offset", self.offset)
+        put(self, "offset", offset if len(offset) > 1 else offset[0])
         put(self, "dtype", dtype_name(self.dtype))
         if "int" not in self.dtype:
             raise SpecError(f"codec fixed_point: dtype is {self.dtype}, needs an integer")
+        if self.rounding not in ROUNDINGS:
+            known = " or ".join(ROUNDINGS)
+            raise SpecError(f"codec fixed_point: rounding is {self.rounding!r}, needs {known}")
+        if self.rounding != "once" and not self.offset:
+            raise SpecError("codec fixed_point: rounding=each needs an offset other than 0")
 
     @classmethod
     def proposals(cls, statistics: Statistics) -> Iterable[str]:
         scales = statistics.scales
-        if scales is None:
-            return []
-        columns, steps = statistics.columns, np.asarray(scales, np.float64)
-        low = float((columns.min(0) * steps).round().min())
-        high = float((columns.max(0) * steps).round().max())
-        fits = (name for name in DTYPES if limits(name)[0] <= low and high < limits(name)[1])
-        dtype = next(fits, "int32")
-        return [f"fixed_point:{','.join(map(str, scales))},dtype={dtype}"]
+        found = [] if scales is None else [proposal(statistics, scales)]
+        # A step of 1/255 takes two bytes for the pixels of [-1, 1], of 1/127.5 one.
+        if not any(fits for _, fits in found) and statistics.centred is not None:
+            found.insert(0, proposal(statistics, *statistics.centred))
+        return [text for text, _ in found]
 
     def resolve(self, form: ArrayForm) -> ArrayForm:
         if form.dtype not in FLOATS:
             raise SpecError(f"codec fixed_point: takes {', '.join(FLOATS)}, not {form.dtype}")
-        if len(self.scale) > 1 and form.shape[-1:] != (len(self.scale),):
-            raise SpecError(
-                f"codec fixed_point: scale has {len(self.scale)} numbers, {form} needs one, or "
-                "one for each index of a last axis of known size"
-            )
+        for name, numbers in (("scale", self.scale), ("offset", self.offsets)):
+            if len(numbers) > 1 and form.shape[-1:] != (len(numbers),):
+                raise SpecError(
+                    f"codec fixed_point: {name} has {len(numbers)} numbers, {form} needs one, or "
+                    "one for each index of a last axis of known size"
+                )
         return ArrayForm(form.shape, self.dtype, form.max_shape)
 
     def domain(self, form: ArrayForm) -> str:
@@ -104,51 +118,73 @@ class FixedPoint(Filter):
         y = np.empty(x.shape, self.dtype)
         exact = np.empty(x.shape, bool)
         # A rank of 1 with a scale for each element is small.
-        for block in blocks(x) if x.ndim > 1 or len(self.scale) == 1 else (...,):
+        for block in blocks(x) if x.ndim > 1 or self.alike else (...,):
             y[block], exact[block] = self.steps(x[block], form)
         if not exact.all():
             raise EncodeError(
                 f"array has values that are not exactly {self.dtype} divided by {self.scale_text}: "
-                f"{first_inexact(x, exact)}"
+                f"{first_inexact(x, exact)}{self.advice(x, form)}"
             )
         return y
+
+    def advice(self, x: np.ndarray, form: ArrayForm) -> str:
+        """The other rounding, if it suits the array."""
+        if not any(self.offsets) or form.dtype == "float64":
+            return ""
+        other: Literal["once", "each"] = "each" if self.rounding == "once" else "once"
+        _, exact = replace(self, rounding=other).steps(x, form)
+        return f"; they are with rounding={other}" if exact.all() else ""
 
     @np.errstate(all="ignore")
     def steps(self, x: np.ndarray, form: ArrayForm) -> tuple[np.ndarray, np.ndarray]:
         """The integers, and which of them decode to ``x``."""
         low, end = limits(self.dtype)
-        steps = np.asarray(np.multiply(x, self.scales("float64"), dtype=np.float64))
+        steps = np.asarray(x, np.float64)
+        if any(self.offsets):
+            steps = np.asarray(steps - one_or_all(self.offsets, "float64"))
+        steps = np.asarray(steps * one_or_all(self.scale, "float64"))
         np.rint(steps, out=steps)
         exact = (steps >= low) & (steps < end)  # False for NaN
         y = steps.astype(self.dtype)
         return y, exact & (bits(self.decode(y, form)) == bits(x))
 
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
-        dtype = self.division_dtype(form)
+        dtype, added = self.division_dtype(form), self.addition_dtype(form)
         with np.errstate(over="ignore"):
-            quotient = np.asarray(np.divide(y, self.scales(dtype), dtype=dtype))
+            x = np.asarray(np.divide(y, one_or_all(self.scale, dtype), dtype=dtype))
+            if added == "float64":
+                x = np.asarray(x + one_or_all(self.offsets, added))
             if form.dtype == "float16":  # TensorFlow's kernels round by way of float32
-                quotient = quotient.astype(np.float32, copy=False)
-            return quotient.astype(form.dtype, copy=False)
+                x = x.astype(np.float32, copy=False)
+            x = x.astype(form.dtype, copy=False)
+            if added not in (None, "float64"):
+                x = np.asarray(x + one_or_all(self.offsets, added))
+            return x
 
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
-        dtype = self.division_dtype(form)
+        dtype, added = self.division_dtype(form), self.addition_dtype(form)
 
         def dense(y: Any) -> Any:
-            scales = tf.constant(self.scales(dtype))
             # Not y / scale: the optimizer makes a division by a constant inexact.
-            quotient = tf.math.divide_no_nan(tf.cast(y, dtype), scales)
+            x = tf.math.divide_no_nan(tf.cast(y, dtype), tf.constant(one_or_all(self.scale, dtype)))
+            if added == "float64":
+                x += tf.constant(one_or_all(self.offsets, added))
             if form.dtype == "float16":
-                quotient = tf.cast(quotient, tf.float32)
-            return tf.cast(quotient, form.dtype)
+                x = tf.cast(x, tf.float32)
+            x = tf.cast(x, form.dtype)
+            if added not in (None, "float64"):
+                x += tf.constant(one_or_all(self.offsets, added))
+            return x
 
-        each = by_row if len(self.scale) > 1 else by_element
+        each = by_element if self.alike else by_row
         return each(rows, self.resolve(form), form, dense)
 
     def encode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         low, end = limits(self.dtype)
         x = cast_tensor(rows.data, "float64")
-        steps = tf.round(x * tf.constant(self.scales("float64")))
+        if any(self.offsets):
+            x -= tf.constant(one_or_all(self.offsets, "float64"))
+        steps = tf.round(x * tf.constant(one_or_all(self.scale, "float64")))
         fits = (steps >= low) & (steps < end)  # False for NaN
         y = tf.cast(tf.where(fits, steps, tf.zeros_like(steps)), self.dtype)
         back = self.decode_rows(Rows(y, rows.size), form).data
@@ -161,14 +197,70 @@ class FixedPoint(Filter):
         """float32 if both operands are exact in it, which gives the rounded float64 quotient."""
         # float(): NumPy 2 compares a float32 with a Python number in float32.
         exact = all(float(np.float32(n)) == n for n in self.scale)
-        fits = self.dtype in EXACT_IN_FLOAT32 and exact
+        fits = self.dtype in EXACT_IN_FLOAT32 and exact and self.addition_dtype(form) != "float64"
         return "float32" if fits and form.dtype != "float64" else "float64"
+
+    def addition_dtype(self, form: ArrayForm) -> str | None:
+        """The dtype in which the offset is added; None if there is none."""
+        if not any(self.offsets):
+            return None
+        return form.dtype if self.rounding == "each" else "float64"
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """The offset: one number, or one for each index of the last axis."""
+        return self.offset if isinstance(self.offset, tuple) else (self.offset,)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all elements have the same scale and offset."""
+        return len(self.scale) == len(self.offsets) == 1
 
     @property
     def scale_text(self) -> str:
-        """The scale, for messages."""
-        return ", ".join(map(str, self.scale))
+        """What the integers are divided by, and what is added, for messages."""
+        text = ", ".join(map(str, self.scale))
+        return f"{text}, plus {', '.join(map(str, self.offsets))}" if any(self.offsets) else text
 
-    def scales(self, dtype: str) -> np.ndarray:
-        """The scale, or one for each index of the last axis."""
-        return np.asarray(self.scale if len(self.scale) > 1 else self.scale[0], dtype)
+
+def proposal(
+    statistics: Statistics,
+    scales: Sequence[float],
+    offsets: Sequence[float] = (0,),
+    each: bool = False,
+) -> tuple[str, bool]:
+    """The chain text for these numbers, and whether the integers fit one byte."""
+    columns = statistics.columns
+    low, high = (
+        np.rint((limit.astype(np.float64) - offsets) * scales)
+        for limit in (columns.min(0), columns.max(0))
+    )
+    fits = (
+        name for name in DTYPES if limits(name)[0] <= low.min() and high.max() < limits(name)[1]
+    )
+    dtype = next(fits, "int32")
+    options = [*map(str, scales), f"dtype={dtype}"]
+    if any(offsets):
+        same = len(set(offsets)) == 1
+        options.append(f"offset={json.dumps(offsets[0] if same else list(offsets))}")
+        options += ["rounding=each"] if each else []
+    return f"fixed_point:{','.join(options)}", dtype.endswith("int8")
+
+
+def checked(name: str, value: Any) -> tuple[float, ...]:
+    """The numbers of an option; SpecError unless each is in its range."""
+    numbers = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not numbers:
+        raise SpecError(f"codec fixed_point: {name} is an empty list, needs a number")
+    for number in numbers:
+        checked_number(f"codec fixed_point: {name}", number, whole=False)
+        signed = name == "offset"
+        if not (signed and number == 0):
+            size = abs(number) if signed else number
+            checked_number(f"codec fixed_point: {name}", size, MIN_SCALE, MAX_SCALE, whole=False)
+    return tuple(int(n) if n == math.floor(n) else float(n) for n in numbers)
+
+
+def one_or_all(numbers: tuple[float, ...], dtype: str) -> np.ndarray:
+    """One number, or one for each index of the last axis."""
+    return np.asarray(numbers if len(numbers) > 1 else numbers[0], numpy_dtype(dtype))
