@@ -420,6 +420,14 @@ def test_numpy_and_graph_take_the_same_files_of_lying_headers_and_hidden_names(m
     assert taken == ["alone", "another before"]
 
 
+def test_a_batch_may_have_a_static_size() -> None:
+    array = np.arange(60.0).reshape(6, 10)
+    file = io.BytesIO()
+    sio.savemat(file, {"S": array}, do_compression=True)
+    decode = tf.function(tfd.ArraySpec((6, 10), "float64", "mat:S").decode_tensor)
+    assert_same(decode(tf.constant([file.getvalue()]))[0], array)
+
+
 def test_padding_is_no_dimension() -> None:
     spec, numbers = tfd.ArraySpec((2, 3, 5, 7), "float64", "mat:S"), np.arange(210.0)
     lying = matrix_of((2, 3, 5), numbers.tobytes(), struct.pack("<i", 7))

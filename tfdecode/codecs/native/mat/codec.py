@@ -172,6 +172,9 @@ class Mat(Container):
     def decode_rows(self, rows: Rows, form: ArrayForm) -> Rows:
         rows = rows.guard(self.filler(form))
         payloads, variable = rows.data, self.variable(form)
+        if not tf.executing_eagerly():
+            # A batch of a static size: substr and loops refuse to trace [1] together with [None].
+            payloads = tf.compat.v1.placeholder_with_default(payloads, [None])
         inside = transposes_each_row(form)
         row = tf.TensorSpec([*form.max_shape] if inside else [variable.count], form.dtype)
         fast, any_layout = FastPath(self.around(form), form, row), AnyLayout(variable, form, row)
