@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,17 @@ tf = pytest.importorskip("tensorflow")
 grpc = pytest.importorskip("grpc")
 pytest.importorskip("tensorflow_serving.apis")
 
+from tensorflow_serving.apis import (  # noqa: E402
+    get_model_metadata_pb2 as metadata_pb2,
+)
+from tensorflow_serving.apis import (  # noqa: E402
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
 from tfdecode.cli import main  # noqa: E402
 from tfdecode.client import Grpc, InProcess  # noqa: E402
+from tfdecode.client import grpc as client_grpc  # noqa: E402
 from tfdecode.client.tensor import from_message, messages, to_message  # noqa: E402
 
 from .common import ARRAYS, INPUTS, SIZES, WORDS, check, one  # noqa: E402
@@ -77,6 +87,7 @@ def test_the_model_is_named_apart_and_other_models_are_not_found(
         ("http://localhost:8500/v1/models/m", None, 0, "is no target"),
         ("localhost:8500/v1/models/m/versions/x", None, 0, "is no target"),
         ("localhost:8500", "m", 5, "retries is 5"),
+        (f"localhost:8500/v1/models/m/versions/{'9' * 5000}", None, 0, "versions are below"),
     ],
 )
 def test_targets_that_are_none(target: str, model: str | None, retries: int, words: str) -> None:
@@ -101,6 +112,93 @@ def test_a_large_batch_is_sent_in_parts(
         assert isinstance(error.value, tfd.errors.RefusedError) and error.value.row == 4
         with pytest.raises(tfd.EncodeError, match=r"row 2 needs .* bytes of a message"):
             client.predict({**INPUTS, "word": [*WORDS[:2], b"x" * most, *WORDS[3:]]})
+
+
+def test_few_parts_are_sent_at_a_time(
+    target: str, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_grpc, "IN_FLIGHT", 2)
+    with Grpc(target) as client:
+        schema, _, _ = client.describe()
+    with Grpc(target, schema=schema, max_message_bytes=1250) as client:
+        check(client.predict(INPUTS), expected)
+
+
+def test_after_close_it_says_so(target: str) -> None:
+    with Grpc(target) as client:
+        client.describe()
+    with pytest.raises(tfd.errors.ServerError, match="closed"):
+        client.predict(INPUTS)
+
+
+def test_headers_that_cannot_be_sent(target: str) -> None:
+    with pytest.raises(tfd.SpecError, match="ASCII"):
+        Grpc(target, headers={"authorization": "a\nb"})
+
+
+RED = "\x1b[31m"
+
+
+class Lying(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Describes an input ``x`` and an output ``y``, and answers what a test sets."""
+
+    def __init__(self) -> None:
+        signatures = metadata_pb2.SignatureDefMap()
+        signatures.signature_def["serving_default"].inputs["x"].dtype = 1
+        signatures.signature_def["serving_default"].outputs["y"].dtype = 1
+        self.signatures = signatures.SerializeToString()
+        self.code = None
+        self.outputs: dict[str, Any] = {}
+
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:
+        answer = metadata_pb2.GetModelMetadataResponse()
+        answer.metadata["signature_def"].value = self.signatures
+        return answer
+
+    def Predict(self, request: Any, context: Any) -> Any:
+        if self.code is not None:
+            context.abort(self.code, RED)
+        return predict_pb2.PredictResponse(outputs=self.outputs)
+
+
+@pytest.fixture
+def lying() -> Iterator[tuple[Lying, str]]:
+    server, service = grpc.server(ThreadPoolExecutor(2)), Lying()
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield service, f"127.0.0.1:{port}/v1/models/m"
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL])
+def test_a_sentence_of_a_server_is_printable(lying: tuple[Lying, str], code: Any) -> None:
+    lying[0].code = code
+    with Grpc(lying[1]) as client, pytest.raises(tfd.errors.ServerError) as error:
+        client.predict({"x": np.float32(1)})
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("names", [[], [RED], ["y", "z"]])
+def test_outputs_that_the_server_did_not_announce(
+    lying: tuple[Lying, str], names: list[str]
+) -> None:
+    lying[0].outputs = {name: tf.make_tensor_proto([1.0]) for name in names}
+    with Grpc(lying[1]) as client, pytest.raises(tfd.errors.ServerError, match="expected") as error:
+        client.predict({"x": np.float32(1)})
+    assert str(error.value).isprintable()
+
+
+def test_metadata_that_is_none(lying: tuple[Lying, str]) -> None:
+    lying[0].signatures = b"\xff"
+    with Grpc(lying[1]) as client, pytest.raises(tfd.errors.ServerError, match="cannot be read"):
+        client.describe()
+    signatures = metadata_pb2.SignatureDefMap()
+    signatures.signature_def["serving_default"].inputs[RED].dtype = 1
+    lying[0].signatures = signatures.SerializeToString()
+    with Grpc(lying[1]) as client, pytest.raises(tfd.SpecError, match="not printable") as error:
+        client.describe()
+    assert str(error.value).isprintable()
 
 
 def test_refusals_name_input_and_row(target: str) -> None:
@@ -144,6 +242,8 @@ def test_a_busy_server_is_asked_again_only_if_wanted(
         client.describe()
         running[0].busy = [grpc.StatusCode.UNAVAILABLE] * 2
         check(client.predict(INPUTS), expected)
+        running[0].busy = [grpc.StatusCode.UNAVAILABLE]  # gRPC's own buffer has 256 KiB
+        client.predict({**INPUTS, "word": [b"x" * 400_000] * 5})
     assert not running[0].busy
 
 
@@ -206,6 +306,8 @@ def test_the_last_value_stands_for_all_that_follow(dtype: str) -> None:
         ({"dtype": 999, "shape": []}, "dtype 999"),
         ({"dtype": 7, "string_val": [b"a"], "shape": [2**40]}, "1 texts"),
         ({"dtype": 9, "shape": [3]}, "0 values"),
+        ({"dtype": 1, "shape": [0, 2**62, 2**62]}, "has shape"),
+        ({"dtype": 1, "float_val": [1.0], "shape": [1] * 70}, "has 70 dimensions"),
     ],
 )
 def test_strange_tensors(fields: dict[str, Any], words: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
 from tfdecode.client import ArrayFile, AsyncRest, InProcess, Rest, response  # noqa: E402
+from tfdecode.client.answer import refusal  # noqa: E402
 
 from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
 from .server import Server, serving  # noqa: E402
@@ -243,6 +246,28 @@ def test_strange_answers(server: Server, monkeypatch, body: bytes, words: str) -
         monkeypatch.setattr(client, "_send", lambda request: (200, body))
         with pytest.raises(tfd.errors.ServerError, match=words):
             client.predict(INPUTS)
+
+
+def test_a_row_that_a_server_names_may_be_any_text() -> None:
+    for digits, row in (("3", 3), ("9" * 5000, None)):
+        text = f"assertion failed: [pose_bytes: row {digits} has 3 bytes]"
+        error = refusal(text, 400, "HTTP 400")
+        assert isinstance(error, tfd.errors.RefusedError) and error.row == row
+    start = time.monotonic()
+    refusal("assertion failed: [" * 10**6, 400, "HTTP 400")
+    assert time.monotonic() - start < 5
+
+
+def test_tasks_that_fail_together_leave_nothing_to_asyncio(caplog) -> None:
+    async def ask() -> None:
+        async with AsyncRest("http://127.0.0.1:9/v1/models/m") as client:
+            async for _ in client.predict_each([INPUTS] * 8):
+                pass
+
+    with pytest.raises(tfd.errors.ServerError, match="no answer"):
+        asyncio.run(ask())
+    gc.collect()
+    assert not caplog.records
 
 
 def test_a_schema_that_is_too_long_is_not_read(server: Server, monkeypatch) -> None:

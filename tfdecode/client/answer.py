@@ -144,6 +144,10 @@ def _form(info: Mapping[str, Any]) -> tuple[str, tuple[int | None, ...] | None]:
     return str(info["dtype"]), tuple(None if size < 0 else size for size in sizes)
 
 
+#: Characters that are read of the sentence of a server.
+MAX_TEXT = 20_000
+
+
 def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
     """The exception for an HTTP status that is not 200, to a request whose first row is that."""
     try:
@@ -155,9 +159,10 @@ def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
 
 def refusal(text: str, status: int, prefix: str, first: int = 0) -> ServerError:
     """The exception for a server's sentence, a RefusedError if that names an input."""
+    text = text[:MAX_TEXT]
     asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", text, re.DOTALL)
     sentence = " ".join((asserted[1] if asserted else text).split())
-    named = re.match(r"(\w+): (?:row (\d+) )?", sentence) if asserted else None
+    named = re.match(r"(\w+): (?:row (\d{1,18}) )?", sentence) if asserted else None
     kind = RefusedError if named else ServerError
     row = first + int(named[2]) if named and named[2] else None
     part = f", in the part from row {first} on" if first else ""

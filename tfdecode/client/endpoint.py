@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import ServerError, SpecError
+from ..errors import ServerError, SpecError, shown
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
@@ -64,9 +64,7 @@ class Endpoint:
             raise SpecError(f"{url!r} is not a URL: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.host:
             raise SpecError(f"{url!r} is not an http or https URL")
-        for name, value in (headers or {}).items():
-            if not f"{name}{value}".isascii() or not f"{name}{value}".isprintable():
-                raise SpecError(f"header {name!r} has other characters than those of ASCII")
+        check_headers(headers or {})
         if retries < 0:
             raise SpecError(f"retries is {retries}, needs 0 or more")
         self.url, self.signature, self.schema = url, signature, schema
@@ -107,7 +105,7 @@ class Endpoint:
             self._told = not failed
             return
         if self.signature not in signatures:
-            known = ", ".join(sorted(signatures))
+            known = ", ".join(map(shown, sorted(signatures)))
             raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
         inputs, outputs = signatures[self.signature]
         # The inputs last: other threads may be here too.
@@ -182,3 +180,10 @@ class Endpoint:
     def _unreachable(self, request: Request, error: Exception) -> ServerError:
         text = " ".join(str(error).split()) or type(error).__name__
         return ServerError(f"{request.url}: no answer: {text}")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """SpecError for a header that cannot be sent, or would become several."""
+    for name, value in headers.items():
+        if not f"{name}{value}".isascii() or not f"{name}{value}".isprintable():
+            raise SpecError(f"header {name!r} has other characters than those of ASCII")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ServerError, SpecError
+from ..errors import ServerError, SpecError, shown
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, decoded, joined, refusal
 from .body import cuts
-from .each import EachInput
+from .each import IN_FLIGHT, EachInput
+from .endpoint import check_headers
 from .inputs import Inputs, Outputs, PreparedInput, prepare
 from .signature import Tensor, of_signature, tensors
 from .tensor import from_message, messages, to_message
@@ -26,7 +28,7 @@ grpc: Any = LazyModule("grpc", "grpc")
 MOST = 2**31 - 1
 SERVICE = "/tensorflow.serving.PredictionService/"
 TARGET = re.compile(
-    r"(?:(grpcs?)://)?([^/]+)(?:/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(?::predict)?)?/?"
+    r"(?:(grpcs?)://)?([^/]+)(?:/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?(?::predict)?)?/?"
 )
 
 
@@ -92,6 +94,9 @@ class Grpc(EachInput):
         scheme, host, named, version, label = found.groups()
         if (model or named) is None or (model and named):
             raise SpecError(f"{target!r} and model={model!r}: the model must be named, and once")
+        if version and int(version[:20]) >= 2**63:
+            raise SpecError(f"{shown(target)!r} is no target: versions are below 2**63")
+        check_headers(headers or {})
         if not 0 <= retries <= 4:
             raise SpecError(f"retries is {retries}, needs 0 to 4")
         if not 1 <= max_message_bytes <= MOST:
@@ -152,8 +157,13 @@ class Grpc(EachInput):
                 f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
                 "send fewer rows, or raise max_message_bytes"
             )
-        calls = [(first, self._call(self.signature, known, part)) for first, part in parts]
-        results = [self._arrays(call, first) for first, call in calls]
+        results = []
+        waiting: deque[tuple[int, Any]] = deque()
+        for first, part in parts:
+            if len(waiting) == IN_FLIGHT:
+                results.append(self._arrays(*waiting.popleft(), outputs))
+            waiting.append((first, self._call(self.signature, known, part)))
+        results += [self._arrays(first, call, outputs) for first, call in waiting]
         return decoded(joined(results) if len(results) > 1 else results[0], schema)
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
@@ -161,7 +171,7 @@ class Grpc(EachInput):
         if self._inputs is None:
             signatures = self._signatures()
             if self.signature not in signatures:
-                known = ", ".join(sorted(signatures))
+                known = ", ".join(map(shown, sorted(signatures)))
                 raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
             if self.schema is None:
                 self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
@@ -190,8 +200,12 @@ class Grpc(EachInput):
         request = messages.GetModelMetadataRequest(
             model_spec=self._spec, metadata_field=["signature_def"]
         )
-        answer = self._wait(ask.future(request, self._timeout, self._metadata))
-        found = messages.SignatureDefMap.FromString(answer.metadata["signature_def"].value)
+        answer = self._wait(self._send(ask, request))
+        found = messages.SignatureDefMap()
+        try:
+            found.ParseFromString(answer.metadata["signature_def"].value)
+        except Exception as error:  # protobuf's DecodeError has moved between its releases
+            raise ServerError(f"{self.target}: the metadata cannot be read: {error}") from None
         return {
             name: (forms(one.inputs), forms(one.outputs))
             for name, one in found.signature_def.items()
@@ -200,7 +214,7 @@ class Grpc(EachInput):
     def _ask_schema(self) -> Schema:
         batch = np.array([b"-"], object)
         known = {"batch": Tensor("batch", "batch", "string", (None,))}
-        answer = self._arrays(self._call(SIGNATURE, known, {"batch": batch}), 0)
+        answer = self._arrays(0, self._call(SIGNATURE, known, {"batch": batch}), None)
         texts = [item for array in answer.values() for item in np.ravel(array)]
         if not texts or not isinstance(texts[0], bytes) or len(texts[0]) > MAX_BYTES:
             raise ServerError(f"{self.target}: the answer to {SIGNATURE} is no schema")
@@ -213,7 +227,7 @@ class Grpc(EachInput):
         if len(set(sizes.values())) > 1:
             listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
             raise SpecError(f"inputs differ in their number of rows: {listed}")
-        if not batched or self._most == MOST:
+        if not batched:
             yield 0, arrays
             return
         costs = [
@@ -232,31 +246,50 @@ class Grpc(EachInput):
         request = messages.PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
         for key, array in arrays.items():
-            request.inputs[key].CopyFrom(to_message(array, known[key].dtype))
-        return self._predict.future(request, self._timeout, self._metadata)
+            to_message(array, known[key].dtype, request.inputs[key])
+        return self._send(self._predict, request)
 
-    def _arrays(self, call: Any, first: int) -> Outputs:
+    def _send(self, method: Any, request: Any) -> Any:
+        try:
+            return method.future(request, self._timeout, self._metadata)
+        except grpc.RpcError as error:  # it is too large
+            raise self._failure(error) from None
+        except ValueError as error:
+            raise ServerError(f"{self.target}: {error}") from None
+
+    def _arrays(self, first: int, call: Any, expected: Mapping[str, Tensor] | None) -> Outputs:
+        """The outputs of an answer, of all at most as many bytes as a message can have."""
         answer = self._wait(call, first)
-        # A map of a message has no order.
-        return {
-            name: from_message(name, answer.outputs[name], MOST) for name in sorted(answer.outputs)
-        }
+        names = sorted(answer.outputs)  # a map of a message has no order
+        if expected is not None and names != sorted(expected):
+            raise ServerError(f"the answer has outputs {names}, expected {sorted(expected)}")
+        found: Outputs = {}
+        left = MOST
+        for name in names:
+            found[name] = from_message(name, answer.outputs[name], left)
+            left -= found[name].nbytes
+        return found
 
     def _wait(self, call: Any, first: int = 0) -> Any:
         try:
             return call.result()
         except grpc.RpcError as error:
-            code = error.code()
-            if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                text = " ".join(str(error.details()).split())
-                raise ServerError(f"{self.target}: no answer: {text}", code.value[0]) from None
-            raise refusal(str(error.details()), code.value[0], f"gRPC {code.name}", first) from None
+            raise self._failure(error, first) from None
+        except grpc.FutureCancelledError:
+            raise ServerError(f"{self.target}: the client was closed") from None
+
+    def _failure(self, error: Any, first: int = 0) -> ServerError:
+        code = error.code()
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            text = shown(" ".join(str(error.details()).split()), 1000)
+            return ServerError(f"{self.target}: no answer: {text}", code.value[0])
+        return refusal(str(error.details()), code.value[0], f"gRPC {code.name}", first)
 
 
-def retry_options(retries: int) -> list[tuple[str, str]]:
+def retry_options(retries: int) -> list[tuple[str, Any]]:
     """The channel options that let gRPC itself try again."""
     if not retries:
-        return [("grpc.enable_retries", 0)]  # type: ignore[list-item]
+        return [("grpc.enable_retries", 0)]
     policy = {
         "maxAttempts": retries + 1,
         "initialBackoff": "0.1s",
@@ -265,7 +298,11 @@ def retry_options(retries: int) -> list[tuple[str, str]]:
         "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
     }
     config = {"methodConfig": [{"name": [{}], "retryPolicy": policy}]}
-    return [("grpc.service_config", json.dumps(config))]
+    # gRPC does not send a message again that is larger than its buffer, by default 256 KiB.
+    return [
+        ("grpc.service_config", json.dumps(config)),
+        ("grpc.per_rpc_retry_buffer_size", MOST),
+    ]
 
 
 def forms(infos: Mapping[str, Any]) -> Forms:

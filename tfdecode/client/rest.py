@@ -183,6 +183,8 @@ class AsyncRest(Endpoint):
         finally:
             for task in waiting:
                 task.cancel()
+            # Else asyncio would print the errors of those that have failed already.
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..codecs.chain_text import brief
-from ..errors import SpecError
+from ..errors import SpecError, shown
 from ..layouts import any_length, lengths_key
 from ..names import array_key, bytes_key
 from ..schema import Schema
@@ -89,8 +89,10 @@ def tensors(
     found = {}
     for key, (kind, shape) in sorted(infos.items()):
         dtype = DTYPES.get(kind)
+        if not key.isprintable():  # a server may say anything
+            raise SpecError(f"{shown(key)} is no name of an input or output: it is not printable")
         if dtype is None:
-            raise SpecError(f"{key} has dtype {kind}, which no client can send")
+            raise SpecError(f"{key} has dtype {shown(kind)}, which no client can send")
         named = names.get(key, key), None  # in the signature of arrays
         name, spec = specs.get(key, (key, None)) if dtype == "string" else named
         found[key] = Tensor(name, key, dtype, shape, spec)

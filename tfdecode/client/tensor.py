@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import ITEM_SIZES, numpy_dtype
-from ..errors import EncodeError, ServerError
+from ..errors import EncodeError, ServerError, shown
 from ..extras import LazyModule
 from .signature import DTYPES
 
@@ -30,10 +30,14 @@ FIELDS = {
 }
 
 
-def to_message(array: npt.NDArray[Any], dtype: str) -> Any:
-    """The TensorProto of an array of that dtype, or of bytes and texts for ``"string"``."""
+def to_message(array: npt.NDArray[Any], dtype: str, message: Any = None) -> Any:
+    """The TensorProto of an array of that dtype, or of bytes and texts for ``"string"``.
+
+    ``message`` is filled if it is given: a batch has megabytes, which a copy would double.
+    """
     kind = next(name for name, known in DTYPES.items() if known == dtype)
-    message = messages.Tensor(dtype=messages.DataType.Value(kind))
+    message = messages.Tensor() if message is None else message
+    message.dtype = messages.DataType.Value(kind)
     for side in array.shape:
         message.tensor_shape.dim.add(size=side)
     if dtype != "string":
@@ -50,6 +54,7 @@ def to_message(array: npt.NDArray[Any], dtype: str) -> Any:
 
 def from_message(name: str, message: Any, max_bytes: int) -> npt.NDArray[Any]:
     """The array of a TensorProto of output ``name``; ServerError if it is not one."""
+    name = shown(name)
     shape = tuple(side.size for side in message.tensor_shape.dim)
     dtype = dtype_of(message.dtype)
     if min(shape, default=0) < 0 or message.tensor_shape.unknown_rank or dtype is None:
@@ -67,7 +72,7 @@ def from_message(name: str, message: Any, max_bytes: int) -> npt.NDArray[Any]:
         if len(content) != size * stored.itemsize:
             raise ServerError(f"output {name} of the answer has {len(content)} bytes, not {shape}")
         little = stored.newbyteorder("<") if stored.itemsize > 1 else stored
-        return np.frombuffer(content, little).astype(stored).reshape(shape)
+        return _reshaped(name, np.frombuffer(content, little).astype(stored), shape)
     return _shaped(name, _numbers(getattr(message, FIELDS[dtype]), dtype), shape)
 
 
@@ -96,5 +101,15 @@ def _shaped(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.
     if len(values) < size:
         if values.dtype == object:
             raise ServerError(f"output {name} of the answer has {len(values)} texts, not {shape}")
-        values = np.concatenate([values, np.repeat(values[-1:], size - len(values))])
-    return values.reshape(shape)
+        filled = np.full(size, values[-1])
+        filled[: len(values)] = values
+        values = filled
+    return _reshaped(name, values, shape)
+
+
+def _reshaped(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    try:
+        return values.reshape(shape)
+    except ValueError:  # too many dimensions, or 0 by more than an address has
+        sides = f"{len(shape)} dimensions" if len(shape) > 8 else f"shape {shape}"
+        raise ServerError(f"output {name} of the answer has {sides}") from None
