@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
 from tfdecode.cli import main
+from tfdecode.client import InProcess
 from tfdecode.saved_models import op_history
 from tfdecode.saved_models.protobuf import read_protobuf
 from tfdecode.schema import ASSET
@@ -69,7 +71,12 @@ PLANTED: dict[str, tuple[Callable[[Any], object], str | None]] = {
     "MatMul, which takes string for T never": (add("MatMul", T=7), None),
     "comes with TensorFlow 2.10": (lambda meta: None, "2.8"),
     "Equal, which takes uint16 for T only from TensorFlow 2.3": (add("Equal", T=17), "1.15"),
-    "no graph is tagged 'serve'": (lambda meta: meta.meta_info_def.ClearField("tags"), None),
+    "no graph has the one tag 'serve'": (lambda m: m.meta_info_def.ClearField("tags"), None),
+    "'serve' that servers load, but [['gpu', 'serve']]": (
+        lambda m: m.meta_info_def.tags.append("gpu"),
+        None,
+    ),
+    "Cumsum, which takes dtype 9999 for T never": (add("Cumsum", T=9999), None),
     "stands on a GPU": (on_a_gpu, None),
 }
 
@@ -99,6 +106,73 @@ def test_variables_that_no_server_restores(dense: Any, tmp_path: Path) -> None:
     tf.saved_model.save(dense, str(tmp_path))
     problems = tfd.check(tmp_path).problems
     assert any("VarHandleOp, which is a variable that is never restored" in one for one in problems)
+
+
+def test_a_model_whose_variables_were_left_behind(good: Path, tmp_path: Path) -> None:
+    path = edited(good, tmp_path, lambda meta: None)
+    shutil.rmtree(path / "variables")
+    problems = tfd.check(path).problems
+    assert any("is a variable but there is no variables/variables.index" in p for p in problems)
+
+
+def built(path: Path, model: Callable[[], tuple[Any, Any]], train: bool = False) -> Path:
+    """A SavedModel of TensorFlow 1."""
+    v1 = tf.compat.v1
+    builder = v1.saved_model.Builder(str(path))
+    with tf.Graph().as_default(), v1.Session() as session:
+        signature = v1.saved_model.predict_signature_def(*model())
+        session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
+        given = {"serving_default": signature}
+        builder.add_meta_graph_and_variables(session, ["serve"], given)
+    if train:
+        with tf.Graph().as_default():
+            inputs, outputs = model()
+            with tf.device("/gpu:0"):
+                logged = v1.py_func(lambda y: y, [outputs["y"]], tf.float32)
+            signature = v1.saved_model.predict_signature_def(inputs, {"y": logged})
+            builder.add_meta_graph(["train"], {"serving_default": signature})
+    builder.save()
+    return path
+
+
+def scaled() -> tuple[Any, Any]:
+    x = tf.compat.v1.placeholder(tf.float32, [None, 2])
+    return {"x": x}, {"y": x * tf.compat.v1.get_variable("w", initializer=2.0)}
+
+
+def shared() -> tuple[Any, Any]:
+    """Another node has the same resource as the variable."""
+    inputs, outputs = scaled()
+    other = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], shared_name="w", name="other")
+    read = tf.raw_ops.ReadVariableOp(resource=other, dtype=tf.float32)
+    return inputs, {"y": outputs["y"] * read}
+
+
+def assigned() -> tuple[Any, Any]:
+    """A variable that no checkpoint has gets its value in the signature."""
+    inputs, outputs = scaled()
+    local = tf.compat.v1.get_local_variable("local", initializer=3.0)
+    return inputs, {"y": outputs["y"] * tf.compat.v1.assign(local, 5.0)}
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("model", [scaled, shared, assigned])
+def test_what_a_server_runs_is_not_accused(
+    model: Callable[[], tuple[Any, Any]], train: bool, tmp_path: Path
+) -> None:
+    path = built(tmp_path / "model", model, train)
+    assert tfd.check(path).problems == ()
+    with InProcess(path) as served:
+        assert served.predict({"x": np.ones((1, 2), "float32")})["y"].all()
+
+
+def test_names_that_no_tensor_has(good: Path, tmp_path: Path) -> None:
+    def edit(meta: Any) -> None:
+        meta.graph_def.node[-1].input.append("a:b")
+        meta.saver_def.restore_op_name = "x:y"
+        meta.signature_def["serving_default"].outputs["z"].name = "a:b:c"
+
+    assert not tfd.check(edited(good, tmp_path, edit)).ok  # nothing restores its variables
 
 
 def test_what_a_signature_does(tmp_path: Path) -> None:

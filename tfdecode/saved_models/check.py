@@ -97,9 +97,13 @@ def check(saved_model: str | os.PathLike[str], tensorflow: str | None = None) ->
     problems: dict[str, None] = {}  # in order, each once
     notes: dict[str, None] = {}
     found: dict[str, None] = {}
-    if not any("serve" in meta.meta_info_def.tags for meta in model.meta_graphs):
-        problems["no graph is tagged 'serve', which is what servers load"] = None
-    for meta in model.meta_graphs:
+    graphs = [meta for meta in model.meta_graphs if set(meta.meta_info_def.tags) == {"serve"}]
+    if not graphs:
+        tags = shown(str([sorted(meta.meta_info_def.tags) for meta in model.meta_graphs]), 200)
+        problems[f"no graph has the one tag 'serve' that servers load, but {tags}"] = None
+    checkpoint = (path / "variables" / "variables.index").exists()
+    value = "that is never restored" if checkpoint else "but there is no variables/variables.index"
+    for meta in graphs or model.meta_graphs:  # a server reads no other graph
         found.update(dict.fromkeys(limits(meta.signature_def)))
         faults = Faults()
         library = {function.signature.name for function in meta.graph_def.library.function}
@@ -121,8 +125,8 @@ def check(saved_model: str | os.PathLike[str], tensorflow: str | None = None) ->
                 faults.add(function, node, "stands on a GPU, without which a server refuses it")
         for function, node in file_ops(meta):
             faults.add(function, node, "reads or writes a file of the server while it serves")
-        for node in unrestored(meta):
-            faults.add(None, node, "is a variable that is never restored: a server finds no value")
+        for node in unrestored(meta, checkpoint):
+            faults.add(None, node, f"is a variable {value}: a server finds no value")
         problems.update(dict.fromkeys(faults.sentences()))
         problems.update(dict.fromkeys(stale_schema(path, meta)))
     return Report(path, frozenset(ops), tuple(problems), tuple(notes), tuple(found))

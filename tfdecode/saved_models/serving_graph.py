@@ -8,6 +8,8 @@ from typing import Any
 from .splice import Tensor, tensor, upstream
 
 VARIABLES = ("VarHandleOp", "Variable", "VariableV2")
+#: Ops that give a variable its value.
+ASSIGN = ("Assign", "AssignVariableOp")
 #: Ops that read or write files by a name.
 FILES = {
     "FixedLengthRecordDataset",
@@ -62,18 +64,29 @@ def file_ops(meta: Any) -> Iterator[tuple[str | None, Any]]:
                     yield function.signature.name, node
 
 
-def unrestored(meta: Any) -> Iterator[Any]:
-    """The variables that a signature needs and that nothing gives a value when a server loads."""
+def unrestored(meta: Any, has_checkpoint: bool = True) -> Iterator[Any]:
+    """The variables that a signature needs and that nothing gives a value when a server loads.
+
+    Without a checkpoint beside it, a server restores nothing. Nodes with the same shared name are
+    the same variable. A variable that the signatures assign to is not told of.
+    """
     graph = meta.graph_def
     needed = needed_for(graph, signature_outputs(meta))
-    filled = needed_for(graph, initializers(meta))
-    given = set(filled)
+    filled = needed_for(graph, initializers(meta, has_checkpoint))
+    given: set[str] = set()
+    variables = [node for node in graph.node if node.op in VARIABLES]
     for node in graph.node:
-        if node.name in filled:
-            given.update(tensor(name.lstrip("^")).node for name in node.input)
-    for node in graph.node:
-        if node.op in VARIABLES and node.name in needed and node.name not in given:
+        if node.name in filled or (node.name in needed and node.op in ASSIGN):
+            given.update(tensor(name.lstrip("^")).node for name in (node.name, *node.input))
+    restored = {resource(node) for node in variables if node.name in given}
+    for node in variables:
+        if node.name in needed and resource(node) not in restored:
             yield node
+
+
+def resource(node: Any) -> tuple[bytes, bytes]:
+    """What a session calls the variable of a node."""
+    return node.attr["container"].s, node.attr["shared_name"].s or node.name.encode()
 
 
 def signature_outputs(meta: Any) -> list[Tensor]:
@@ -86,9 +99,10 @@ def signature_outputs(meta: Any) -> list[Tensor]:
     ]
 
 
-def initializers(meta: Any) -> list[Tensor]:
+def initializers(meta: Any, has_checkpoint: bool) -> list[Tensor]:
     """What a server runs when it loads the model."""
-    names = [meta.saver_def.restore_op_name] if meta.saver_def.restore_op_name else []
+    restore = meta.saver_def.restore_op_name
+    names = [restore] if restore and has_checkpoint else []
     for name, signature in meta.signature_def.items():
         if name.startswith("__saved_model"):
             names += [info.name for info in signature.outputs.values()]

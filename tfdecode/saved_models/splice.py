@@ -29,7 +29,8 @@ class Tensor(NamedTuple):
 def tensor(name: str) -> Tensor:
     """The tensor of a name: ``a`` and ``a:0`` are the first output of node ``a``."""
     node, _, output = name.partition(":")
-    return Tensor(node, int(output or 0))
+    # A protobuf may say anything; no node has such a name.
+    return Tensor(node, int(output or 0)) if output.isdecimal() or not output else Tensor(name, 0)
 
 
 class Splice:

@@ -54,7 +54,11 @@ def missing(node: Any, version: str) -> Iterator[str]:
     """What a stock TensorFlow of that version lacks to run a NodeDef, as half sentences."""
     versions: list[str] = history()["versions"]
     at = versions.index(version)
-    entry = history()["ops"][node.op]
+    entry = history()["ops"].get(node.op)
+    if entry is None:  # of a TensorFlow that is newer than the table
+        if version != newest():
+            yield f"comes after TensorFlow {newest()}"
+        return
     if not within(entry["in"], at):
         first = versions[start(entry["in"])]
         yield f"comes with TensorFlow {first}" if start(entry["in"]) > at else "was removed before"
@@ -68,7 +72,7 @@ def missing(node: Any, version: str) -> Iterator[str]:
             yield f"has the attribute {name}, which comes with TensorFlow {versions[came]}"
         kind = value.WhichOneof("value")
         if kind == "type":
-            types[name] = dtype = types_pb2.DataType.Name(value.type)[3:].lower()
+            types[name] = dtype = dtype_name(value.type)
             allowed = entry.get("types", {}).get(name, {"*": 0})
             spans = [allowed[one] for one in (dtype, "*") if one in allowed]
             if not any(within(one, at) for one in spans):
@@ -105,3 +109,12 @@ def start(span: int | list[int]) -> int:
 def within(span: int | list[int], at: int) -> bool:
     """Whether a version is in a span."""
     return start(span) <= at and (isinstance(span, int) or at <= span[1])
+
+
+def dtype_name(number: int) -> str:
+    """The name of a DataType, as in the table; a protobuf may have any number."""
+    try:
+        name: str = types_pb2.DataType.Name(number)
+    except ValueError:
+        return f"dtype {number}"
+    return name[3:].lower()
