@@ -140,7 +140,40 @@ SIDE = [(256, 4, 1, 2**16), (257, 4, 1, 2**16), (258, 3, 1, 16)]
                 *((256, 4, 1, 4), (257, 4, 1, 4), (258, 3, 1, 8), (259, 3, 1, 8)),
                 *((322, 4, 1, 2**31), (323, 4, 1, 2**31), (324, 4, 1, 8), (325, 4, 1, 8)),
             ),
-            "an image has parts of 2147483648 x 2147483648 pixels",
+            "an image of 4 x 4 has parts of 2147483648 x 2147483648 pixels",
+        ),
+        (
+            made(
+                *((256, 4, 1, 2**10), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 8)),
+                *((322, 4, 1, 1), (323, 4, 1, 2**20), (324, 4, 1, 8), (325, 4, 1, 8)),
+            ),
+            "an image of 1024 x 1 has parts of 1 x 1048576 pixels",
+        ),
+        (  # as many strips as a header of 110 bytes asks for must not be listed
+            made(
+                *((256, 4, 1, 1), (257, 4, 1, 2**30), (258, 3, 1, 8)),
+                *((273, 4, 1, 8), (278, 4, 1, 1), (279, 4, 1, 0)),
+            ),
+            "an image has 1 parts, needs more",
+        ),
+        (  # strips that share bytes which are nothing, the code "clear" of LZW
+            made(
+                *((256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 5)),
+                *((273, 4, 1, 86), (279, 4, 1, 2**20)),
+                data=int("100000000" * 8, 2).to_bytes(9, "big") * 2**17 + bytes(20),
+            ),
+            "a part of an image has 0 bytes, needs 1",
+        ),
+        (
+            made(
+                *((256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (273, 4, 1, 8)),
+                *((278, 9, 1, 2**32 - 5), (279, 4, 1, 0), (42113, 2, 2, 48)),
+            ),
+            "GDAL reads them as its nodata value",
+        ),
+        (
+            made((256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 32), (339, 3, 1, 5)),
+            "an image of 32 bits of sample format 5",
         ),
         (
             made(
@@ -156,6 +189,13 @@ def test_hostile_files(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "a.tif").write_bytes(data)
     with pytest.raises(tfd.FileError, match=said):
         tfd.load(tmp_path / "a.tif")
+
+
+def test_a_text_that_is_no_shape_is_left_alone(tmp_path: Path) -> None:
+    entries = [(256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (270, 2, 16, 98)]
+    data = made(*entries, (273, 4, 1, 8), (278, 4, 1, 1), (279, 4, 1, 1))
+    (tmp_path / "a.tif").write_bytes(data + b'{"shape": [1 2]}')
+    assert list(tfd.load_all(tmp_path / "a.tif")) == [""]
 
 
 def test_every_cut_of_a_file_is_an_error(tmp_path: Path) -> None:

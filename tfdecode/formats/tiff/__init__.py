@@ -5,7 +5,6 @@ Compressions without loss are read: Deflate, LZW, PackBits, LZMA and Zstandard, 
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ from .directory import Directory, directories
 from .segments import NONE, OTHERS, READ, inflated, unpredicted
 
 DAMAGED = "is a damaged TIFF image"
-#: Pixels of a tile beyond those of the image.
-LARGEST_TILE = 2**22
-FORMATS = {1: "u", 2: "i", 3: "f", 6: "c"}
+#: Bytes of a part, and of all parts, besides those of the image: a tile may be larger than it.
+PART_PADDING, PADDING = 2**26, 2**28
+FORMATS = {1: "u", 2: "i", 3: "f", 4: "u", 6: "c"}  # 4: untyped
 THUMBNAIL = "a smaller copy of an image"
 SUB_IMAGES = "images inside of an image, such as smaller copies"
 
@@ -56,17 +55,31 @@ class Image:
         else:
             rows = min(self.directory.one(tags.ROWS_PER_STRIP, self.height), self.height)
             columns = self.width
-        if not rows or not columns or rows * columns > self.height * self.width + LARGEST_TILE:
+        if not rows or not columns:
             raise FileError(f"an image has parts of {columns} x {rows} pixels")
-        planes = range(self.samples) if self.planar else [None]
-        places = itertools.product(
-            planes, range(0, self.height, rows), range(0, self.width, columns)
-        )
-        for index, (plane, top, left) in enumerate(places):
-            bottom, right = min(top + rows, self.height), min(left + columns, self.width)
+        self.check_parts(rows, columns)
+        # Not itertools.product, which would list as many numbers as a header asks for.
+        index = 0
+        for plane in range(self.samples) if self.planar else [None]:
             channels = slice(None) if plane is None else slice(plane, plane + 1)
-            size = (rows if tiled else bottom - top, columns)
-            yield index, slice(top, bottom), slice(left, right), channels, size
+            for top in range(0, self.height, rows):
+                bottom = min(top + rows, self.height)
+                size = (rows if tiled else bottom - top, columns)
+                for left in range(0, self.width, columns):
+                    right = min(left + columns, self.width)
+                    yield index, slice(top, bottom), slice(left, right), channels, size
+                    index += 1
+
+    def check_parts(self, rows: int, columns: int) -> None:
+        """FileError if parts of that size are much larger than the image that they cover."""
+        image = math.prod(self.shape) * self.dtype.itemsize
+        planes = self.samples if self.planar else 1
+        part = rows * columns * (self.samples // planes) * self.dtype.itemsize
+        count = planes * -(-self.height // rows) * -(-self.width // columns)
+        if part > image + PART_PADDING or count * part > 4 * image + PADDING:
+            raise FileError(
+                f"an image of {self.width} x {self.height} has parts of {columns} x {rows} pixels"
+            )
 
     def read(self) -> Array:
         """The pixels."""
@@ -83,6 +96,11 @@ class Image:
                 raise FileError(f"an image has {len(offsets)} parts, needs more")
             start, count = int(offsets[index]), int(counts[index])
             if not count:  # a part that was never written: zeros (GDAL)
+                if tags.NODATA in self.directory:
+                    raise FileError(
+                        "parts of an image were never written, and GDAL reads them as its nodata "
+                        "value; save it without SPARSE_OK"
+                    )
                 continue
             data = memoryview(self.directory.data)[start : start + count]
             samples = 1 if self.planar else self.samples
@@ -125,8 +143,9 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
                 found.append((str(index), image_of(directory)))
             if tags.SUB_IMAGES in directory:
                 others[f"{index} SubIFDs"] = SUB_IMAGES
-    images = [image for _, image in found if isinstance(image, Image)]
-    if len(images) == 1 and is_cut(images[0]):
+        images = [image for _, image in found if isinstance(image, Image)]
+        cut = len(images) == 1 and is_cut(images[0])
+    if cut:
         others["1"] = "more images without directories; save each with its own"
     forms = {(image.shape, image.dtype) for image in images}
     if len(images) == len(found) and len(forms) == 1:
@@ -150,9 +169,9 @@ def is_cut(image: Image) -> bool:
     if tags.TEXT in image.directory:
         text = image.directory.all(tags.TEXT)[:4096].tobytes()
     several = re.search(rb"\nimages=0*([2-9]|1\d)", text)
-    shape = re.match(rb'\{"shape": \[([\d, ]+)\]', text)
-    sides = [int(side) for side in shape[1].split(b",") if side.strip()] if shape else []
-    return bool(several) or math.prod(sides or [0]) > math.prod(image.shape)
+    shape = re.match(rb'\{"shape": \[(\d+(?:, \d+)*)\]', text)
+    sides = [int(side) for side in shape[1].split(b",")] if shape else [0]
+    return bool(several) or math.prod(sides) > math.prod(image.shape)
 
 
 def stacked(images: list[Image], shape: tuple[int, ...]) -> Array:
@@ -173,10 +192,11 @@ def image_of(directory: Directory) -> Image | str:
         name = OTHERS.get(compression, f"compression {compression}")
         return f"an image in {name}; save it with Deflate"
     bits, code = directory.one(tags.BITS, 1), directory.one(tags.FORMAT, 1)
-    kind = FORMATS.get(code, "u")
+    kind = FORMATS.get(code, "")
     known = bits in (1, 2, 4) and kind == "u"
-    sizes = {"u": (8, 16, 32, 64), "f": (16, 32, 64), "c": (64, 128)}
-    if not known and bits not in sizes.get(kind, sizes["u"]):
+    integers = (8, 16, 32, 64)
+    sizes = {"u": integers, "i": integers, "f": (16, 32, 64), "c": (64, 128)}
+    if not known and bits not in sizes.get(kind, ()):
         return f"an image of {bits} bits of sample format {code}, which NumPy does not have"
     if directory.one(tags.FILL_ORDER, 1) != 1 or directory.one(tags.DEPTH, 1) != 1:
         return "an image in reversed bits, or a volume in one image; save it anew"

@@ -9,11 +9,12 @@ import numpy as np
 
 from ...errors import FileError
 
-#: Images of a file, and tags of an image, that are looked at.
-MOST_IMAGES, MOST_TAGS = 2**16, 512
-#: Code of a type -> NumPy's, bytes for texts; fractions are not needed.
-TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4"}
-TYPES |= {13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+#: Images of a file, tags of an image, and all tags, that are looked at: directories can overlap.
+MOST_IMAGES, MOST_TAGS, ALL_TAGS = 2**16, 512, 2**21
+#: Values of a tag that has one for each channel.
+MOST_VALUES = 2**16
+#: Code of a type -> NumPy's, bytes for texts; no tag needs signed numbers or fractions.
+TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 
 NEW_SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION = 254, 256, 257, 258, 259
 FILL_ORDER, TEXT, STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = (
@@ -26,11 +27,12 @@ FILL_ORDER, TEXT, STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = (
 )
 PLANAR, PREDICTOR, TILE_WIDTH, TILE_LENGTH = 284, 317, 322, 323
 TILE_OFFSETS, TILE_COUNTS, SUB_IMAGES, FORMAT, DEPTH = 324, 325, 330, 339, 32997
+NODATA = 42113  # of GDAL
 #: The tags that are read.
 WANTED = {
     *(NEW_SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, FILL_ORDER, TEXT, STRIP_OFFSETS, SAMPLES),
     *(ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS),
-    *(TEXT, TILE_COUNTS, SUB_IMAGES, FORMAT, DEPTH),
+    *(TILE_COUNTS, SUB_IMAGES, FORMAT, DEPTH, NODATA),
 }
 
 
@@ -44,7 +46,7 @@ class Directory:
         return tag in self.entries
 
     def all(self, tag: int) -> np.ndarray:
-        """All values of a tag, unsigned or signed integers; FileError if there are none."""
+        """All values of a tag, unsigned integers; FileError if there are none."""
         if tag not in self.entries:
             raise FileError(f"an image has no tag {tag}")
         code, count, at = self.entries[tag]
@@ -58,7 +60,7 @@ class Directory:
         if tag not in self.entries and default is not None:
             return default
         values = self.all(tag)
-        if not len(values) or (values != values[0]).any():
+        if not 0 < len(values) <= MOST_VALUES or (values != values[0]).any():
             raise FileError(f"tag {tag} has {len(values)} different values, needs one")
         return int(values[0])
 
@@ -71,13 +73,15 @@ def directories(data: bytes) -> Iterator[Directory]:
     counts, size, width = (8, 20, 8) if big else (2, 12, 4)
     at = number(data, order, 8 if big else 4, width)
     seen: set[int] = set()
+    total = 0
     while at:
         if at in seen or len(seen) >= MOST_IMAGES:
             raise FileError(f"it has a circle of images, or more than {MOST_IMAGES}")
         seen.add(at)
         tags = number(data, order, at, counts)
-        if tags > MOST_TAGS:
-            raise FileError(f"an image has {tags} tags, at most {MOST_TAGS} are read")
+        total += tags
+        if tags > MOST_TAGS or total > ALL_TAGS:
+            raise FileError(f"an image has {tags} tags, all images {total} or more; too many")
         start = at + counts
         entries: dict[int, Any] = {}
         for place in range(start, start + tags * size, size):

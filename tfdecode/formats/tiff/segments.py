@@ -29,10 +29,14 @@ OTHERS = {
 }
 READ = {NONE, LZW, DEFLATE, PACKBITS, OLD_DEFLATE, LZMA, ZSTD}
 CLEAR, END = 256, 257
+#: Bytes that a compressed segment may have besides twice its content.
+BESIDE = 1024
 
 
 def inflated(data: memoryview, compression: int, size: int) -> bytes | memoryview:
-    """At least ``size`` bytes of a segment, of which no more than that are made and a few."""
+    """The first ``size`` bytes of a segment; hardly more than that are made."""
+    # Parts can share their bytes: a hundred thousand could each inflate the whole file to nothing.
+    data = data[: 2 * size + BESIDE]
     found: Any
     if compression == NONE:
         found = data
