@@ -142,10 +142,14 @@ def test_damaged_images(tmp_path: Path, data: bytes, said: str) -> None:
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 16, 6, 0, 0, 1))
-    data = GOOD[:8] + header + chunk(b"IDAT", zlib.compress(bytes(2**20))) + chunk(b"IEND", b"")
-    with pytest.raises(tfd.FileError, match="more than the limit of"):
-        load(tmp_path, data)
+    idat = chunk(b"IDAT", zlib.compress(bytes(2**20))) + chunk(b"IEND", b"")
+    for height, width, said in (
+        (10**6, 10**6, "more than the limit of"),
+        (10**6 + 1, 1, "its size is 1 x 1000001, needs sides of 1 to 1000000"),
+    ):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 1))
+        with pytest.raises(tfd.FileError, match=said):
+            load(tmp_path, GOOD[:8] + header + idat)
     with pytest.raises(tfd.FileError, match="decodes to 12 bytes, more than the limit of 11"):
         load(tmp_path, GOOD, max_bytes=11)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DecodeError, FileError
 from .contents import MAX_BYTES, Array, Contents, Entry, failures
-from .png import SIGNATURE, Image
+from .png import MAX_SIDE, SIGNATURE, Image
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 SAMPLES = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
@@ -134,8 +134,9 @@ def header_of(data: memoryview) -> Header:
     if len(data) != 13:
         raise FileError(f"its IHDR has {len(data)} bytes, needs 13")
     width, height, depth, color, compression, method, interlace = struct.unpack(">IIBBBBB", data)
-    if not (0 < width < 2**31 and 0 < height < 2**31):
-        raise FileError(f"its size is {width} x {height}")
+    # libpng takes no more either; each row takes memory of its own, even if it is a single byte.
+    if not 0 < min(width, height) <= max(width, height) <= MAX_SIDE:
+        raise FileError(f"its size is {width} x {height}, needs sides of 1 to {MAX_SIDE}")
     if depth not in DEPTHS.get(color, ()) or compression or method or interlace > 1:
         raise FileError(f"its IHDR has colour type {color}, depth {depth}, interlace {interlace}")
     return Header(width, height, depth, color, bool(interlace))
