@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import ml_dtypes
@@ -63,6 +64,7 @@ def test_equiv_keeps_each_number_and_same_kind_its_rounding(x: np.ndarray, targe
         ([-1.5], "int8", "-1.5 at index [0] would become -1 (1 in all"),
         ([1.5], "int8", 'in Python casting="unsafe", truncates'),
         ([2**53 + 1], "float64", "9007199254740993 at index [0] would become 9.00719925e+15 (1 in"),
+        ([-0.0], "bool", 'in Python casting="unsafe", makes all but 0 True'),
         ([1 + 2j], "float64", 'casting="unsafe", drops imaginary parts'),
     ],
 )
@@ -91,6 +93,25 @@ def test_large_arrays_are_converted_in_parts() -> None:
     x[2, 5] = 0.1
     with pytest.raises(tfd.EncodeError, match=r"0.1 at index \[2, 5\].*\(1 in all"):
         converted(x, "float32")
+
+
+def test_a_refusal_needs_little_memory() -> None:
+    x = np.random.default_rng(0).random((3, 2**20))
+    x[2, 7] = 1e6 / 3
+    tracemalloc.start()
+    with pytest.raises(tfd.EncodeError) as caught:
+        converted(x, "float32")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "(3145728 in all, moved by at most 0.0104" in str(caught.value)
+    assert "at index [2, 7]); to round" in str(caught.value)
+    assert most < 2 * x.nbytes
+
+
+def test_each_part_of_a_complex_number_must_be_in_range() -> None:
+    for values in ([complex(np.inf, 1e300)], [complex(1e300, np.nan)]):
+        with pytest.raises(tfd.EncodeError, match="choose a dtype that holds these values"):
+            converted(np.array(values), "complex64", "same_kind")
 
 
 @pytest.mark.parametrize("casting", ["no", "safe", None])

@@ -14,6 +14,8 @@ from .errors import EncodeError, SpecError
 
 Casting: TypeAlias = Literal["equiv", "same_kind", "unsafe"]
 CASTINGS = ("equiv", "same_kind", "unsafe")
+#: Elements that are compared at a time for the message: all of 2 GiB would need 27 GB.
+PART = 2**18
 #: The order of kinds in which NumPy's "same_kind" goes upwards.
 _KINDS = ("bool", "uint", "int", "float", "complex")
 
@@ -62,6 +64,8 @@ def _upwards(source: str, target: str) -> bool:
 def _kept(x: np.ndarray, y: np.ndarray, rounds: bool) -> np.ndarray:
     """Whether each element of ``y``, a cast of ``x``, is its number, or that number rounded."""
     if rounds and not integral(y.dtype.name):
+        if x.dtype.kind == "c":  # one part may be infinite before, the other only after
+            return _kept(x.real, y.real, rounds) & _kept(x.imag, y.imag, rounds)
         return np.asarray(np.isfinite(y) | ~np.isfinite(x))
     return survives(x, y)
 
@@ -77,29 +81,43 @@ class _Moves:
     most: float
     relative: float
     at: list[int]
+    #: Whether any of them is out of range: to round them is not enough.
+    lost: bool
 
 
 def _moves(x: np.ndarray, target: str, rounds: bool) -> _Moves:
-    y = cast(x, numpy_dtype(target))
-    moved = ~_kept(x, y, rounds)
-    first = tuple(np.argwhere(moved)[0])
-    a, b = x[moved], y[moved]
-    # int64 has more digits than float64.
-    wide = np.clongdouble if "c" in x.dtype.kind + y.dtype.kind else np.longdouble
-    with np.errstate(all="ignore"):
-        distance = np.abs(a.astype(wide) - b.astype(wide))
-        relative = distance / np.abs(a.astype(wide))
-    distance[np.isnan(distance)] = 0  # NaN
-    farthest = int(np.argmax(distance))
-    return _Moves(
-        [int(i) for i in first],
-        str(x[first]),
-        _digits(x[first], y[first]),
-        len(a),
-        float(distance[farthest]),
-        float(np.nanmax(relative, initial=0)),
-        [int(i) for i in np.argwhere(moved)[farthest]],
-    )
+    flat, dtype, wide = x.reshape(-1), numpy_dtype(target), _wide(x.dtype.name, target)
+    first = at = -1
+    count, most, relative, lost = 0, 0.0, 0.0, False
+    for start in range(0, flat.size, PART):
+        part = flat[start : start + PART]
+        moved = np.flatnonzero(~_kept(part, cast(part, dtype), rounds))
+        if not moved.size:
+            continue
+        a = part[moved]
+        b = cast(a, dtype)
+        lost |= not _kept(a, b, rounds=True).all()
+        with np.errstate(all="ignore"):
+            distance = np.abs(a.astype(wide) - b.astype(wide))
+            ratio = float(np.nanmax(distance / np.abs(a.astype(wide)), initial=0))
+        distance[np.isnan(distance)] = 0  # NaN
+        farthest = int(np.argmax(distance))
+        if first < 0 or distance[farthest] > most:
+            most, at = float(distance[farthest]), start + int(moved[farthest])
+        first = start + int(moved[0]) if first < 0 else first
+        count, relative = count + moved.size, max(relative, ratio)
+    value = flat[first]
+    becomes = _digits(value, cast(flat[first : first + 1], dtype)[0])
+    places = [[int(i) for i in np.unravel_index(place, x.shape)] for place in (first, at)]
+    return _Moves(places[0], str(value), becomes, count, most, relative, places[1], lost)
+
+
+def _wide(source: str, target: str) -> Any:
+    """The dtype in which differences are computed: int64 has more digits than float64."""
+    long = bool({source, target} & {"int64", "uint64"})
+    if source.startswith("complex") or target.startswith("complex"):
+        return np.clongdouble if long else np.complex128
+    return np.longdouble if long else np.float64
 
 
 def _digits(value: Any, becomes: Any) -> str:
@@ -122,13 +140,11 @@ def _refusal(x: np.ndarray, target: str, rounds: bool) -> str:
         f"array is not exact in {target}: {found.value} at index {found.index} would become "
         f"{found.becomes} ({found.count} in all{far}); "
     )
-    if not rounds and _upwards(source, target) and not integral(target):
-        lost = not _kept(x, cast(x, numpy_dtype(target)), True).all()
-        if not lost:
-            return f'{text}to round, pass --casting same_kind, in Python casting="same_kind"'
+    if not rounds and _upwards(source, target) and not integral(target) and not found.lost:
+        return f'{text}to round, pass --casting same_kind, in Python casting="same_kind"'
     if integral(target):
         how = "wraps around" if integral(source) else "truncates"
-        how = "makes it True" if target == "bool" else how
+        how = "makes all but 0 True" if target == "bool" else how
     elif source.startswith("complex") and not target.startswith("complex"):
         how = "drops imaginary parts"
     else:
