@@ -42,6 +42,13 @@ def tarred() -> bytes:
     return file.getvalue()
 
 
+def gzipped(times: int) -> bytes:
+    data = b"x"
+    for _ in range(times):
+        data = gzip.compress(data)
+    return data
+
+
 def database(folder: Path) -> bytes:
     connection = sqlite3.connect(folder / "x.sqlite")
     connection.execute("create table t (x real)")
@@ -72,6 +79,7 @@ FILES = {
     "gzip": (gzip.compress(npy()), "gzip data of an .npy array", "decompress"),
     "nii.gz": (gzip.compress(NIFTI), "gzip data of a NIfTI volume", "decompress"),
     "text.gz": (gzip.compress(b"x,y\n1,2\n"), "gzip data of plain text", "decompress"),
+    "gz.gz": (gzipped(200), "gzip data; decompress it first", ""),
     "cut.gz": (gzip.compress(npy())[:30], "gzip data", "decompress"),
     "bzip2": (bz2.compress(pickle.dumps([1])), "bzip2 data of a pickle", "decompress"),
     "xz": (lzma.compress(npy()), "xz data of an .npy array", "decompress"),

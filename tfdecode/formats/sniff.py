@@ -121,11 +121,11 @@ _COMPRESSIONS: list[tuple[Any, ...]] = [
 ]
 
 
-def sniff(data: bytes, named: str | None = "") -> Kind | None:
+def sniff(data: bytes, named: str | None = "", *, inflate: bool = True) -> Kind | None:
     """The kind that the first bytes tell; None if they tell none, or if text is as it must be.
 
     ``named`` is the format by the file's suffix, or None for an unknown suffix: it decides whether
-    a file may be plain text.
+    a file may be plain text. ``inflate`` looks into compressed data, once.
     """
     # Before the others: its length may begin as a pickle does.
     if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:
@@ -134,7 +134,8 @@ def sniff(data: bytes, named: str | None = "") -> Kind | None:
     for pattern, name, read in _KINDS:
         if re.match(pattern, beginning, re.DOTALL):
             return _archive(beginning, name) if read == "npz" else Kind(read, name)
-    return _compressed(data) or _zeros(data) or _text(data, named)
+    compressed = _compressed(data) if inflate else None
+    return compressed or _zeros(data) or _text(data, named)
 
 
 def _archive(data: bytes, name: str) -> Kind:
@@ -161,7 +162,7 @@ def _compressed(data: bytes) -> Kind | None:
             except Exception:  # each has errors of its own, and some builds of Python lack bz2
                 if name == "zlib":
                     return None
-        kind = sniff(inside, None) if inside else None
+        kind = sniff(inside, None, inflate=False) if inside else None  # some inflate to themselves
         of = f" of {kind.name.partition(';')[0]}" if kind else ""
         return Kind("", f"{name} data{of}; decompress it first")
     return None
