@@ -164,6 +164,8 @@ def test_files_without_a_header(tmp_path: Path, dtype: str, order: str) -> None:
         ),
         ({"dtype": "float64", "shape": (-1, -1)}, "needs sizes of 0 or more, and -1 at most once"),
         ({"dtype": "float64", "shape": (-2, 3)}, "needs sizes of 0 or more, and -1 at most once"),
+        ({"dtype": "float64", "shape": 6}, "shape is 6, needs integers"),
+        ({"dtype": "float64", "shape": "-1,3"}, "shape is '-1,3', needs integers"),
         ({"dtype": "float99"}, "dtype 'float99' is not one of"),
         ({"dtype": "float32", "shape": (2**62, 2**62)}, "has 48 bytes, float32"),
     ],
@@ -172,6 +174,16 @@ def test_what_does_not_fit_is_said(tmp_path: Path, options, said: str) -> None:
     np.arange(12, dtype="<f4").tofile(tmp_path / "a.bin")
     with pytest.raises(tfd.TfdecodeError, match=said):
         tfd.load(tmp_path / "a.bin", **options)
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros(8, "f4"), np.full(64, 65, "u1"), np.arange(33, 60, 1, "u2")]
+)
+def test_numbers_like_another_file_are_read_if_the_shape_is_said(tmp_path: Path, x) -> None:
+    x.tofile(tmp_path / "a.bin")
+    with pytest.raises(tfd.FileError, match="if it is numbers without a header, pass its shape"):
+        tfd.load(tmp_path / "a.bin", dtype=x.dtype)
+    np.testing.assert_array_equal(tfd.load(tmp_path / "a.bin", dtype=x.dtype, shape=[-1]), x)
 
 
 def test_shape_is_for_files_without_one(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def opened(
     with naming(path):
         suffix = suffix_of(Path(path))
         named = _format_of_suffix(suffix)
-        if named is None and (shape is not None or (dtype is not None and not sniff(data, None))):
+        if named is None and (shape is not None or (dtype is not None and not _known(data))):
             return headerless.NAME, data, headerless.contents(data, dtype, shape)
         if shape is not None:
             raise FileError(f"is a {suffix}, which says its shape; shape is for files without one")
@@ -289,6 +289,12 @@ def _format_of_suffix(suffix: str) -> str | None:
         return found
     codec = CODECS.by_suffix(suffix) if suffix else None
     return codec.name if codec else None
+
+
+def _known(data: bytes) -> bool:
+    """Whether the first bytes are of a format that is read."""
+    kind = sniff(data, None) or _registered(data)
+    return bool(kind and kind.format)
 
 
 def _registered(data: bytes) -> Kind | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import warnings
 from pathlib import Path
 
 import nibabel
@@ -67,6 +68,7 @@ def raw(tmp_path: Path) -> bytearray:
         (70, "h", [1536], "of datatype 1536"),
         (108, "f", [1e30], "begin at byte 1e"),
         (108, "f", [float("nan")], "begin at byte nan"),
+        (108, "f", [0.0], "begin at byte 0, within its header"),
         (112, "2f", [2.0, float("inf")], "its scl_inter is inf"),
         (42, "h", [400], "it has 120 bytes of voxels, its header says 12000"),
         (0, "i", [349], "no header of 348 or 540 bytes"),
@@ -78,6 +80,17 @@ def test_what_a_header_cannot_say(tmp_path: Path, at, layout: str, values, said:
     (tmp_path / "v.nii").write_bytes(data)
     with pytest.raises(tfd.FileError, match=f"v.nii: .*{said}"):
         tfd.load(tmp_path / "v.nii")
+
+
+def test_a_scale_that_overflows_is_infinite(tmp_path: Path) -> None:
+    data = raw(tmp_path)
+    struct.pack_into("<h", data, 70, 64)  # float64
+    struct.pack_into("<2f", data, 112, 1e38, 0)
+    data[352:] = np.full(120, 1e300).tobytes()
+    (tmp_path / "v.nii").write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isposinf(tfd.load(tmp_path / "v.nii", "scaled")).all()
 
 
 def test_compressed_volumes_are_bounded_and_whole(tmp_path: Path) -> None:

@@ -81,8 +81,9 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     def scaled() -> Array:
         complex_ = header.dtype.kind == "c"
         array = stored().astype(np.complex128 if complex_ else np.float64, order="F")
-        array *= header.slope
-        array += header.inter
+        with np.errstate(all="ignore"):  # what is out of range is infinite
+            array *= header.slope
+            array += header.inter
         return array
 
     def entry(key: str, dtype: np.dtype[np.generic], read: Callable[[], Array]) -> Entry:
@@ -111,6 +112,8 @@ def header_of(data: bytes) -> Header:
             magic = data[4:8]
         else:
             continue
+        if magic[1:2] == b"+" and offset < size:
+            raise FileError(f"its voxels begin at byte {offset:g}, within its header")
         return checked(dims, code, offset, slope, inter, magic, order)
     raise FileError("it has no header of 348 or 540 bytes")
 
