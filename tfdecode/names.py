@@ -9,8 +9,14 @@ from .errors import SpecError
 
 
 def array_key(name: str) -> str:
-    """The signature key of an array: its name, with ``_`` for all but ASCII letters and digits."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+    """The signature key of an array: its name, with ``_`` for all but ASCII letters and digits.
+
+    If it then begins with no letter, an ``x`` is put before it.
+    """
+    key = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    # tf.saved_model.save takes no such key. Schemas and data sets of old have names as "_x".
+    plain = key == name and not key[:1].isdigit()
+    return key if plain or key[:1].isalpha() else f"x{key}"
 
 
 def bytes_key(name: str) -> str:

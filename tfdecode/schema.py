@@ -39,7 +39,8 @@ class Schema(Mapping[str, ArraySpec]):
     ----------
     inputs : mapping of str to ArraySpec
         Input name to spec. A name has at most 128 printable characters. Its signature key has ``_``
-        in place of all but ASCII letters and digits.
+        in place of all but ASCII letters and digits, and begins with a letter, an added ``x`` if
+        need be.
     outputs : mapping of str to ArraySpec, optional
         The same of the outputs that the model encodes.
     max_batch_size : int, optional

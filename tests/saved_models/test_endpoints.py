@@ -114,6 +114,7 @@ def test_the_warm_up_has_a_record_of_each_signature(version: Path) -> None:
         ({"inputs": {"encode": {"x": X}, "decode": X}}, "inputs is ArraySpec, needs a dict"),
         ({"outputs": {"z": Z}}, "outputs has no signature 'z'"),
         ({"warmup": [{}]}, "so warmup needs a dict by signature"),
+        ({"warmup": {"encode": None}}, "warmup is NoneType, needs True, False or a list"),
         ({"signature": "encode"}, "the names of several are their keys"),
         ({"cast": {"decode": {"z": "float23"}}}, "cast of z: dtype"),
     ],
@@ -129,8 +130,25 @@ def test_options_that_cannot_be_are_refused(
         tfd.export(models, tmp_path, **given)
 
 
+def test_models_without_a_name_are_refused(tmp_path: Path) -> None:
+    for models, message in (
+        ({}, "model is an empty dict"),
+        ({1: AutoEncoder().encode}, "signature 1 needs a name"),
+    ):
+        with pytest.raises(tfd.ExportError, match=message):
+            tfd.export(models, tmp_path, {name: {"x": X} for name in models})
+    with pytest.raises(tfd.ExportError, match="signature None needs a name"):
+        tfd.export(AutoEncoder().encode, tmp_path, {"x": X}, signature=None)
+
+
 def test_two_signatures_of_one_name_are_refused(tmp_path: Path) -> None:
     models = {"encode": AutoEncoder().encode, "encode_arrays": AutoEncoder().encode}
     inputs = {name: {"x": X} for name in models}
     with pytest.raises(tfd.ExportError, match="two signatures would be named 'encode_arrays'"):
         tfd.export(models, tmp_path, inputs)
+
+
+def test_more_records_than_a_server_takes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(tfd.ExportError, match="1001 warm-up requests, a server takes at most 1000"):
+        tfd.export(AutoEncoder().encode, tmp_path, {"x": X}, warmup=[{"x": ROW}] * 1001)
+    assert not list(tmp_path.iterdir())

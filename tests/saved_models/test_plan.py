@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -244,3 +245,72 @@ def test_any_name_reaches_the_model_by_its_key(tmp_path: Path) -> None:
     with InProcess(version, "arrays") as client:
         answer = client.predict({**by_name, "gr__e": np.float32([0.5, 0.25])})
     assert answer["weighed: all"].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", ["ö", "日本", "1st", "pose", "batch", "name", "function"])
+def test_a_function_of_any_keywords_gets_one_input_by_its_name(name: str, tmp_path: Path) -> None:
+    def model(**arrays: Any) -> Any:
+        return {"y": arrays[name]}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the key
+        version = tfd.export(model, tmp_path, {name: SPEC})
+    for signature in ("serving_default", "arrays"):
+        with InProcess(version, signature) as client:
+            assert client.predict({name: ROWS[0]})["y"].tolist() == ROWS[:1].tolist()
+
+
+@pytest.mark.parametrize("name", ["_x", "self", "lambda"])
+def test_a_key_that_cannot_be_saved_is_named(name: str, tmp_path: Path) -> None:
+    inputs = {"pose": SPEC, name: tf.TensorSpec([None, 3], tf.float32)}
+    with pytest.raises(tfd.ExportError, match=f"no signature key '{name}'.*; rename it"):
+        tfd.export(lambda given: given["pose"], tmp_path, inputs)
+
+
+def test_one_row_at_a_time_still_takes_a_batch(tmp_path: Path) -> None:
+    version = tfd.export(lambda pose: {"y": pose}, tmp_path, {"pose": SPEC}, max_rows=1)
+    assert tfd.Schema.load(version).max_batch_size == 2**14
+    with InProcess(version) as client:
+        assert client.predict({"pose": list(ROWS)})["y"].tolist() == ROWS.tolist()
+
+
+def test_an_array_under_the_name_of_a_payload_is_an_array(tmp_path: Path) -> None:
+    version = tfd.export(
+        lambda pose: {"y_bytes": pose}, tmp_path, {"pose": SPEC}, {"y_bytes": SPEC}
+    )
+    for signature in ("serving_default", "arrays"):
+        with InProcess(version, signature) as client:
+            assert client.predict({"pose": list(ROWS)})["y_bytes"].tolist() == ROWS.tolist()
+
+
+def test_the_schema_of_a_huge_batch_is_refused(tmp_path: Path) -> None:
+    """Each row takes a copy of the text: a body of 100 MB would have taken 16 GB."""
+    version = tfd.export(lambda pose: pose, tmp_path / "a", {"pose": SPEC})
+    wrapped = tfd.wrap(version, tmp_path / "b", {"pose": SPEC}, source="arrays")
+    for path in (version, wrapped):
+        with ServingSession(path) as session:
+            rows = session.run("tfdecode_schema", {"batch": [b""] * 1000})["schema"]
+            assert len({*rows}) == 1 and tfd.Schema.from_json(rows[0])["pose"] == SPEC
+            batch = np.full(2**23, b"", object)
+            words = answered(session, "tfdecode_schema", {"batch": batch})
+            assert "batch has 8388608 rows, the model takes at most" in words
+
+
+class Doubled(keras.Model):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, signal: Any) -> Any:
+        return self.dense(signal)
+
+
+def test_what_keras_would_round_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    inputs = {"signal": tfd.ArraySpec((3,), "float64")}
+    for model in (Doubled(), keras.Sequential([keras.layers.Dense(3)])):
+        with pytest.raises(tfd.ExportError, match=r"signal has dtype float64, .* takes float32"):
+            tfd.export(model, tmp_path, inputs)
+    tfd.export(Doubled(), tmp_path, inputs, cast={"signal": "float32"})
+    tfd.export(Doubled(dtype="float64"), tmp_path, inputs)
+    tfd.export(Doubled(dtype="mixed_bfloat16"), tmp_path, {"signal": SPEC})
+    tfd.export(Doubled(), tmp_path, {"signal": tfd.ArraySpec((3,), "float16")})

@@ -416,3 +416,11 @@ def test_any_name_of_a_signature_is_wrapped(tmp_path: Path) -> None:
         assert list(client.inputs) == ["a_b__gr__e_bytes"]
         answer = client.predict({"a/b: größe": np.float32([1, 2])})
     assert answer["c d"].tolist() == [[2.0, 4.0]]
+
+
+def test_a_record_is_not_added_to_as_many_as_a_server_takes(module: Path, tmp_path: Path) -> None:
+    first = tfd.wrap(module, tmp_path / "first", {"pose": POSE}, source="norm")
+    file = first / "assets.extra" / "tf_serving_warmup_requests"
+    file.write_bytes(file.read_bytes() * 1000)
+    options: dict[str, Any] = dict(source="norm", signature="again")
+    assert len(records(tfd.wrap(first, tmp_path, {"pose": POSE}, **options))) == 1000

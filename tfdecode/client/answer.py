@@ -47,9 +47,10 @@ def decoded(outputs: dict[str, npt.NDArray[Any]], schema: Schema) -> dict[str, n
     """The outputs, with those that the model encodes decoded to arrays ``[B, *shape]``."""
     found = dict(outputs)
     for name, spec in schema.outputs.items():
-        rows = found.pop(bytes_key(name), None)
-        if rows is None:
+        rows = found.get(bytes_key(name))
+        if rows is None or rows.dtype.kind in "biufcV":  # the array, by a signature of arrays
             continue
+        del found[bytes_key(name)]
         if rows.ndim != 1:
             raise ServerError(f"output {name} of the answer is no list of payloads")
         empty = np.zeros((0, *(side or 0 for side in spec.shape)), numpy_dtype(spec.dtype))

@@ -31,8 +31,10 @@ def one_row(
 ) -> int | None:
     """``max_batch_size``, 1 if rows of any length may not share a batch; ExportError if more."""
     unsaid = [name for name, spec in specs.items() if None in spec.shape and name not in ragged]
+    if not unsaid:
+        return max_batch_size
     size = 1 if max_batch_size is None and max_rows == 1 else max_batch_size
-    if unsaid and size != 1:
+    if size != 1:
         name = unsaid[0]
         raise ExportError(
             f"input {name} has shape {list(specs[name].shape)}, and rows of different length do "

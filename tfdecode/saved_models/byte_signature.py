@@ -15,7 +15,7 @@ from ..names import bytes_key
 from ..schema import Schema
 from ..spec import ArraySpec
 from .limits import STATUS
-from .plan import Plan, warn_of_domains
+from .plan import Plan, schema_rows, warn_of_domains
 from .splice import Splice, Tensor, tensor
 
 meta_graph: Any = LazyModule("tensorflow.python.framework.meta_graph", "tensorflow")
@@ -203,7 +203,7 @@ class ByteSignature:
         """Add the schema as a constant; return the signature that answers with it."""
         with tf.Graph().as_default() as graph:
             batch = tf.compat.v1.placeholder(tf.string, [None], name="batch")
-            tf.fill(tf.shape(batch), tf.constant(schema.to_json()), name="schema")
+            tf.identity(schema_rows(schema, batch), name="schema")
         self._splice.insert(definition(graph), "about", {})
         new, inside = meta_graph_pb2.SignatureDef(method_name=PREDICT), self._splice.prefix
         new.inputs["batch"].CopyFrom(_info(f"{inside}/about/batch:0", tf.string, [None]))

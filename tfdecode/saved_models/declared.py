@@ -67,7 +67,7 @@ def casts(
         known = ", ".join(specs)
         raise ExportError(f"cast has no input {unknown[0]!r}{close}; the inputs are {known}")
     found = {name: target(name, specs[name], dtype) for name, dtype in wanted.items()}
-    for name, own in declared(model, list(specs)).items():
+    for name, own in (declared(model, list(specs)) | autocasts(model, specs)).items():
         check_shape(name, shapes[name], own.shape, is_keras(model))
         has, takes = name_of(specs[name]), tf.as_dtype(own.dtype).name
         if name in found and found[name] != takes:
@@ -84,6 +84,18 @@ def casts(
             )
         found[name] = takes
     return {name: dtype for name, dtype in found.items() if dtype != name_of(specs[name])}
+
+
+def autocasts(model: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
+    """A tf.TensorSpec of each input that a Keras model without `inputs` would round, by name.
+
+    Keras casts floats to the dtype of the layer, float64 to float32 too, and says nothing.
+    """
+    if not is_keras(model) or inputs_of_keras(model) or not getattr(model, "autocast", False):
+        return {}
+    dtype = tf.as_dtype(model.variable_dtype)  # mixed precision is rounding that is meant
+    floats = [n for n, x in specs.items() if "float" in name_of(x) and dtype.is_floating]
+    return {name: tf.TensorSpec(None, dtype) for name in floats}
 
 
 def target(name: str, spec: Any, dtype: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ def endpoints(
     else:
         if signature != DEFAULT_SIGNATURE:
             raise ExportError("signature is for one model; the names of several are their keys")
+        if not model:
+            raise ExportError("model is an empty dict, needs a model for each signature")
         for what, of_each in (*options.items(), ("warmup", warmup)):
             check_names(what, of_each, model)
         found = [
@@ -49,10 +51,10 @@ def endpoints(
         if DEFAULT_SIGNATURE not in model:
             warnings.warn(
                 f"no signature is named {DEFAULT_SIGNATURE}, so every request has to name one of "
-                f"{', '.join(model)}",
+                f"{', '.join(map(str, model))}",
                 stacklevel=3,
             )
-    names = [name for one in found for name in (one.name, one.arrays) if name is not None]
+    names = [one.name for one in found] + [x.arrays for x in found if x.arrays is not None]
     for name in [SIGNATURE, *names]:
         if not isinstance(name, str) or not name.isprintable() or not name.strip():
             raise ExportError(f"signature {name!r} needs a name of printable characters")
@@ -67,15 +69,22 @@ def arrays_name(name: str, suffix: str) -> str:
 
 
 def examples_of(warmup: Any) -> list[Any]:
-    """The examples that warmup gives."""
-    return [] if isinstance(warmup, bool) else list(warmup)
+    """The examples that warmup gives; ExportError if it is no list."""
+    if isinstance(warmup, bool):
+        return []
+    if not isinstance(warmup, Iterable) or isinstance(warmup, str | Mapping):
+        raise ExportError(
+            f"warmup is {type(warmup).__name__}, needs True, False or a list of examples, each a "
+            "dict by input"
+        )
+    return list(warmup)
 
 
 def check_names(what: str, of_each: Any, model: Mapping[str, Any]) -> None:
     """ExportError unless an option of several signatures is a dict by signature."""
     if isinstance(of_each, bool):
         return
-    if not model or not isinstance(of_each, Mapping):
+    if not isinstance(of_each, Mapping):
         raise ExportError(f"model has several signatures, so {what} needs a dict by signature")
     for name in of_each:
         if name not in model:

@@ -64,7 +64,8 @@ def export(
     inputs : mapping of str to ArraySpec or tf.TensorSpec
         An ArraySpec becomes the byte input ``<name>_bytes`` ``[B]``. A tf.TensorSpec, with its
         batch dimension, becomes an input of its own name. A name can be any text; its signature
-        key has ``_`` in place of all but ASCII letters and digits.
+        key has ``_`` in place of all but ASCII letters and digits, and begins with a letter, an
+        added ``x`` if need be.
     outputs : mapping of str to ArraySpec, optional
         Outputs to encode as ``<name>_bytes``. A single output without a name takes this name.
     signature : str, default "serving_default"

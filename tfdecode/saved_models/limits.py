@@ -7,7 +7,6 @@ from typing import Any
 
 from ..errors import shown
 from ..extras import tensorflow as tf
-from ..names import bytes_key
 from ..schema import SIGNATURE
 
 #: The output that ``on_invalid="mask"`` adds.
@@ -47,7 +46,7 @@ def limits_of_one(definition: Any) -> Iterator[str]:
                     f"REST cannot carry {kind} {shown(name)}, as JSON has no {dtype} in TensorFlow "
                     f"Serving; gRPC can, and payloads: give it an ArraySpec in {kind}s="
                 )
-            if kind == "output" and dtype == "string" and name != bytes_key(name):
+            if kind == "output" and dtype == "string" and not name.endswith("_bytes"):
                 yield (
                     f"REST sends the string output {shown(name)} as text, which must "
                     "be UTF-8; as base64 if its name ends in _bytes"
@@ -63,7 +62,7 @@ def limits_of_one(definition: Any) -> Iterator[str]:
 def shared_batches(signatures: Any) -> Iterator[str]:
     """That a bad row fails a whole batch, if no output tells which rows are bad."""
     for name, signature in sorted(signatures.items()):
-        keys = [key for key, info in signature.inputs.items() if key == bytes_key(key)]
+        keys = [key for key, info in signature.inputs.items() if key.endswith("_bytes")]
         if keys and STATUS not in signature.outputs:
             yield (
                 f"signature {shown(name)}: a bad row fails its whole batch, in which a server with "

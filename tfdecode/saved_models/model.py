@@ -32,7 +32,7 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
     if not keras:  # AutoGraph for what users write; Keras brings its own
         plain, model = model, tf.function(model)
     named = all(name in wanted for name in names)
-    if not named and len(names) == 1:
+    if not named and len(names) == 1 and not only_keywords(call):
         return lambda arrays: model(arrays[names[0]], **mode)
     if not named and len(required) == 1 and (keras or not {*names, "**"} & {*wanted}):
         return with_dict(model, names, mode)
@@ -105,6 +105,16 @@ def told(error: Exception) -> str:
     if "in user code:" in plain:  # AutoGraph: frames, then the reason
         plain = plain.strip().splitlines()[-1]
     return " ".join(plain.split())[:500]
+
+
+def only_keywords(function: Any) -> bool:
+    """Whether a callable takes nothing by position, as ``lambda **arrays: ...``."""
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    named = all(one.kind in (one.KEYWORD_ONLY, one.VAR_KEYWORD) for one in found)
+    return named and any(one.kind is one.VAR_KEYWORD for one in found)
 
 
 def not_named(names: list[str], wanted: list[str]) -> ExportError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ..codecs.chain_text import brief
 from ..errors import ExportError, SpecError
 from ..extras import tensorflow as tf
-from ..graph.rows import checked_shape, same_size
+from ..graph.rows import admit, checked_shape, same_size
 from ..layouts import Layout, check_ragged, decoded, lengths_key
 from ..names import array_key, bytes_key, check_name
 from ..schema import Schema
@@ -244,12 +245,18 @@ class Plan:
 
 def schema_function(schema: Schema) -> Any:
     """The schema as JSON, once for each row of a dummy: server batching needs a [B] input."""
+
+    def about(batch: Any) -> dict[str, Any]:
+        return {"schema": schema_rows(schema, batch)}
+
+    return concrete(about, {"batch": tf.TensorSpec([None], tf.string, name="batch")})
+
+
+def schema_rows(schema: Schema, batch: Any) -> Any:
+    """The schema as JSON for each row of a dummy; more rows than a step may hold fail."""
     text = schema.to_json()
-
-    def told(batch: Any) -> dict[str, Any]:
-        return {"schema": tf.fill(tf.shape(batch), tf.constant(text))}
-
-    return concrete(told, {"batch": tf.TensorSpec([None], tf.string, name="batch")})
+    batch = admit(batch, batch_limit(max(1, STEP_BUDGET // len(text)), len(text)), "batch")
+    return tf.fill(tf.shape(batch), tf.constant(text))
 
 
 def batched(spec: Any) -> bool:
@@ -290,6 +297,12 @@ def check_options(
 
 def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
     """Trace a function; an error of the model becomes an ExportError."""
+    for key in signature:
+        if key.startswith("_") or key == "self" or keyword.iskeyword(key):
+            raise ExportError(
+                f"tf.saved_model.save takes no signature key {key!r}, so no input of this name; "
+                f"{RENAME}"
+            )
     try:
         return tf.function(function, autograph=False).get_concrete_function(**signature)
     except (ExportError, SpecError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading
+from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..messages import field
 
@@ -14,17 +15,24 @@ from ..messages import field
 ASSET = Path("assets.extra", "tf_serving_warmup_requests")
 #: Bytes of records that are kept.
 MAX_NBYTES = 2**32
+#: A server refuses to load a model with more records.
+MOST = 1000
 
 
 def write_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
     """Write a record for each pair of a signature and batches by key; they run in this order."""
+    feeds = list(feeds)
+    if len(feeds) > MOST:
+        raise ExportError(f"{len(feeds)} warm-up requests, a server takes at most {MOST}")
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, feed in feeds:
             writer.write(prediction_log(signature, feed))
 
 
 def add_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """As ``write_warmup``, after the records that are there."""
+    """As ``write_warmup``, after the records that are there; none if they would be too many."""
+    if path.exists() and sum(1 for _ in tf.data.TFRecordDataset(str(path))) >= MOST:
+        return
     there = reading.read(path, MAX_NBYTES) if path.exists() else b""
     path.parent.mkdir(exist_ok=True)
     write_warmup(path, feeds)

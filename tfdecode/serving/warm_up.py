@@ -9,10 +9,7 @@ from pathlib import Path
 from ..client.in_process import InProcess
 from ..client.inputs import Inputs
 from ..errors import ExportError, TfdecodeError
-from ..saved_models.warmup import ASSET, write_warmup
-
-#: A server refuses to load a model with more records.
-MOST = 1000
+from ..saved_models.warmup import ASSET, MOST, write_warmup
 
 
 def warm_up(
