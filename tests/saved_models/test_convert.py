@@ -211,6 +211,135 @@ def test_a_mistake_is_told_in_a_sentence(
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
 
 
+def small() -> Any:
+    """y = x * w * rate."""
+    x = v1.placeholder(tf.float32, [None, 2], name="x")
+    weight = v1.get_variable("w", initializer=2.0)
+    rate = v1.placeholder_with_default(0.5, [], name="rate")
+    return tf.multiply(tf.identity(x, name="same") * weight, rate, name="y")
+
+
+GIVEN: dict[str, Any] = {"inputs": {"x": "x:0"}, "outputs": {"y": "y:0"}}
+
+
+def test_a_constant_gets_the_dtype_of_its_tensor(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        small()
+        session.run(v1.global_variables_initializer())
+        path = tfd.convert(session, tmp_path, **GIVEN, constants={"rate:0": 3})
+        with pytest.raises(tfd.ExportError, match="the constant for rate does not fit"):
+            tfd.convert(session, tmp_path, **GIVEN, constants={"rate:0": "a"})
+    with InProcess(path) as model:
+        assert model.predict({"x": np.ones((1, 2), "float32")})["y"].tolist() == [[6, 6]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"sample": {"x": np.zeros((7, 7))}}, "Cannot feed value of shape"),
+        ({"sample": {"z": np.zeros(2)}}, "sample has unknown inputs: z"),
+        (
+            {"inputs": {"x": ("same:0", tf.TensorSpec([None, 2], tf.float64))}},
+            "has dtype float64, but same:0 has float32",
+        ),
+        (
+            {"inputs": {"x": ("x:0", tf.TensorSpec([None, 5, 7], tf.float32))}},
+            r"has shape \(None, 5, 7\), but x:0 has \(None, 2\)",
+        ),
+        ({"inputs": {"x": "x:q"}}, "no tensor 'x:q'"),
+    ],
+)
+def test_what_does_not_fit_the_graph(changed: Any, reason: str, tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        small()
+        session.run(v1.global_variables_initializer())
+        with pytest.raises(tfd.ExportError, match=reason):
+            tfd.convert(session, tmp_path, **{**GIVEN, **changed})
+
+
+def test_a_session_without_values(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        small()
+        with pytest.raises(tfd.ExportError, match="no values for its variables"):
+            tfd.convert(session, tmp_path, **GIVEN)
+
+
+def test_a_placeholder_may_not_say_its_shape(tmp_path: Path) -> None:
+    """The default of the attribute is an unknown rank, not a scalar."""
+    with tf.Graph().as_default() as graph:
+        tf.identity(v1.placeholder(tf.float32, [None, 2], name="x"), name="y")
+    frozen = graph.as_graph_def()
+    del frozen.node[0].attr["shape"]
+    (tmp_path / "frozen.pb").write_bytes(frozen.SerializeToString())
+    with pytest.raises(tfd.ExportError, match="x:0 does not say its shape"):
+        tfd.convert(tmp_path / "frozen.pb", tmp_path / "models", **GIVEN)
+    inputs = {"x": ("x:0", tf.TensorSpec([None, 2], tf.float32))}
+    assert tfd.convert(tmp_path / "frozen.pb", tmp_path / "models", inputs, {"y": "y:0"}).exists()
+
+
+def test_a_table_that_training_filled_is_not_served_empty(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.int64, [None], name="x")
+        table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, -1.0, name="table")
+        tf.identity(table.lookup(x), name="y")
+        session.run(table.insert(tf.constant([1], tf.int64), tf.constant([10.0])))
+        v1.train.Saver().save(session, str(tmp_path / "model"))
+        for source in (session, tmp_path / "model"):
+            with pytest.raises(tfd.ExportError, match=r"the table table .*contents"):
+                tfd.convert(source, tmp_path / "models", **GIVEN)
+
+
+def test_a_vocabulary_of_another_machine(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("a\n")
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.string, [None], name="x")
+        line, whole = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
+        file = tf.lookup.TextFileInitializer(str(words), tf.string, whole, tf.int64, line)
+        tf.identity(tf.lookup.StaticHashTable(file, -1).lookup(x), name="y")
+        words.unlink()
+        with pytest.raises(tfd.ExportError, match=r"words\.txt, which is not on this machine"):
+            tfd.convert(session, tmp_path / "models", **GIVEN)
+
+
+def test_a_checkpoint_without_a_variable_names_it(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        tf.multiply(small(), v1.get_local_variable("local", initializer=3.0), name="z")
+        session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
+        v1.train.Saver().save(session, str(tmp_path / "model"))
+    with pytest.raises(tfd.ExportError, match="it has no value of local"):
+        tfd.convert(tmp_path / "model", tmp_path / "models", {"x": "x:0"}, {"z": "z:0"})
+
+
+def node(meta: Any, name: str) -> Any:
+    return next(one for one in meta.graph_def.node if one.name == name)
+
+
+DAMAGED = {
+    "it lacks nowhere, which y takes": lambda m: node(m, "y").input.append("nowhere"),
+    "it lacks a:b, which y takes": lambda m: node(m, "y").input.append("a:b"),
+    "its collection variables cannot be read": (
+        lambda m: m.collection_def["variables"].bytes_list.value.append(b"\xff")
+    ),
+    "x:0 has no dtype of TensorFlow": (lambda m: setattr(node(m, "x").attr["dtype"], "type", 9999)),
+    "3 nodes in a cycle": lambda m: node(m, "same").input.__setitem__(0, "y"),
+}
+
+
+@pytest.mark.parametrize("reason", DAMAGED)
+def test_a_graph_that_is_damaged(reason: str, tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        small()
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, str(tmp_path / "model"))
+    path = tmp_path / "model.meta"
+    meta = v1.MetaGraphDef.FromString(path.read_bytes())
+    DAMAGED[reason](meta)
+    path.write_bytes(meta.SerializeToString())
+    with pytest.raises(tfd.ExportError, match=reason):
+        tfd.convert(path, tmp_path / "models", **GIVEN)
+
+
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_keras_files(suffix: str, tmp_path: Path) -> None:
     source = tmp_path / f"m.{suffix}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from .. import reading
-from ..errors import ExportError, FileError
+from ..errors import ExportError, FileError, shown
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
@@ -22,7 +23,7 @@ from .protobuf import MAX_BYTES
 from .publish import publish
 from .session import ServingSession, quiet, reason
 from .splice import PLACEHOLDERS
-from .training_graph import COLLECTIONS, Serving, TrainingGraph
+from .training_graph import COLLECTIONS, Serving, TrainingGraph, constant_of, dtype_named, dtype_of
 from .verify import passed_row
 from .wrap import wrap
 
@@ -179,7 +180,8 @@ def keras_model(path: Path, safe_mode: bool) -> Any:
     """A Keras model of a file; ExportError if it cannot be read, or would run code of its own."""
     import keras
 
-    reading.read(path, MAX_BYTES)
+    with reading.opened(path):  # a regular file; weights may have more than a protobuf
+        pass
     try:
         return keras.models.load_model(path, compile=False, safe_mode=safe_mode)
     except Exception as error:  # whatever the layers raise
@@ -245,17 +247,27 @@ def placeholder_of(graph: TrainingGraph, name: str, given: Any) -> tuple[str, An
     if not isinstance(at, str):
         kind = type(at).__name__
         raise ExportError(f"input {name} is {kind}, needs the name of a tensor, or (name, spec)")
-    node = graph.nodes[graph.find(at, f"input {name}").node]
+    place = graph.find(at, f"input {name}")
+    node = graph.nodes[place.node]
+    known = dtype_of(node, place.output)
+    shape = None  # the default of the attribute
+    if node.op in PLACEHOLDERS and "shape" in node.attr:
+        shape = node.attr["shape"].shape
+        # Before version 24 of graphs a scalar meant that the shape is unknown.
+        old = graph.meta.graph_def.versions.producer < 24
+        shape = None if old and not shape.dim else shape
     if isinstance(spec, ArraySpec):
         spec = tf.TensorSpec([None, *spec.shape], spec.dtype)
     if spec is None:
-        shape = node.attr["shape"].shape if node.op in PLACEHOLDERS else None
         if shape is None or shape.unknown_rank:
             raise ExportError(f"{at} does not say its shape: pass ({at!r}, tf.TensorSpec(...))")
-        spec = tf.TensorSpec(tf.TensorShape(shape), node.attr["dtype"].type)
-    if node.op in PLACEHOLDERS and node.attr["dtype"].type != spec.dtype.as_datatype_enum:
-        dtype = tf.as_dtype(node.attr["dtype"].type).name
+        spec = tf.TensorSpec(tf.TensorShape(shape), dtype_named(at, known))
+    if known is not None and known != spec.dtype.as_datatype_enum:
+        dtype = dtype_named(at, known).name
         raise ExportError(f"input {name} has dtype {spec.dtype.name}, but {at} has {dtype}")
+    if shape is not None and not spec.shape.is_compatible_with(tf.TensorShape(shape)):
+        own = tf.TensorShape(shape)
+        raise ExportError(f"input {name} has shape {spec.shape}, but {at} has {own}")
     return at, spec
 
 
@@ -284,9 +296,7 @@ def write(
             sent[name] = v1.placeholder(spec.dtype, spec.shape, name=f"input_{len(sent)}")
             given[f"{at.node}:{at.output}"] = sent[name]
         for at, value in known.items():
-            node = graph.nodes[at.node]
-            dtype = node.attr["dtype"].type if node.op in PLACEHOLDERS else None
-            given[f"{at.node}:{at.output}"] = tf.constant(value, dtype, name="constant")
+            given[f"{at.node}:{at.output}"] = constant_of(graph, at, value)
         used = serving.consumed()
         try:
             v1.train.import_meta_graph(
@@ -301,6 +311,12 @@ def write(
         except (ValueError, KeyError, tf.errors.OpError) as error:
             text = " ".join(str(error).split())[:300]
             raise ExportError(f"the graph cannot be taken apart: {text}") from None
+        assets = [made.get_tensor_by_name(name) for name in serving.assets()]
+        for asset in assets:
+            file = tf.get_static_value(asset)
+            if file is not None and not tf.io.gfile.exists(file.item()):
+                text = shown(os.fsdecode(file.item()), 200)
+                raise ExportError(f"the outputs need the file {text}, which is not on this machine")
         variables = v1.get_collection("variables")
         fill(serving, variables, session)
         builder = v1.saved_model.Builder(str(path))
@@ -308,7 +324,7 @@ def write(
             session,
             ["serve"],
             {signature: v1.saved_model.predict_signature_def(sent, found)},
-            assets_collection=[made.get_tensor_by_name(name) for name in serving.assets()],
+            assets_collection=assets,
             main_op=tf.group(*map(made.get_operation_by_name, serving.tables)),
             clear_devices=True,
             strip_default_attrs=True,
@@ -319,7 +335,13 @@ def write(
 
 def fill_from_session(source: Any, serving: Serving, variables: list[Any], session: Any) -> None:
     """Give the variables the values that they have in another session."""
-    values = source.run([one.snapshot_name for one in serving.variables])
+    try:
+        values = source.run([one.snapshot_name for one in serving.variables])
+    except tf.errors.FailedPreconditionError as error:
+        raise ExportError(
+            f"the session has no values for its variables ({reason(error)}): run their "
+            "initializers, or restore a checkpoint"
+        ) from None
     for variable, value in zip(serving.variables, values, strict=True):
         session.run(variable.initializer_name.lstrip("^"), {variable.initial_value_name: value})
 
@@ -333,7 +355,10 @@ def fill_from_checkpoint(prefix: Path, _: Serving, variables: list[Any], session
     try:
         tf.compat.v1.train.Saver(variables).restore(session, str(prefix))
     except (tf.errors.OpError, ValueError) as error:
-        text = " ".join(str(getattr(error, "message", error)).split("\n")[0].split())[:300]
+        message = str(getattr(error, "message", error))
+        key = re.search(r"Key (\S+) not found in checkpoint", message)
+        text = " ".join(message.split("\n")[0].split())[:300]
+        text = f"it has no value of {shown(key[1])}" if key else text
         raise ExportError(f"{prefix}: the checkpoint cannot be restored: {text}") from None
 
 
@@ -344,12 +369,16 @@ def try_out(
     report = check(path)
     if not report.ok:
         raise ExportError(f"a stock server cannot run the result: {'; '.join(report.problems[:3])}")
+    unknown = sorted(set(sample) - set(inputs))
+    if unknown:
+        raise ExportError(f"sample has unknown inputs: {', '.join(unknown)}")
     feeds = {name: passed_row(name, spec, sample) for name, (_, spec) in inputs.items()}
     try:
         with ServingSession(path) as session:
             session.run(signature, feeds)
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, TypeError, ValueError) as error:  # a sample that does not fit
         given = "" if sample else " on zeros (sample= takes an example)"
-        raise ExportError(
-            f"a stock server could not run the result{given}: {reason(error)}"
-        ) from None
+        why = (
+            reason(error) if isinstance(error, tf.errors.OpError) else " ".join(str(error).split())
+        )
+        raise ExportError(f"a stock server could not run the result{given}: {why}") from None

@@ -30,7 +30,8 @@ def tensor(name: str) -> Tensor:
     """The tensor of a name: ``a`` and ``a:0`` are the first output of node ``a``."""
     node, _, output = name.partition(":")
     # A protobuf may say anything; no node has such a name.
-    return Tensor(node, int(output or 0)) if output.isdecimal() or not output else Tensor(name, 0)
+    known = not output or (output.isdecimal() and len(output) < 10)
+    return Tensor(node, int(output or 0)) if known else Tensor(name, 0)
 
 
 class Splice:

@@ -6,18 +6,24 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..errors import ExportError
+import numpy.typing as npt
+
+from ..errors import ExportError, shown
 from ..extras import LazyModule
+from ..extras import tensorflow as tf
 from .check import PYTHON_OPS
 from .serving_graph import VARIABLES, called
 from .splice import PLACEHOLDERS, Tensor, inputs_of, tensor, upstream
 
 meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
+op_def_registry: Any = LazyModule("tensorflow.python.framework.op_def_registry", "tensorflow")
 variable_pb2: Any = LazyModule("tensorflow.core.framework.variable_pb2", "tensorflow")
 
 #: Ops that read examples: in front of the tensors that a client sends.
 PIPELINES = ("QueueDequeue", "IteratorGetNext", "ReaderRead", "IteratorFromStringHandle")
 TABLES = ("InitializeTable", "LookupTableImport")
+#: Tables that training fills: the checkpoint or the session has what is in them.
+FILLED = ("MutableHashTable", "MutableDenseHashTable", "AnonymousMutable")
 #: Names of collections of variables; each is a list of VariableDef.
 COLLECTIONS = ("variables", "local_variables", "model_variables", "moving_average_variables")
 #: Ops of training, saving and logging.
@@ -37,6 +43,10 @@ class TrainingGraph:
     def __init__(self, meta: Any) -> None:
         self.meta = meta
         self.nodes = {node.name: node for node in meta.graph_def.node}
+        for node in meta.graph_def.node:
+            for _, source in inputs_of(node):
+                if source.node not in self.nodes:
+                    raise damaged(f"it lacks {shown(source.node)}, which {shown(node.name)} takes")
 
     def find(self, name: str, what: str) -> Tensor:
         """The tensor of that name; ExportError names near ones."""
@@ -74,7 +84,7 @@ class TrainingGraph:
         tables = [
             node.name
             for node in self.nodes.values()
-            if node.op.startswith(TABLES) and tensor(node.input[0]).node in keep
+            if node.op.startswith(TABLES) and node.input and tensor(node.input[0]).node in keep
         ]
         keep |= upstream(self.nodes, [tensor(name) for name in tables], stops)
         self._refuse(keep)
@@ -89,6 +99,12 @@ class TrainingGraph:
             raise ExportError(
                 f"the outputs need {name} ({python[0].op}), which calls Python: cut the graph "
                 f"behind it, with the input '{name}:0'"
+            )
+        filled = [node for node in used if node.op.startswith(FILLED)]
+        if filled:
+            raise ExportError(
+                f"the outputs need the table {filled[0].name} ({filled[0].op}), whose contents "
+                "convert does not copy: look up in a StaticHashTable with these contents instead"
             )
         pipes = [node for node in used if node.op.startswith(PIPELINES)]
         if pipes:
@@ -136,10 +152,17 @@ class Serving:
         seen = set()
         for key in COLLECTIONS:
             for raw in self.graph.meta.collection_def[key].bytes_list.value:
-                variable = variable_pb2.VariableDef.FromString(raw)
+                variable = variable_pb2.VariableDef()
+                try:
+                    variable.ParseFromString(raw)
+                except Exception:  # protobuf's DecodeError has moved between its releases
+                    raise damaged(f"its collection {key} cannot be read") from None
                 name = tensor(variable.variable_name).node
                 if name in self.keep and name not in seen:
                     seen.add(name)
+                    for part in (variable.initializer_name.lstrip("^"), variable.snapshot_name):
+                        if part and tensor(part).node not in self.graph.nodes:
+                            raise damaged(f"it lacks {shown(part)} of the variable {shown(name)}")
                     yield variable
 
     def _built(self) -> Any:
@@ -170,7 +193,11 @@ class Serving:
         node.input.extend(kept)
         if "_class" in node.attr:
             places = node.attr["_class"].list.s
-            near = [one for one in places if one[5:].decode() in keep or one[:5] != b"loc:@"]
+            near = [
+                one
+                for one in places
+                if one[5:].decode(errors="replace") in keep or one[:5] != b"loc:@"
+            ]
             node.attr["_class"].list.s[:] = near
 
     def _add_initializer(self, graph: Any, index: int, variable: Any, keep: set[str]) -> None:
@@ -195,3 +222,45 @@ def _copy_functions(library: Any, graph: Any) -> None:
     kept = [function for function in library.function if function.signature.name in found]
     del graph.library.function[:]
     graph.library.function.extend(kept)
+
+
+def damaged(what: str) -> ExportError:
+    """The error for a graph that is not whole."""
+    return ExportError(f"the graph is damaged: {what}")
+
+
+def dtype_of(node: Any, output: int) -> int | None:
+    """The DataType of an output of a node; None if its op is unknown, or leaves it open."""
+    op = op_def_registry.get(node.op)
+    for one in op.output_arg if op else ():
+        if one.type_list_attr:
+            types = (
+                node.attr[one.type_list_attr].list.type if one.type_list_attr in node.attr else []
+            )
+            if output < len(types):
+                return int(types[output])
+            output -= len(types)
+            continue
+        count = node.attr[one.number_attr].i if one.number_attr in node.attr else 1
+        if output < count:
+            dtype = node.attr[one.type_attr].type if one.type_attr in node.attr else one.type
+            return dtype or None
+        output -= count
+    return None
+
+
+def dtype_named(at: str, number: int | None) -> Any:
+    """The tf.DType of a tensor; ExportError if the graph says no dtype that there is."""
+    try:
+        return tf.as_dtype(number)
+    except TypeError:
+        raise ExportError(f"{at} has no dtype of TensorFlow ({number})") from None
+
+
+def constant_of(graph: TrainingGraph, at: Tensor, value: npt.ArrayLike) -> Any:
+    """The value that a tensor gets, in the dtype that it has in the graph."""
+    try:
+        return tf.constant(value, dtype_of(graph.nodes[at.node], at.output), name="constant")
+    except (TypeError, ValueError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ExportError(f"the constant for {at} does not fit: {text}") from None
