@@ -13,7 +13,9 @@ import tfdecode as tfd
 from tests.common import any_bits, assert_same
 from tests.reloaded import Decoders, save
 from tfdecode.dtypes import ITEM_SIZES, numpy_dtype
-from tfdecode.formats.tensor_proto import DTYPES, VARINT_FIELDS, form_bytes, tagged, varint
+from tfdecode.formats.tensor_proto import DTYPES, VARINT_FIELDS, form_bytes
+from tfdecode.messages import field as tagged
+from tfdecode.messages import varints
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2, 3), (0, 3), (1, 300), (2, 1, 70, 2))
 #: Name -> shape, dtype, max_shape.
@@ -22,6 +24,12 @@ SPECS: dict[str, tuple[Any, str, Any]] = {
     "long": ((None, 2), "float32", (20_000, 2)),
     "wide": ((2, None, 5), "int16", (2, 9, 5)),
 }
+
+
+def varint(number: int) -> bytes:
+    return varints([number])
+
+
 spec_of = {
     name: tfd.ArraySpec(shape, dtype, "tensor_proto", max_shape=bound)
     for name, (shape, dtype, bound) in SPECS.items()

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..dtypes import numpy_dtype
 from ..errors import FileError
+from ..messages import field as message_field
+from ..messages import varints
 from .contents import MAX_BYTES, Array, Contents, Entry, checked_shape, view
 
 #: dtype -> its number in ``types.proto``, and the number of the field for its values.
@@ -31,34 +33,20 @@ MAX_LENGTH = 2**31 - 1
 MAX_SHAPE_NBYTES = 32 * (2 + 1 + MAX_VARINT_NBYTES)
 
 
-def varint(number: int) -> bytes:
-    """A number that is not negative, 7 bits a byte, the lowest first."""
-    digits = bytearray()
-    while number > 127:
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*digits, number])
-
-
-def tagged(field: int, data: bytes) -> bytes:
-    """A field of that number with so many bytes."""
-    return varint(field << 3 | 2) + varint(len(data)) + data
-
-
 def form_bytes(dtype: str, shape: tuple[int, ...]) -> bytes:
     """The fields for dtype and shape; a number that is 0 is left out."""
     dimensions = b"".join(map(dimension, shape))
-    return b"\x08" + varint(DTYPES[dtype][0]) + tagged(2, dimensions)
+    return b"\x08" + varints([DTYPES[dtype][0]]) + message_field(2, dimensions)
 
 
 def dimension(side: int) -> bytes:
     """One side of a shape."""
-    return tagged(2, b"\x08" + varint(side) if side else b"")
+    return message_field(2, b"\x08" + varints([side]) if side else b"")
 
 
 def is_prefixed(data: bytes) -> bool:
     """Whether ``data`` is the length of the rest, as short a varint as it can be, and the rest."""
-    lengths = (varint(len(data) - digits) for digits in range(1, min(5, len(data)) + 1))
+    lengths = (varints([len(data) - digits]) for digits in range(1, min(5, len(data)) + 1))
     return any(
         len(length) == digits and data.startswith(length)
         for digits, length in enumerate(lengths, 1)
@@ -67,7 +55,7 @@ def is_prefixed(data: bytes) -> bool:
 
 def head(dtype: str, shape: tuple[int, ...], field: int, nbytes: int) -> bytes:
     """All that is before ``nbytes`` of values; a field without bytes is left out."""
-    after = varint(field << 3 | 2) + varint(nbytes) if nbytes else b""
+    after = varints([field << 3 | 2, nbytes]) if nbytes else b""
     return form_bytes(dtype, shape) + after
 
 
