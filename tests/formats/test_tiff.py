@@ -71,8 +71,9 @@ def test_images_that_are_alike_are_one_array(tmp_path: Path) -> None:
     tifffile.imwrite(path, stack[:3], photometric="rgb", planarconfig="separate")
     check(path, stack[:3].transpose(1, 2, 0))
     tifffile.imwrite(path, stack, photometric="minisblack", truncate=True)
-    with pytest.warns(tfd.SkippedWarning, match="1: more images without directories"):
-        tfd.load_all(path)
+    for load in (tfd.load, tfd.load_all):
+        with pytest.raises(tfd.FileError, match="0: several images under one directory"):
+            load(path)
 
 
 def test_other_images_are_named_by_number(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ DAMAGED = "is a damaged TIFF image"
 PART_PADDING, PADDING = 2**26, 2**28
 FORMATS = {1: "u", 2: "i", 3: "f", 4: "u", 6: "c"}  # 4: untyped
 THUMBNAIL = "a smaller copy of an image"
+STACK = "several images under one directory; save each with its own, or all by numpy.save"
 SUB_IMAGES = "images inside of an image, such as smaller copies"
 
 
@@ -144,9 +145,9 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
             if tags.SUB_IMAGES in directory:
                 others[f"{index} SubIFDs"] = SUB_IMAGES
         images = [image for _, image in found if isinstance(image, Image)]
-        cut = len(images) == 1 and is_cut(images[0])
-    if cut:
-        others["1"] = "more images without directories; save each with its own"
+        if len(images) == 1 and is_cut(images[0]):  # never the first of them as if it were all
+            why = {key: one if isinstance(one, str) else STACK for key, one in found}
+            return Contents([], others | why)
     forms = {(image.shape, image.dtype) for image in images}
     if len(images) == len(found) and len(forms) == 1:
         several = (len(images),) if len(images) > 1 else ()
