@@ -189,6 +189,28 @@ def test_outputs_that_the_server_did_not_announce(
     assert str(error.value).isprintable()
 
 
+def test_threads_describe_the_model_once(running: tuple[Service, int], target: str) -> None:
+    with Grpc(target) as client, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: client.describe(), range(8)))
+    assert len(running[0].requests) == 2  # the metadata and the schema
+
+
+@pytest.mark.parametrize("name", ["../../y", "/y"])
+def test_names_of_a_server_are_no_paths(
+    lying: tuple[Lying, str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signatures = metadata_pb2.SignatureDefMap.FromString(lying[0].signatures)
+    signatures.signature_def["serving_default"].outputs.pop("y")
+    signatures.signature_def["serving_default"].outputs[name].dtype = 1
+    lying[0].signatures = signatures.SerializeToString()
+    lying[0].outputs = {name: tf.make_tensor_proto([1.0])}
+    np.save(tmp_path / "x.npy", np.float32(1))
+    out = tmp_path / "out.npz"
+    command = ["predict", f"grpc://{lying[1]}", f"x={tmp_path / 'x.npy'}", "-o", str(out)]
+    assert main(command) == 1 and not out.exists()
+    assert "is no name of an array" in capsys.readouterr().err
+
+
 def test_metadata_that_is_none(lying: tuple[Lying, str]) -> None:
     lying[0].signatures = b"\xff"
     with Grpc(lying[1]) as client, pytest.raises(tfd.errors.ServerError, match="cannot be read"):

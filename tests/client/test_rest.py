@@ -258,6 +258,19 @@ def test_a_row_that_a_server_names_may_be_any_text() -> None:
     assert time.monotonic() - start < 5
 
 
+def test_an_answer_has_a_limit(server: Server, monkeypatch) -> None:
+    monkeypatch.setattr("tfdecode.client.endpoint.MAX_ANSWER", 10)
+    with Rest(server.url) as client, pytest.raises(tfd.errors.ServerError, match="more than 10"):
+        client.predict(INPUTS)
+
+
+def test_after_close_it_says_so(server: Server) -> None:
+    with Rest(server.url) as client:
+        client.describe()
+    with pytest.raises(tfd.errors.ServerError, match="the client was closed"):
+        client.predict(INPUTS)
+
+
 def test_tasks_that_fail_together_leave_nothing_to_asyncio(caplog) -> None:
     async def ask() -> None:
         async with AsyncRest("http://127.0.0.1:9/v1/models/m") as client:

@@ -25,7 +25,7 @@ from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile, Provenance
 from ..client.rest import Rest
 from ..codecs.chain_text import brief
-from ..errors import EncodeError
+from ..errors import EncodeError, shown
 from ..graph.rows import Status
 from .batch import Report
 from .failure import complain
@@ -191,6 +191,8 @@ def output_report(name: str, array: np.ndarray) -> Report:
 
 def named(name: str, array: np.ndarray) -> np.ndarray:
     """An output as it is saved; EncodeError names one that cannot be saved."""
+    if name.startswith("/") or ".." in name.split("/"):  # a server may say anything
+        raise EncodeError(f"output {shown(name)}: is no name of an array in a .npz")
     try:
         return savable(array)
     except EncodeError as error:

@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 BUSY = (429, 503)
 #: Seconds to wait before the first new try; each wait is twice as long as the one before.
 FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0
+#: Most bytes of an answer, inflated: those of the largest message of gRPC.
+MAX_ANSWER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class Endpoint:
                 f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
                 "send fewer rows, or raise max_body_bytes"
             )
-        answers = yield [Request(self._predict_url, body) for _, body in parts]
+        answers = yield [Request(self._predict_url, body, MAX_ANSWER) for _, body in parts]
         results = []
         for (first, _), (status, body) in zip(parts, answers, strict=True):
             if status != 200:
@@ -165,6 +167,8 @@ class Endpoint:
 
     def _message(self, request: Request) -> dict[str, Any]:
         """The arguments of the HTTP library for a request."""
+        if self._client.is_closed:
+            raise ServerError(f"{self.url}: the client was closed")
         if request.body is None:
             return {"method": "GET", "url": request.url, "headers": self._headers}
         headers, body = {"Content-Type": "application/json", **self._headers}, request.body

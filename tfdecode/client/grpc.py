@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -124,6 +125,7 @@ class Grpc(EachInput):
         else:
             self._channel = grpc.secure_channel(host, credentials, options)
         self._predict = self._method("Predict", messages.PredictResponse)
+        self._describing = threading.Lock()
         self._inputs: dict[str, Tensor] | None = None
         self._outputs: dict[str, Tensor] | None = None
 
@@ -168,20 +170,24 @@ class Grpc(EachInput):
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
         """The schema, and the inputs and outputs of the signature; the server is asked once."""
-        if self._inputs is None:
-            signatures = self._signatures()
-            if self.signature not in signatures:
-                known = ", ".join(map(shown, sorted(signatures)))
-                raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
-            if self.schema is None:
-                self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
-            self.schema = of_signature(self.schema, self.signature)
-            inputs, outputs = signatures[self.signature]
-            # The inputs last: other threads may be here too.
-            self._outputs = tensors(outputs, Schema({}))
-            self._inputs = tensors(inputs, self.schema)
+        with self._describing:
+            if self._inputs is None:
+                self._describe()
         assert self.schema is not None and self._outputs is not None
+        assert self._inputs is not None
         return self.schema, self._inputs, self._outputs
+
+    def _describe(self) -> None:
+        signatures = self._signatures()
+        if self.signature not in signatures:
+            known = ", ".join(map(shown, sorted(signatures)))
+            raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
+        if self.schema is None:
+            self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
+        self.schema = of_signature(self.schema, self.signature)
+        inputs, outputs = signatures[self.signature]
+        self._outputs = tensors(outputs, Schema({}))
+        self._inputs = tensors(inputs, self.schema)
 
     def close(self) -> None:
         """Close the connection."""
