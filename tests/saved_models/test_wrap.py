@@ -424,3 +424,36 @@ def test_a_record_is_not_added_to_as_many_as_a_server_takes(module: Path, tmp_pa
     file.write_bytes(file.read_bytes() * 1000)
     options: dict[str, Any] = dict(source="norm", signature="again")
     assert len(records(tfd.wrap(first, tmp_path, {"pose": POSE}, **options))) == 1000
+
+
+class Weighed(tf.Module):
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 4, 3], name="pose"),
+            tf.TensorSpec([None], name="weight"),
+            tf.TensorSpec([], name="scale"),
+        ]
+    )
+    def __call__(self, pose: Any, weight: Any, scale: Any) -> Any:
+        return {"y": pose * weight[:, None, None] * scale}
+
+
+@pytest.mark.parametrize("mask", ["error", "mask"])
+def test_inputs_that_differ_in_rows_are_refused(mask: Any, tmp_path: Path) -> None:
+    """Else TensorFlow broadcasts: one payload and three numbers gave three answers."""
+    tf.saved_model.save(Weighed(), str(tmp_path / "theirs"))
+    options: dict[str, Any] = dict(inputs={"pose": POSE}, on_invalid=mask)
+    version = tfd.wrap(tmp_path / "theirs", tmp_path / "ours", **options)
+    free = tfd.wrap(tmp_path / "theirs", tmp_path / "ours", independent_rows=False, **options)
+    payload = POSE.encode(np.ones((4, 3), "f4"))
+    with ServingSession(version) as session, ServingSession(free) as any_rows:
+        for rows, weights in ((1, 1), (3, 3), (1, 3), (3, 1), (0, 1)):
+            feeds = {"pose_bytes": [payload] * rows, "weight": [2.0] * weights, "scale": 0.5}
+            if rows == weights:
+                answer = session.run("bytes", feeds)["y"]
+                assert answer.tolist() == np.ones((rows, 4, 3)).tolist()
+            else:
+                words = f"weight: batch has {weights} rows, pose_bytes has {rows}"
+                with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+                    session.run("bytes", feeds)
+                assert len(any_rows.run("bytes", feeds)["y"]) == (3 if rows else 0)

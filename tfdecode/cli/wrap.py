@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-rows", type=int, metavar="N", help=rows)
     warmup = "write no record of a request that TensorFlow Serving runs first"
     add("--no-warmup", action="store_true", help=warmup)
+    unequal = "take inputs that differ in their number of rows (default: refused)"
+    add("--unequal-rows", action="store_true", help=unequal)
     add("--version", type=int, metavar="N", help="number of the version (default: the next)")
     add_choice(parser)
     add_limit(parser)
@@ -98,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         on_invalid="mask" if arguments.mask else "error",
         ragged=dict.fromkeys(arguments.padded, "padded"),
         max_rows=arguments.max_rows,
+        independent_rows=not arguments.unequal_rows,
         warmup=not arguments.no_warmup,
         version=arguments.version,
     )

@@ -37,6 +37,7 @@ class ByteSignature:
         max_rows: int | None,
         max_batch_size: int | None,
         ragged: Mapping[str, Layout],
+        independent_rows: bool,
     ) -> None:
         self.source, self.given = source, copy.deepcopy(signature_in(meta, source))
         for what, mapping, known in (
@@ -94,6 +95,14 @@ class ByteSignature:
         sizes = [plan.max_batch_size for plan in self.plans if not single & plan.specs.keys()]
         self.schema = Schema(inputs, outputs, min(sizes, default=None))
         self.mask, self._splice = mask, Splice(meta.graph_def)
+        #: The inputs that are passed through, whose number of rows is compared with the payloads'.
+        self.counted = [
+            name
+            for name, info in sorted(self.given.inputs.items())
+            if name not in self.keys.keys() | self.lengths.keys() and has_batch(info)
+        ]
+        if not independent_rows or not self.batched():
+            self.counted = []
 
     def _check_lengths(self, key: str, name: str, kind: str, spec: ArraySpec) -> None:
         """ExportError unless the source takes the lengths of an input of any length."""
@@ -125,7 +134,8 @@ class ByteSignature:
     def signature(self) -> Any:
         """Add the decoders, and a copy of the model that they feed; return the new signature."""
         prefix, new = self._splice.prefix, meta_graph_pb2.SignatureDef(method_name=PREDICT)
-        self._splice.insert(definition(self._decoders()), "decode", {})
+        passed = {f"given_{n}": self.given.inputs[x].name for n, x in enumerate(self.counted)}
+        self._splice.insert(definition(self._decoders()), "decode", passed)
         fed, waits = {}, {}
         for number, (name, info) in enumerate(sorted(self.given.inputs.items())):
             if name in self.keys:
@@ -138,6 +148,8 @@ class ByteSignature:
                 fed[tensor(info.name)] = Tensor(f"{prefix}/decode/array_{number}", 0)
             else:
                 new.inputs[name].CopyFrom(info)
+                if name in self.counted:
+                    fed[tensor(info.name)] = Tensor(f"{prefix}/decode/array_{number}", 0)
         outputs = sorted(self.given.outputs.items())
         moved = self._splice.copy(fed, [tensor(info.name) for _, info in outputs])
         given = {f"given_{n}": str(moved(tensor(i.name))) for n, (_, i) in enumerate(outputs)}
@@ -166,7 +178,12 @@ class ByteSignature:
                         tf.string, shape, name=f"payloads_{numbers[name]}"
                     )
                     packed[key] = payloads[tf.newaxis] if single else payloads
-                arrays, status = plan.decode(same_size(packed))
+                single = bool(self.single & plan.keys.keys())
+                given = {} if single else self._given()
+                checked = same_size({**packed, **given})
+                for name in given:
+                    tf.identity(checked[name], name=f"array_{numbers[name]}")
+                arrays, status = plan.decode({key: checked[key] for key in packed})
                 if self.mask:
                     tf.identity(status, name=STATUS)
                 for name, array in arrays.items():
@@ -175,6 +192,15 @@ class ByteSignature:
                         array = tf.cast(array, self.given.inputs[name].dtype)
                     tf.identity(array, name=f"array_{numbers[name]}")
         return graph
+
+    def _given(self) -> dict[str, Any]:
+        """Placeholders of the inputs that are passed through, by name."""
+        given = {}
+        for number, name in enumerate(self.counted):
+            info = self.given.inputs[name]
+            dtype, shape = tf.as_dtype(info.dtype).base_dtype, tf.TensorShape(info.tensor_shape)
+            given[name] = tf.compat.v1.placeholder(dtype, shape, name=f"given_{number}")
+        return given
 
     def _results(self, waits: list[str]) -> Any:
         """A graph from ``given_0``, ... to ``result_0``, ...: no output before all checks."""
@@ -240,6 +266,11 @@ def batch_of(info: Any) -> Any:
     """The shape of the payloads: the batch dimension of an input or output."""
     shape = tf.TensorShape(info.tensor_shape)
     return [None] if shape.rank is None else shape[:1]
+
+
+def has_batch(info: Any) -> bool:
+    """Whether the first dimension of an input may be any number of rows."""
+    return bool(info.tensor_shape.dim) and info.tensor_shape.dim[0].size < 0
 
 
 def _info(name: str, dtype: Any, shape: Any) -> Any:

@@ -50,6 +50,7 @@ def wrap(
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
     warmup: bool = True,
+    independent_rows: bool = True,
     version: int | None = None,
 ) -> Path:
     """Add a signature with byte inputs to a SavedModel that somebody else made.
@@ -89,6 +90,9 @@ def wrap(
         One example of each input to try, by default zeros.
     warmup : bool, default True
         Add what was tried to the records that TensorFlow Serving runs before it serves the model.
+    independent_rows : bool, default True
+        Refuse requests whose inputs differ in their number of rows. Pass False if the model takes
+        inputs whose rows do not correspond.
     version : int, optional
         The number of the version directory; by default the newest plus one.
 
@@ -128,7 +132,7 @@ def wrap(
     path = version_directory(Path(saved_model))
     model = read_protobuf(path)
     meta = _serving_graph(path, model)
-    options = (on_invalid == "mask", max_rows, max_batch_size, ragged)
+    options = (on_invalid == "mask", max_rows, max_batch_size, ragged, independent_rows)
     added = ByteSignature(meta, source, inputs, outputs or {}, *options)
     if signature == SIGNATURE:
         raise ExportError(f"signature {SIGNATURE!r} is that of the schema; pass another one")
