@@ -65,7 +65,8 @@ def _kept(x: np.ndarray, y: np.ndarray, rounds: bool) -> np.ndarray:
     """Whether each element of ``y``, a cast of ``x``, is its number, or that number rounded."""
     if rounds and not integral(y.dtype.name):
         if x.dtype.kind == "c":  # one part may be infinite before, the other only after
-            return _kept(x.real, y.real, rounds) & _kept(x.imag, y.imag, rounds)
+            kept: np.ndarray = _kept(x.real, y.real, rounds) & _kept(x.imag, y.imag, rounds)
+            return kept
         return np.asarray(np.isfinite(y) | ~np.isfinite(x))
     return survives(x, y)
 
