@@ -166,6 +166,24 @@ def test_what_a_server_runs_is_not_accused(
         assert served.predict({"x": np.ones((1, 2), "float32")})["y"].all()
 
 
+def test_a_vocabulary_that_was_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("a\n")
+    line, whole = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
+    words = str(tmp_path / "words.txt")
+    file = tf.lookup.TextFileInitializer(words, tf.string, whole, tf.int64, line)
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(file, -1)
+    module.look = tf.function(
+        lambda x: {"y": module.table.lookup(x)},
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    model = tmp_path / "model"
+    tf.saved_model.save(module, str(model), signatures=module.look)
+    assert tfd.check(model).problems == ()
+    shutil.rmtree(model / "assets")
+    assert tfd.check(model).problems == ("assets/words.txt is missing, which a server reads",)
+
+
 def test_names_that_no_tensor_has(good: Path, tmp_path: Path) -> None:
     def edit(meta: Any) -> None:
         meta.graph_def.node[-1].input.append("a:b")

@@ -128,6 +128,9 @@ def check(saved_model: str | os.PathLike[str], tensorflow: str | None = None) ->
         for node in unrestored(meta, checkpoint):
             faults.add(None, node, f"is a variable {value}: a server finds no value")
         problems.update(dict.fromkeys(faults.sentences()))
+        for asset in meta.asset_file_def:
+            if not (path / "assets" / asset.filename).is_file():
+                problems[f"assets/{shown(asset.filename)} is missing, which a server reads"] = None
         problems.update(dict.fromkeys(stale_schema(path, meta)))
     return Report(path, frozenset(ops), tuple(problems), tuple(notes), tuple(found))
 
