@@ -314,3 +314,10 @@ def test_what_keras_would_round_is_refused_unless_asked_for(tmp_path: Path) -> N
     tfd.export(Doubled(dtype="float64"), tmp_path, inputs)
     tfd.export(Doubled(dtype="mixed_bfloat16"), tmp_path, {"signal": SPEC})
     tfd.export(Doubled(), tmp_path, {"signal": tfd.ArraySpec((3,), "float16")})
+
+
+@pytest.mark.parametrize("mask", ["error", "mask"])
+def test_an_output_that_its_spec_does_not_fit_is_named(mask: Any, tmp_path: Path) -> None:
+    wrong = {"y": tfd.ArraySpec((4,), "float32")}
+    with pytest.raises(tfd.SpecError, match=r"^output y: tensor has shape \(None, 3\), needs"):
+        tfd.export(lambda pose: {"y": pose}, tmp_path, {"pose": SPEC}, wrong, on_invalid=mask)

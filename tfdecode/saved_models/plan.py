@@ -218,11 +218,14 @@ class Plan:
             tensor = results.pop(name)
             if bytes_key(name) in results:
                 raise ExportError(f"the model has another output {bytes_key(name)}")
-            if self.mask:
-                encoded, carried = spec.encode_checked(tensor)
-                status = tf.maximum(status, carried)
-            else:
-                encoded = spec.encode_tensor(tensor, output_name=bytes_key(name))
+            try:
+                if self.mask:
+                    encoded, carried = spec.encode_checked(tensor)
+                    status = tf.maximum(status, carried)
+                else:
+                    encoded = spec.encode_tensor(tensor, output_name=bytes_key(name))
+            except SpecError as error:
+                raise SpecError(f"output {name}: {error}") from None
             results[bytes_key(name)] = encoded
         if self.mask:
             if STATUS in results:
