@@ -181,6 +181,24 @@ def test_a_row_outside_the_domain_is_named_or_gets_a_status(key: str, model: Any
         assert filler.shape == good.shape
 
 
+@pytest.mark.parametrize(
+    "chains",
+    [
+        ["astype:uint8|raw|zlib_bounded", "astype:uint16"],
+        ["astype:int8|raw|zlib_bounded", "astype:uint8|raw|zlib_bounded"],
+        ["onehot", "astype:uint8|png"],
+    ],
+)
+def test_the_payload_of_a_masked_row_selects_its_chain_and_decodes(chains: list[str]) -> None:
+    spec = tfd.ArraySpec.joined([tfd.ArraySpec((4, 4), "float32", chain) for chain in chains])
+    batch = np.stack([np.full((4, 4), np.nan), np.eye(4)]).astype("f4")
+    payloads, status = spec.encode_checked(batch)
+    assert status.numpy().tolist() == [tfd.Status.VALUE, 0]
+    masked, good = (spec.decode(payload) for payload in payloads.numpy())
+    assert masked.shape == (4, 4)
+    assert good.tobytes() == np.eye(4, dtype="f4").tobytes()
+
+
 @pytest.mark.parametrize("target", ["bool", "uint8", "int16", "uint32", "float16", "float32"])
 @pytest.mark.parametrize(
     "source", ["float32", "float64", "float16", "bfloat16", "int64", "uint32", "complex64"]

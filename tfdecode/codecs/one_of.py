@@ -16,6 +16,7 @@ chain still accepts the payloads of clients that know the first one alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
@@ -73,7 +74,7 @@ class OneOf:
         """The form of the payloads."""
         forms = [chain.payload for chain in self.chains]
         low, high = min(form.min_nbytes for form in forms), max(form.max_nbytes for form in forms)
-        return BytesForm(low, high + 1, forms[0].filler)
+        return BytesForm(low, high + 1, self.filler)
 
     @property
     def text(self) -> str:
@@ -152,6 +153,13 @@ class OneOf:
         except DecodeError as error:
             raise DecodeError(f"{error} (packed by {brief(chain.text)})") from None
 
+    def filler(self) -> bytes:
+        """A constant good payload as it is sent, with a tag if it needs one."""
+        for index, chain in enumerate(self.chains):
+            with suppress(EncodeError):
+                return self.with_tag(index, chain.payload.filler())
+        raise SpecError(f"one_of has no payload that selects one of the chains {brief(self.text)}")
+
     # -- graph --------------------------------------------------------------------------------
 
     def decode_rows(self, payloads: Any, size: Any) -> Rows:
@@ -161,7 +169,9 @@ class OneOf:
         known = chosen >= 0
         message = f"has {{}} bytes that match none of the chains {brief(self.text)}"
         length = tf.strings.length(payloads)
-        rows = rows.check(known, length, Status.HEADER, message).guard(self.payload.filler())
+        rows = rows.check(known, length, Status.HEADER, message).guard(
+            self.chains[0].payload.filler()
+        )
         chosen = tf.maximum(chosen, 0)
         decode = [self.decoder(chain) for chain in self.chains]
         same = tf.reduce_all(tf.equal(chosen, chosen[:1]))
