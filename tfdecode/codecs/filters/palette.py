@@ -97,7 +97,7 @@ class Palette(Filter):
             raise SpecError(f"codec palette: {form} needs a second axis beside axis {self.axis}")
         nbytes = self.tables(form) * ITEM_SIZES[form.dtype]
         have = len(decoded(self.table))
-        if self.table and nbytes and (have % nbytes or have > MAX_VALUES * nbytes):
+        if self.table and (not nbytes or have % nbytes or have > MAX_VALUES * nbytes):
             needs = f"{self.tables(form)} tables of up to {MAX_VALUES} values of {form.dtype}"
             raise SpecError(f"codec palette: table has {have} bytes, needs {needs}")
         if not self.table and nbytes * self.values > MAX_TABLE_NBYTES:
