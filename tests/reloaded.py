@@ -72,9 +72,9 @@ def traced(decode: Any, name: str) -> Any:
     return function.get_concrete_function()
 
 
-def save(module: tf.Module, directory: Path) -> Any:
+def save(module: tf.Module, directory: Path, signatures: Any = None) -> Any:
     """Save ``module``, see that a server can run it, and load it again."""
-    return tf.saved_model.load(str(saved(module, directory)))
+    return tf.saved_model.load(str(saved(module, directory, signatures)))
 
 
 def saved(module: tf.Module, directory: Path, signatures: Any = None) -> Path:
