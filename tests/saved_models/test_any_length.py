@@ -226,9 +226,25 @@ def test_what_lets_a_row_depend_on_another_is_refused(case: str, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_ignores_the_lengths_is_warned_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reduce", [mean, lambda points: {"mean": tf.reduce_max(points, [1, 2])}])
+def test_a_model_that_ignores_the_lengths_is_warned_of(reduce: Any, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="mean depends on the zeros .* use points_lengths"):
-        export(lambda points, points_lengths: mean(points), tmp_path, "padded")
+        export(lambda points, points_lengths: reduce(points), tmp_path, "padded")
+
+
+def test_a_container_that_has_no_empty_payload_can_be_masked(tmp_path: Path) -> None:
+    image = tfd.ArraySpec((None, None, 3), "uint8", "png", max_shape=(8, 8, 3))
+    path = tfd.export(
+        lambda x: {"sum": tf.reduce_sum(tf.cast(x, tf.int32), [1, 2, 3])},
+        tmp_path,
+        inputs={"x": image},
+        on_invalid="mask",
+        ragged={"x": "ragged"},
+    )
+    rows = [np.full(shape, 2, "uint8") for shape in ((1, 2, 3), (8, 3, 3))]
+    with InProcess(path) as model:
+        outputs = model.predict({"x": [rows[0], b"bad", rows[1]]})
+    assert outputs["sum"].tolist() == [12, 0, 144] and outputs["status"][1] != 0
 
 
 def test_zeros_that_a_model_masks_itself_are_not_warned_of(

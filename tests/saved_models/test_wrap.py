@@ -457,3 +457,8 @@ def test_inputs_that_differ_in_rows_are_refused(mask: Any, tmp_path: Path) -> No
                 with pytest.raises(tf.errors.InvalidArgumentError, match=words):
                     session.run("bytes", feeds)
                 assert len(any_rows.run("bytes", feeds)["y"]) == (3 if rows else 0)
+
+
+def test_a_batch_in_a_file_is_not_an_array(module: Path, tmp_path: Path) -> None:
+    with pytest.raises(tfd.ExportError, match=r"has shape \(None, 4, 3\), the spec makes"):
+        tfd.wrap(module, tmp_path, {"pose": tfd.ArraySpec((50, 4, 3), "float32")})

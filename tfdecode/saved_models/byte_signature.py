@@ -259,7 +259,9 @@ def check_spec(what: str, info: Any, spec: ArraySpec, padded: bool = False) -> N
 def _is_single(info: Any, spec: ArraySpec) -> bool:
     """Whether an input takes one array, without a batch dimension."""
     shape = tf.TensorShape(info.tensor_shape)
-    return shape.rank == len(spec.shape) and bool(shape.is_compatible_with(spec.shape))
+    same = shape.rank == len(spec.shape) and bool(shape.is_compatible_with(spec.shape))
+    # [None, 8] for a spec of [50, 8] is a batch of 50, not an array.
+    return same and not (shape.rank and shape[0] is None and spec.shape[0] is not None)
 
 
 def batch_of(info: Any) -> Any:

@@ -105,7 +105,9 @@ def run_endpoint(
     if independent_rows and plan.max_batch_size > 1:
         compare_rows(plan, session, one.name, [row, another(plan, row, sample)])
         if plan.mask and plan.ragged:
-            compare_rows(plan, session, one.name, [row, shortest(plan, row)])
+            shortest = shortest_row(plan, row)
+            if shortest is not None:
+                compare_rows(plan, session, one.name, [row, shortest])
         warn_of_padding(plan, another(plan, row, sample))
     return ran or [feeds[one.name]]
 
@@ -151,6 +153,13 @@ def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
     """Warn if the answer to a row changes with the zeros after it, up to ``max_shape``."""
     if "padded" not in plan.ragged.values():
         return
+    for one in (row, negative(plan, row)):
+        if warned_of_padding(plan, one):
+            return
+
+
+def warned_of_padding(plan: Plan, row: Mapping[str, Any]) -> bool:
+    """Whether there was something to warn of."""
     fed = {n: tf.constant(x) for n, x in (batch_of_one(plan, row) | passed(plan, [row])).items()}
     arrays = {name: fed[key] for name, key in plan.array_keys.items()}
     wide = dict(arrays)
@@ -162,7 +171,8 @@ def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
     try:
         got, expected = plan.results(wide | tight), plan.results(wide)
     except Exception:  # whatever a model raises that takes one length only
-        return
+        return False
+    found = False
     for name, value in got.items():
         one, other = np.asarray(value), np.asarray(expected[name])
         if one.ndim == other.ndim:  # a value for each step: of those that both have
@@ -173,8 +183,10 @@ def warn_of_padding(plan: Plan, row: Mapping[str, Any]) -> None:
             warnings.warn(
                 f"output {name} depends on the zeros that pad a row to max_shape, so another "
                 f"max_shape changes the answer; if that is not meant, use {lengths} in the model",
-                stacklevel=7,
+                stacklevel=8,
             )
+            found = True
+    return found
 
 
 def another(plan: Plan, row: Mapping[str, Any], sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,9 +197,27 @@ def another(plan: Plan, row: Mapping[str, Any], sample: Mapping[str, Any]) -> di
     return {**row, **others}
 
 
-def shortest(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with an array of length 0 for each input of any length."""
-    return {**row, **{name: plan.specs[name].chain.form.zeros() for name in plan.ragged}}
+def shortest_row(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The row with an array of length 0 for each input of any length; None if one has no payload.
+
+    A PNG has at least one element.
+    """
+    arrays = {name: plan.specs[name].chain.form.zeros() for name in plan.ragged}
+    try:
+        for name, array in arrays.items():
+            plan.specs[name].encode(array)
+    except EncodeError:
+        return None
+    return {**row, **arrays}
+
+
+def negative(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with numbers below 0 in its padded inputs: zeros beside them can be the largest."""
+    changed = dict(row)
+    for name, layout in plan.ragged.items():
+        if layout == "padded" and row[name].dtype.kind in "if":
+            changed[name] = -np.abs(row[name]) - row[name].dtype.type(1)
+    return changed
 
 
 def empty(plan: Plan, row: Mapping[str, Any]) -> bool:
