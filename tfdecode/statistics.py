@@ -123,7 +123,8 @@ class Statistics:
         """
         if not 1 < self.itemsize <= 8 or not self.flat.size or self.one_byte:
             return None
-        axes = [None, *(axis for axis in (self.rank - 1, 0) if 1 < self.shape[axis] <= CHANNELS)]
+        ends = (self.rank - 1, 0) if self.rank else ()
+        axes = [None, *(axis for axis in ends if 1 < self.shape[axis] <= CHANNELS)]
         for axis in axes if self.rank > 1 else axes[:1]:
             numbers = [distinct(x, axis, FEW) for x in self.samples]
             if None not in numbers:

@@ -17,6 +17,7 @@ from tests.common import assert_same
 from tfdecode.choose import PREFER, rank
 from tfdecode.choose.order import FASTER, MAP_FN
 from tfdecode.choose.propose import proposals
+from tfdecode.codecs.native.file import NativeFile
 from tfdecode.codecs.registry import CODECS
 from tfdecode.statistics import narrowest, one_hot, scales_of
 
@@ -254,10 +255,11 @@ def test_nothing_outside_of_the_arguments_changes_a_choice(
 def test_every_codec_that_infer_can_propose_is_proposed_for_something() -> None:
     arrays = [array for array, _ in KINDS.values()]
     arrays.append(np.where(RNG.random((60, 60)) < 0.01, 3.5, 0))
+    arrays.append(np.sqrt(RNG.integers(0, 200, (60, 60))).astype("float32"))
     codecs = list(CODECS.values())
     bodies = "|".join(text for array in arrays for text in proposals([array], [array], codecs))
     named = {name for name, codec in CODECS.items() if codec.kind != "compressor"}
-    files = {name for name in named if getattr(CODECS[name], "suffixes", ())}
+    files = {name for name in named if issubclass(CODECS[name], NativeFile)}
     assert {step.partition(":")[0] for step in bodies.split("|")} == named - files
 
 
