@@ -127,5 +127,10 @@ def test_what_cannot_be_is_refused(shape: Any, dtype: str, codec: str, said: str
     assert said in str(refusal.value)
 
 
+def test_tables_next_to_a_long_axis_are_refused_as_payloads_could_state_too_much() -> None:
+    with pytest.raises(tfd.SpecError, match="could state 269221888 bytes; use fewer values"):
+        tfd.ArraySpec((None, None), "float32", "palette", max_shape=(3, 2**18))
+
+
 def test_texts_for_people_leave_the_table_out() -> None:
     assert "table=..." in repr(SPECS["spec"]) and len(repr(SPECS["spec"])) < 200

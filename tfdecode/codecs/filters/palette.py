@@ -26,6 +26,8 @@ from ..base import Cost, Filter
 MAX_VALUES = 2**16
 #: Bytes of a table: every copy of the spec or every payload has them.
 MAX_TABLE_NBYTES = 2**19
+#: Bytes by which arrays with their tables may be larger than without, as payloads state it.
+MAX_ROOM_NBYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,15 @@ class Palette(Filter):
             shape, bound = shape or [1], bound or [1]
             bound[axis] += steps
             shape[axis] = None if shape[axis] is None else bound[axis]
-        return ArrayForm(tuple(shape), dtype, tuple(bound))
+        after = ArrayForm(tuple(shape), dtype, tuple(bound))
+        # The steps that the tables take along one None axis, a payload can state next to any size
+        # of the others: one of 260 KB took 2.5 GB for an array of 3 MB.
+        if after.max_nbytes > form.max_nbytes + MAX_ROOM_NBYTES:
+            raise SpecError(
+                f"codec palette: a payload of {form} with its tables could state "
+                f"{after.max_nbytes} bytes; use fewer values, or a table in the spec"
+            )
+        return after
 
     def tables(self, form: ArrayForm) -> int:
         """The number of tables."""
