@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import assert_same
+from tfdecode.client import request
 from tfdecode.schema import ASSET
 
 POSE = tfd.ArraySpec((2, 3), "float32", "astype:uint8|zlib")
@@ -346,3 +347,16 @@ def test_outputs_and_the_largest_batch() -> None:
     for wrong in ({"outputs": []}, {"outputs": {"m": {}}}, {"max_batch_size": 0}, {"more": 1}):
         with pytest.raises(tfd.SpecError):
             tfd.Schema.from_json(json.dumps({**json.loads(schema.to_json()), **wrong}))
+
+
+def test_a_schema_of_several_knows_its_signature() -> None:
+    x = tfd.ArraySpec((2,), "uint8")
+    both = tfd.Schema.of_signatures({"a": tfd.Schema({"x": x}), "b": tfd.Schema({"x": x})})
+    assert both.name is None and tfd.Schema({"x": x}).name is None
+    for schema in (both, tfd.Schema.from_json(both.to_json())):
+        alone = schema.signature("b")
+        assert alone.name == "b" and alone == tfd.Schema({"x": x})
+        inputs = {"x": np.zeros(2, "uint8")}
+        assert b'"signature_name":"b"' in request(alone, inputs)
+        with pytest.raises(tfd.SpecError, match="schema is that of signature 'b', not of 'a'"):
+            request(alone, inputs, signature="a")

@@ -83,6 +83,8 @@ class Schema(Mapping[str, ArraySpec]):
         self.outputs = dict(outputs or {})
         self.max_batch_size = max_batch_size
         self.signatures: dict[str, Schema] = {}
+        #: The signature that this is the schema of, if it is one of several.
+        self.name: str | None = None
 
     @classmethod
     def of_signatures(cls, signatures: Mapping[str, Schema]) -> Schema:
@@ -108,7 +110,10 @@ class Schema(Mapping[str, ArraySpec]):
             check_name(name)
         main = signatures[main_of(signatures)]
         schema = cls(dict(main), main.outputs, main.max_batch_size)
-        schema.signatures = dict(signatures) if len(signatures) > 1 else {}
+        if len(signatures) > 1:
+            for name, one in signatures.items():
+                schema.signatures[name] = cls(dict(one), one.outputs, one.max_batch_size)
+                schema.signatures[name].name = name
         return schema
 
     def signature(self, name: str | None = None) -> Schema:

@@ -15,7 +15,7 @@ from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
 from .body import bodies, rows_of
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import Tensor, of_signature, schema_inputs, tensors, with_given
+from .signature import Tensor, chosen, of_signature, schema_inputs, tensors, with_given
 
 httpx2: Any = LazyModule("httpx2", "client")
 
@@ -52,7 +52,7 @@ class Endpoint:
         url: str,
         schema: Schema | None = None,
         *,
-        signature: str = "serving_default",
+        signature: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 60.0,
         verify: bool | str = True,
@@ -69,7 +69,7 @@ class Endpoint:
         check_headers(headers or {})
         if retries < 0:
             raise SpecError(f"retries is {retries}, needs 0 or more")
-        self.url, self.signature, self.schema = url, signature, schema
+        self.url, self.signature, self.schema = url, chosen(schema, signature), schema
         #: TensorFlow Serving, and KServe's protocol 1: the model's own URL, which has more to ask.
         model = url.removesuffix(":predict").rstrip("/")
         self._model = model if "/v1/models/" in parts.path else None

@@ -20,7 +20,7 @@ from .body import cuts
 from .each import IN_FLIGHT, EachInput
 from .endpoint import check_headers
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import Tensor, of_signature, tensors
+from .signature import Tensor, chosen, of_signature, tensors
 from .tensor import from_message, messages, to_message
 
 grpc: Any = LazyModule("grpc", "grpc")
@@ -48,8 +48,9 @@ class Grpc(EachInput):
         The name of the model, if ``target`` does not say it.
     schema : Schema, optional
         By default the server is asked for it.
-    signature : str, default "serving_default"
-        The signature to run. The signature ``arrays`` of an export takes plain tensors.
+    signature : str, optional
+        The signature to run; by default that of ``schema``, else ``serving_default``. The signature
+        ``arrays`` of an export takes plain tensors.
     headers : mapping of str to str, optional
         For example ``{"authorization": "Bearer ..."}``.
     credentials : grpc.ChannelCredentials, optional
@@ -82,7 +83,7 @@ class Grpc(EachInput):
         model: str | None = None,
         schema: Schema | None = None,
         *,
-        signature: str = "serving_default",
+        signature: str | None = None,
         headers: Mapping[str, str] | None = None,
         credentials: Any = None,
         timeout: float = 60.0,
@@ -102,7 +103,7 @@ class Grpc(EachInput):
             raise SpecError(f"retries is {retries}, needs 0 to 4")
         if not 1 <= max_message_bytes <= MOST:
             raise SpecError(f"max_message_bytes is {max_message_bytes}, needs 1 to {MOST}")
-        self.target, self.signature, self.schema = target, signature, schema
+        self.target, self.signature, self.schema = target, chosen(schema, signature), schema
         self._spec = messages.ModelSpec(name=model or named, version_label=label or "")
         if version:
             self._spec.version.value = int(version)

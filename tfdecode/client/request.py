@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from ..errors import SpecError
 from ..schema import Schema
 from .answer import arrays_of, decoded
 from .body import bodies, rows_of
 from .inputs import Inputs, Outputs, prepare
-from .signature import schema_inputs, with_given
+from .signature import chosen, schema_inputs, with_given
 
 
 def request(
-    schema: Schema, inputs: Inputs, *, signature: str = "serving_default", by_rows: bool = False
+    schema: Schema, inputs: Inputs, *, signature: str | None = None, by_rows: bool = False
 ) -> bytes:
     """The body of one request to TensorFlow Serving, as JSON.
 
@@ -21,8 +22,9 @@ def request(
     inputs : mapping
         What `InProcess.predict` takes: arrays, payloads or `pathlib.Path` of files by input name,
         one example or a list of them.
-    signature : str, default "serving_default"
-        The signature to run; SpecError if the schema has several, and not this one.
+    signature : str, optional
+        The signature to run; by default that of the schema, else ``serving_default``. SpecError if
+        the schema is of others.
     by_rows : bool, default False
         The row format, ``{"instances": [...]}``, instead of ``{"inputs": {...}}``.
 
@@ -43,6 +45,10 @@ def request(
     >>> request(schema, {"size": np.array([1, 2], "uint8")})
     b'{"signature_name":"serving_default","inputs":{"size_bytes":[{"b64":"AQI="}]}}'
     """
+    name = schema.name
+    if signature is not None and name not in (None, signature):
+        raise SpecError(f"the schema is that of signature {name!r}, not of {signature!r}")
+    signature = chosen(schema, signature)
     known = with_given(schema_inputs(schema.signature(signature)), inputs)
     prepared = prepare(inputs, known, signature)
     arrays = {key: one.array for key, one in prepared.items()}

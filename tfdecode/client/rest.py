@@ -30,8 +30,8 @@ class Rest(Endpoint, EachInput):
         a body of ``instances``, as Vertex AI and SageMaker take it.
     schema : Schema, optional
         By default the server is asked for it.
-    signature : str, default "serving_default"
-        The signature to run.
+    signature : str, optional
+        The signature to run; by default that of ``schema``, else ``serving_default``.
     headers : mapping of str to str, optional
         For example ``{"Authorization": "Bearer ..."}``.
     timeout : float, default 60

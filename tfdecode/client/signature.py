@@ -14,6 +14,7 @@ from ..errors import SpecError, shown
 from ..layouts import any_length, lengths_key
 from ..names import array_key, bytes_key
 from ..schema import Schema
+from ..schema_json import DEFAULT_SIGNATURE
 from ..spec import ArraySpec
 
 #: TensorFlow's names of dtypes in protobufs, and NumPy's.
@@ -97,6 +98,11 @@ def tensors(
         name, spec = specs.get(key, (key, None)) if dtype == "string" else named
         found[key] = Tensor(name, key, dtype, shape, spec)
     return found
+
+
+def chosen(schema: Schema | None, signature: str | None) -> str:
+    """The signature to run: as given, else that of the schema, else ``serving_default``."""
+    return signature or (schema and schema.name) or DEFAULT_SIGNATURE
 
 
 def of_signature(schema: Schema, signature: str) -> Schema:
