@@ -475,6 +475,8 @@ def test_preferences_and_their_explanation(folder: Path, capsys) -> None:
         (["--prefer", "smallest", "--codec", "raw"], "--prefer: not allowed with argument --codec"),
         (["--explain", "--codec", "raw"], "--explain: not allowed with argument --codec"),
         (["--no-seal"], "--no-seal: needs argument --codec"),
+        (["--casting", "same_kind"], "--casting: needs argument --dtype or --spec"),
+        (["--as-is", "--casting", "unsafe"], "--casting: needs argument --dtype or --spec"),
         (["--no-seal", "--codec", "zlib|seal or raw"], "not allowed with a chain that names seal"),
     ],
 )

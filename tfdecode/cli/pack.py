@@ -195,6 +195,8 @@ def count(text: str) -> int:
 
 def check_choice(arguments: argparse.Namespace) -> None:
     """UsageError for options that cannot be combined."""
+    if arguments.casting != "equiv" and arguments.dtype is None and arguments.spec is None:
+        raise UsageError("argument --casting: needs argument --dtype or --spec")
     if arguments.as_is:
         exclude(arguments, "as_is", NOT_AS_IS)
     for option in ("codec", "spec"):
