@@ -168,8 +168,10 @@ class Palette(Filter):
         return "" if few else f"at most {self.values} different values{each}"
 
     def inflates(self, form: ArrayForm) -> int:
-        # Indices become int32, and once more with the start of their table.
-        return form.max_nbytes + 12 * prod(form.max_shape) + 16 * self.table_nbytes(form)
+        # Indices become int32, and once more with the start of their table; then they are looked
+        # up. A payload can state more of them than the array has elements: its tables count too.
+        indices = prod(self.resolve(form).max_shape)
+        return (ITEM_SIZES[form.dtype] + 12) * indices + 16 * self.table_nbytes(form)
 
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         after = self.resolve(form)
