@@ -102,6 +102,7 @@ TABLE = [case for case in CASES if can_pack(case)]
 #: Of the size and in the layouts that such a client sends.
 MAPS = [
     Case("raw|seal", (64, 48, 5), "float32"),
+    Case("raw", (64, 48), "float16"),
     Case("zlib", (64, 48, 5), "float64"),
     Case("zlib_bounded", (64, 48, 5), "float64"),
     Case("astype:uint8|zlib_bounded:3,store_incompressible=true", (64, 48), "f4", integers(0, 9)),
@@ -157,7 +158,8 @@ def test_the_table_has_every_codec_and_dtype_that_the_module_knows() -> None:
     assert {
         step.name for case in TABLE for chain in case.spec.chains for step in chain.codecs
     } == CODECS
-    assert {case.dtype for case in TABLE if case.make is any_bits} >= {"float16", "complex128"}
+    dtypes = {case.dtype for case in (*TABLE, *MAPS) if case.make is any_bits}
+    assert dtypes >= {"float16", "complex128"}
 
 
 def test_without_node_it_is_skipped_but_not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -139,6 +139,9 @@ class Chain:
         rows = check_lengths(Rows(payloads, size), self.payload, "has {} bytes")
         for codec, form in self.backwards():
             rows = codec.decode_rows(rows, form)
+            if isinstance(form, ArrayForm) and rows.lengths is not None and rows.sides is None:
+                # A codec from outside that takes one None dimension can leave them out.
+                rows = replace(rows, sides=(rows.lengths // form.stride)[:, None])
             if isinstance(form, BytesForm):
                 rows = check_lengths(rows, form, f"has {{}} bytes after {codec.name} is decoded")
         return rows
