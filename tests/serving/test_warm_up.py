@@ -51,6 +51,8 @@ def test_each_request_is_a_record(model: Path) -> None:
     assert tfd.check(model).ok
     tfd.warm_up(model, requests[0])
     assert len(records(path)) == 1
+    tfd.warm_up(model, requests[1], keep=True)
+    assert [len(one["pose_bytes"]) for one in records(path)] == [1, 4]
 
 
 GOOD = {"pose": ROWS[0], "scale": np.ones(1, "float32")}

@@ -29,14 +29,17 @@ def write_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> 
             writer.write(prediction_log(signature, feed))
 
 
-def add_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """As ``write_warmup``, after the records that are there; none if they would be too many."""
-    if path.exists() and sum(1 for _ in tf.data.TFRecordDataset(str(path))) >= MOST:
-        return
+def add_warmup(path: Path, feeds: Iterable[tuple[str, Mapping[str, Any]]]) -> bool:
+    """As ``write_warmup``, after the records that are there; False if they would be too many."""
+    feeds = list(feeds)
+    count = sum(1 for _ in tf.data.TFRecordDataset(str(path))) if path.exists() else 0
+    if count + len(feeds) > MOST:
+        return False
     there = reading.read(path, MAX_NBYTES) if path.exists() else b""
     path.parent.mkdir(exist_ok=True)
     write_warmup(path, feeds)
     path.write_bytes(there + reading.read(path, MAX_NBYTES))
+    return True
 
 
 def prediction_log(signature: str, feed: Mapping[str, Any]) -> bytes:

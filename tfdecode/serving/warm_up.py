@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..client.in_process import InProcess
 from ..client.inputs import Inputs
 from ..errors import ExportError, TfdecodeError
-from ..saved_models.warmup import ASSET, MOST, write_warmup
+from ..saved_models.warmup import ASSET, MOST, add_warmup
 
 
 def warm_up(
@@ -17,11 +18,12 @@ def warm_up(
     inputs: Inputs | Sequence[Inputs],
     *,
     signature: str = "serving_default",
+    keep: bool = False,
 ) -> Path:
     """Write the requests that warm up a model, so that its first client does not wait.
 
     Each is run here first, loaded as the server loads it: one that fails would keep the model from
-    loading. Records of earlier calls and of `tfdecode.export` are replaced.
+    loading.
 
     Parameters
     ----------
@@ -32,6 +34,9 @@ def warm_up(
         each size that clients will send: a server with batching pads to its allowed sizes.
     signature : str, default "serving_default"
         The signature to run.
+    keep : bool, default False
+        Keep the records of earlier calls and of `tfdecode.export`, of other signatures for example.
+        They are replaced by default.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def warm_up(
     Raises
     ------
     ExportError
-        If a request fails, or there are none or more than 1,000; the old file stays.
+        If a request fails, or there are none or more than 1,000 in all; the old file stays.
 
     Examples
     --------
@@ -68,7 +73,10 @@ def warm_up(
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        write_warmup(temporary, feeds)
+        if keep and path.exists():
+            shutil.copyfile(path, temporary)
+        if not add_warmup(temporary, feeds):
+            raise ExportError(f"with the records that are kept, there are more than {MOST}")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
