@@ -321,3 +321,14 @@ def test_an_output_that_its_spec_does_not_fit_is_named(mask: Any, tmp_path: Path
     wrong = {"y": tfd.ArraySpec((4,), "float32")}
     with pytest.raises(tfd.SpecError, match=r"^output y: tensor has shape \(None, 3\), needs"):
         tfd.export(lambda pose: {"y": pose}, tmp_path, {"pose": SPEC}, wrong, on_invalid=mask)
+
+
+def test_a_model_that_mixes_rows_by_an_input_that_is_passed_through(tmp_path: Path) -> None:
+    spec = tfd.ArraySpec((2,), "float32")
+
+    def mixed(x: Any, w: Any) -> Any:
+        return x * (1 + w / (1 + tf.reduce_sum(w)))[:, None]
+
+    inputs = {"x": spec, "w": tf.TensorSpec([None], tf.float32)}
+    with pytest.raises(tfd.ExportError, match="otherwise than alone"):
+        tfd.export(mixed, tmp_path, inputs)

@@ -103,12 +103,15 @@ def run_endpoint(
     for feed in ran:
         run(session, one.name, feed, " on an example of warmup=")
     if independent_rows and plan.max_batch_size > 1:
-        compare_rows(plan, session, one.name, [row, another(plan, row, sample)])
+        other = another(plan, row, sample)
+        compare_rows(plan, session, one.name, [row, other])
+        if moved := moved_others(plan, row, sample):
+            compare_rows(plan, session, one.name, [{**row, **moved}, {**other, **moved}])
         if plan.mask and plan.ragged:
             shortest = shortest_row(plan, row)
             if shortest is not None:
                 compare_rows(plan, session, one.name, [row, shortest])
-        warn_of_padding(plan, another(plan, row, sample))
+        warn_of_padding(plan, other)
     return ran or [feeds[one.name]]
 
 
@@ -195,6 +198,14 @@ def another(plan: Plan, row: Mapping[str, Any], sample: Mapping[str, Any]) -> di
     for name, spec in plan.specs.items():
         others[name] = unlike(spec, row[name], name in sample, name in plan.ragged)
     return {**row, **others}
+
+
+def moved_others(
+    plan: Plan, row: Mapping[str, Any], sample: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Ones for the numbers that are passed as they are, by name, where the sample has none."""
+    names = [n for n, s in plan.others.items() if batched(s) and s.dtype != tf.string]
+    return {name: np.ones_like(row[name]) for name in names if name not in sample}
 
 
 def shortest_row(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any] | None:
