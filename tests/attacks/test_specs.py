@@ -135,11 +135,11 @@ DOCUMENTS = [
     '{"version": 1, "inputs": null}', '{"version": 1, "inputs": {}, "more": 1}',
     '{"version": true, "inputs": {}}', '{"version": 2, "inputs": {}}',
     '{"version": 1, "inputs": {"a": null}}', '{"version": 1, "inputs": {"a": []}}',
-    json.dumps({"version": 1, "inputs": {"../a": GOOD}}),
+    json.dumps({"version": 1, "inputs": {"\x1b[2J": GOOD}}),
     json.dumps({"version": 1, "inputs": {"": GOOD}}),
     json.dumps({"version": 1, "inputs": {"a\n": GOOD}}),
     json.dumps({"version": 1, "inputs": {"a" * 129: GOOD}}),
-    json.dumps({"version": 1, "inputs": {"é": GOOD}}),
+    json.dumps({"version": 1, "inputs": {"a\u202eb": GOOD}}),
     json.dumps({"version": 1, "inputs": {"a": GOOD, "a_bytes": GOOD}}),
     json.dumps({"version": 1, "inputs": {}}) + " " * MAX_BYTES,
 ]  # fmt: skip
