@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from .inputs import Inputs, Outputs
+from .inputs import Inputs, Outputs, PreparedInput
 
 #: Requests of one client at the same time.
 IN_FLIGHT = 8
@@ -19,7 +19,25 @@ class EachInput:
     """What clients share that ask by ``predict``."""
 
     def predict(self, inputs: Inputs) -> Outputs:
-        """Run the signature on one example or on a list of them."""
+        """Run the signature on one example or on a list of them, as `InProcess.predict` does.
+
+        Raises
+        ------
+        SpecError, EncodeError, FileError
+            Before anything is sent, if the inputs are not what the model takes.
+        RefusedError
+            If the model refuses a payload: with ``input`` and ``row``.
+        ServerError
+            If there is no answer, or it is an error: with ``status``, of HTTP or gRPC.
+        """
+        return self.run(self.prepare(inputs))
+
+    def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
+        """Encode inputs without asking for an answer: the first half of ``predict``."""
+        raise NotImplementedError
+
+    def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
+        """Ask for the answer to prepared inputs: the second half of ``predict``."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -130,20 +130,6 @@ class Grpc(EachInput):
         self._inputs: dict[str, Tensor] | None = None
         self._outputs: dict[str, Tensor] | None = None
 
-    def predict(self, inputs: Inputs) -> Outputs:
-        """Run the signature on one example or on a list of them, as `InProcess.predict` does.
-
-        Raises
-        ------
-        SpecError, EncodeError, FileError
-            Before anything is sent, if the inputs are not what the model takes.
-        RefusedError
-            If the model refuses a payload: with ``input`` and ``row``.
-        ServerError
-            If there is no answer, or it is an error: ``status`` is the number of gRPC's code.
-        """
-        return self.run(self.prepare(inputs))
-
     def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
         """Encode inputs without asking for an answer: the first half of ``predict``."""
         known = self.describe()[1]

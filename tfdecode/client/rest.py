@@ -62,20 +62,6 @@ class Rest(Endpoint, EachInput):
     def _open(self, **options: Any) -> Any:
         return httpx2.Client(**options)
 
-    def predict(self, inputs: Inputs) -> Outputs:
-        """Run the signature on one example or on a list of them, as `InProcess.predict` does.
-
-        Raises
-        ------
-        SpecError, EncodeError, FileError
-            Before anything is sent, if the inputs are not what the model takes.
-        RefusedError
-            If the model refuses a payload: with ``input`` and ``row``.
-        ServerError
-            If there is no answer, or it is an error: with the HTTP ``status``.
-        """
-        return self.run(self.prepare(inputs))
-
     def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
         """Encode inputs without asking for an answer: the first half of ``predict``."""
         return self._run(self._prepare(inputs))
