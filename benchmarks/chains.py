@@ -105,7 +105,7 @@ TEXT = {
 }
 CHAINS = {name: text.split() for name, text in TEXT.items()}
 #: How the pose maps of a request are packed.
-REQUEST = ["astype:int8|zlib", "astype:int8|zlib_bounded", "astype:int8|zstd", "astype:int8|png"]
+REQUEST = ["astype:int8|zlib_bounded", "astype:int8|zlib", "astype:int8|zstd", "astype:int8|png"]
 
 
 def codec_names(chain: str) -> list[str]:
