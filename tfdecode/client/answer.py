@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +15,7 @@ from ..errors import RefusedError, ServerError, shown
 from ..names import bytes_key
 from ..schema import Schema
 from .signature import Tensor
+from .text import from_base64, from_json
 
 
 def arrays_of(body: bytes, outputs: Mapping[str, Tensor] | None) -> dict[str, npt.NDArray[Any]]:
@@ -103,14 +102,14 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode()
     try:
-        return base64.b64decode(value["b64"], validate=True)
+        return from_base64(value["b64"])
     except (KeyError, TypeError, binascii.Error) as error:
         raise ValueError(f"bytes are not base64: {error}") from None
 
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(body)
+        answer = from_json(body)
     except (ValueError, RecursionError) as error:
         start = shown(body[:80].decode(errors="replace"))
         raise ServerError(f"the answer is not JSON ({error}): {start}") from None
@@ -152,7 +151,7 @@ MAX_TEXT = 20_000
 def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
     """The exception for an HTTP status that is not 200, to a request whose first row is that."""
     try:
-        text = json.loads(body)["error"]
+        text = from_json(body)["error"]
     except (ValueError, KeyError, TypeError, RecursionError):
         text = body[:500].decode(errors="replace")
     return refusal(str(text), status, f"HTTP {status}", first)

@@ -5,7 +5,6 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
-import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from ..errors import EncodeError, SpecError
 from .signature import Tensor
+from .text import to_base64, to_json
 
 #: What the server's JSON parser does not convert to a tensor.
 NOT_IN_JSON = ("uint16", "float16", "bfloat16", "complex64", "complex128")
@@ -39,7 +39,7 @@ def rows_of(inputs: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]]
 def _text(value: Any) -> bytes:
     """A row as JSON: base64 for bytes, nested lists for numbers."""
     if isinstance(value, bytes):  # base64 needs no escapes
-        return b'{"b64":"%b"}' % binascii.b2a_base64(value, newline=False)
+        return b'{"b64":"%b"}' % to_base64(value)
     if isinstance(value, str):
         return json.dumps(value).encode()
     array = np.asarray(value)
@@ -50,8 +50,7 @@ def _text(value: Any) -> bytes:
             return _text(array.item())
     if array.dtype.kind not in "biuf":
         raise EncodeError(f"JSON has numbers and texts, not {type(value).__name__}")
-    # From float64, which a float32 is exactly: the shortest text of a float32 can be rounded twice.
-    return json.dumps(array.tolist(), separators=(",", ":")).encode()
+    return to_json(array)
 
 
 def bodies(
