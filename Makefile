@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage lint types build protos bench clean
+.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage e2e lint types build protos bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -38,6 +38,11 @@ pytest-attacks: $(VENV)/installed
 
 pytest-others: $(VENV)/installed
 	$(PYTEST) -m "not cases" $(addprefix --ignore tests/,codecs runtime attacks choose)
+
+# The clients, the examples and the operator's files against servers: always the stand-in of the
+# tests, and tensorflow_model_server if it is on PATH or TFDECODE_MODEL_SERVER names it.
+e2e: $(VENV)/installed
+	$(PYTEST) tests/client tests/examples tests/serving
 
 # The same tests, then the lines that none of them ran.
 coverage:

@@ -1,39 +1,53 @@
 """A server by the rules of TensorFlow Serving's REST interface, over the session loader.
 
-What the rules are was seen on a running TensorFlow Serving 2.20.
+The rules are those of a running TensorFlow Serving 2.20, and of its sources, in
+tensorflow_serving/model_servers/: http_rest_api_util.cc, http_rest_api_handler.cc, http_server.cc.
 """
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
-from tfdecode.saved_models.session import ServingSession
+from . import json_tensor
+from .served import Model, Models, Refusal
 
-
-class Refused(Exception):
-    """A request that the server itself refuses: HTTP 400."""
+STATUSES = {
+    "CANCELLED": 499,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "UNAUTHENTICATED": 401,
+}  # and 500
+PLACE = r"(?i)/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+PREDICT, ABOUT = re.compile(rf"{PLACE}:predict"), re.compile(rf"{PLACE}(/metadata)?")
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one model as ``/v1/models/m``, and ``/invocations`` as a managed endpoint does."""
+    """Serves models, and one ``m`` also as ``/invocations``, as a managed endpoint does."""
 
     daemon_threads = True
+    request_queue_size = 1024
 
-    def __init__(self, model: Path, port: int = 0) -> None:
-        self.session = ServingSession(model)
+    def __init__(self, models: Models, port: int = 0) -> None:
+        self.models = models
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         #: Statuses to answer with before the model is asked.
         self.busy: list[int] = []
@@ -43,45 +57,28 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1/models/m"
 
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "model_spec": {"name": "m", "signature_name": "", "version": "1"},
-            "metadata": {
-                "signature_def": {
-                    "signature_def": {
-                        name: {
-                            "inputs": {key: form(info) for key, info in inputs.items()},
-                            "outputs": {key: form(info) for key, info in outputs.items()},
-                            "method_name": "tensorflow/serving/predict",
-                        }
-                        for name, (inputs, outputs) in self.session.signatures.items()
-                    }
-                }
-            },
-        }
+    def predict(self, model: Model, body: bytes) -> dict[str, Any]:
+        def inputs_of(signature: str) -> Mapping[str, Any]:
+            name = signature or "serving_default"
+            if name not in model.signatures:
+                text = f'Serving signature name: "{name}" not found in signature def'
+                raise Refusal("INVALID_ARGUMENT", text)
+            return model.signatures[name][0]
 
-    def predict(self, request: Any) -> dict[str, Any]:
-        if not isinstance(request, dict) or ("instances" in request) == ("inputs" in request):
-            raise Refused("JSON Value: Missing 'inputs' or 'instances' key")
-        name = request.get("signature_name", "serving_default")
-        if name not in self.session.signatures:
-            raise Refused(f'Serving signature name: "{name}" not found in signature def')
-        inputs, _ = self.session.signatures[name]
-        rows = "instances" in request
-        columns = by_column(request["instances"], inputs) if rows else request["inputs"]
-        if not isinstance(columns, dict) or not set(inputs) <= set(columns):
-            if len(inputs) != 1:
-                raise Refused("Missing named input")
-            columns = {next(iter(inputs)): columns}
-        feeds = {key: tensor(columns[key], info.dtype) for key, info in inputs.items()}
-        results = self.session.run(name, feeds)
-        values = {key: listed(key, np.asarray(value)) for key, value in results.items()}
-        if not rows:
-            return {"outputs": values if len(values) > 1 else next(iter(values.values()))}
-        if len(values) == 1:
-            return {"predictions": next(iter(values.values()))}
-        each = zip(*values.values(), strict=True)
-        return {"predictions": [dict(zip(values, row, strict=True)) for row in each]}
+        signature, feeds, by_rows = json_tensor.read(body, inputs_of)
+        return json_tensor.write(model.predict(signature or "serving_default", feeds), by_rows)
+
+
+def metadata(model: Model) -> dict[str, Any]:
+    definitions = {
+        name: {
+            "inputs": {key: form(info) for key, info in inputs.items()},
+            "outputs": {key: form(info) for key, info in outputs.items()},
+            "method_name": "tensorflow/serving/predict",
+        }
+        for name, (inputs, outputs) in model.signatures.items()
+    }
+    return {"metadata": {"signature_def": {"signature_def": definitions}}}
 
 
 def form(info: Any) -> dict[str, Any]:
@@ -90,49 +87,7 @@ def form(info: Any) -> dict[str, Any]:
     return {"dtype": types_pb2.DataType.Name(info.dtype), "tensor_shape": shape, "name": info.name}
 
 
-def by_column(instances: Any, inputs: Any) -> Any:
-    if not isinstance(instances, list) or not instances:
-        raise Refused("JSON Value: [] Type: Array is not a non-empty array")
-    if not isinstance(instances[0], dict) or "b64" in instances[0]:
-        if len(inputs) != 1:
-            raise Refused("instances is a plain list, but expecting list of objects")
-        return {next(iter(inputs)): instances}
-    for row in instances:
-        if set(row) != set(inputs):
-            raise Refused("Failed to process element: JSON object: does not have named input")
-    return {key: [row[key] for row in instances] for key in inputs}
-
-
-def tensor(value: Any, dtype: int) -> Any:
-    kind = tf.as_dtype(dtype)
-    if kind == tf.uint16:
-        raise Refused("JSON Value: 4472 Type: Number is not of expected type: uint16")
-    if kind != tf.string:
-        return np.array(value, kind.as_numpy_dtype)
-    plain = np.array(value, object)
-
-    def decoded(item: Any) -> bytes:
-        if isinstance(item, str):
-            return item.encode()
-        if set(item) != {"b64"}:
-            raise Refused("JSON Value: is not a base64 string")
-        return base64.b64decode(item["b64"], validate=True)
-
-    flat = [decoded(item) for item in plain.ravel()]
-    out = np.empty(len(flat), object)
-    out[:] = flat
-    return out.reshape(plain.shape)
-
-
-def listed(key: str, value: np.ndarray) -> Any:
-    if value.dtype.name in ("float16", "bfloat16", "complex64", "complex128"):
-        raise Refused("Failed to write JSON value for tensor type: half")
-    if value.dtype != object:
-        return value.tolist()
-    if value.ndim:
-        return [listed(key, np.array(item, object)) for item in value]
-    item = value.item()
-    return {"b64": base64.b64encode(item).decode()} if key.endswith("_bytes") else item.decode()
+AVAILABLE = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -140,39 +95,48 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
-    model = re.compile(r"/v1/models/m(/versions/1|/labels/stable)?(:predict|/metadata)?")
 
     def do_GET(self) -> None:
-        self.server.requests.append((self.path, dict(self.headers), b""))
-        found = self.model.fullmatch(self.path)
-        if found and self.server.busy:
-            self.answer(self.server.busy.pop(), {"error": "busy"})
-        elif found and found[2] == "/metadata":
-            self.answer(200, self.server.metadata())
-        else:
-            self.answer(404, {"error": "Malformed request: GET"})
+        self.respond(b"", self.about)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.respond(self.rfile.read(int(self.headers["Content-Length"])), self.predict)
+
+    def about(self, _: bytes) -> Any:
+        found = self.matched(ABOUT)
+        name, version, label, subject = found.groups()
+        model = self.server.models.find(name, number(version), label)
+        if subject:
+            return metadata(model)
+        return {"model_version_status": [{"version": version or "1", **AVAILABLE}]}
+
+    def predict(self, body: bytes) -> Any:
+        if self.path == "/invocations":
+            return self.server.predict(self.server.models.find("m"), body)
+        name, version, label = self.matched(PREDICT).groups()
+        return self.server.predict(self.server.models.find(name, number(version), label), body)
+
+    def matched(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        found = pattern.fullmatch(self.path)
+        if found is None:
+            raise Refusal("INVALID_ARGUMENT", f"Malformed request: {self.command} {self.path}")
+        return found
+
+    def respond(self, body: bytes, answer: Any) -> None:
         self.server.requests.append((self.path, dict(self.headers), body))
         if self.server.busy:
-            self.answer(self.server.busy.pop(), {"error": "busy"})
-            return
-        found = self.model.fullmatch(self.path)
-        if not (found and found[2] == ":predict") and self.path != "/invocations":
-            self.answer(404, {"error": "Malformed request: POST"})
-            return
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        try:
-            self.answer(200, self.server.predict(json.loads(body)))
-        except (Refused, ValueError, KeyError, TypeError) as error:
-            self.answer(400, {"error": str(error)})
-        except tf.errors.OpError as error:
-            status = 500 if isinstance(error, tf.errors.DataLossError) else 400
-            self.answer(status, {"error": str(error.message)})
+            self.send(self.server.busy.pop(), {"error": "busy"})
+        elif not self.path.startswith("/v1/") and self.path != "/invocations":
+            self.send_error(404)
+        else:
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            try:
+                self.send(200, answer(body))
+            except Refusal as error:
+                self.send(STATUSES.get(error.code, 500), {"error": error.text})
 
-    def answer(self, status: int, value: Any) -> None:
+    def send(self, status: int, value: Any) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -184,9 +148,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def number(version: str | None) -> int | None:
+    return None if version is None else int(version)
+
+
 @contextmanager
-def serving(model: Path, port: int = 0) -> Iterator[Server]:
-    server = Server(model, port)
+def serving(model: Path | Models, port: int = 0) -> Iterator[Server]:
+    """A running server of a model ``m``, or of several."""
+    models = model if isinstance(model, Models) else Models.single(model)
+    server = Server(models, port)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -194,4 +164,4 @@ def serving(model: Path, port: int = 0) -> Iterator[Server]:
     finally:
         server.shutdown()
         server.server_close()
-        server.session.close()
+        models.close()

@@ -223,30 +223,9 @@ def test_metadata_that_is_none(lying: tuple[Lying, str]) -> None:
     assert str(error.value).isprintable()
 
 
-def test_refusals_name_input_and_row(target: str) -> None:
-    with Grpc(target) as client, pytest.raises(tfd.DecodeError) as error:
-        client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})
-    found = error.value
-    assert isinstance(found, tfd.errors.RefusedError)
-    assert (found.status, found.input, found.row) == (3, "pose_bytes", 3)
-    assert "gRPC INVALID_ARGUMENT" in str(found) and "row 3 has 3 bytes" in str(found)
-
-
 def test_inputs_that_differ_in_their_rows_are_not_sent(target: str) -> None:
     with Grpc(target) as client, pytest.raises(tfd.SpecError, match="pose 5, size 2"):
         client.predict({**INPUTS, "size": SIZES[:2]})
-
-
-def test_a_thousand_requests_are_answered_in_order(
-    target: str,
-    expected: dict[str, Any],
-) -> None:
-    many = (one(index % 5) for index in range(1000))
-    with Grpc(target) as client:
-        got = list(client.predict_each(many, max_in_flight=16))
-    assert len(got) == 1000
-    for index, out in enumerate(got):
-        check(out, {name: value[index % 5 : index % 5 + 1] for name, value in expected.items()})
 
 
 def test_a_busy_server_is_asked_again_only_if_wanted(
@@ -267,20 +246,6 @@ def test_a_busy_server_is_asked_again_only_if_wanted(
         running[0].busy = [grpc.StatusCode.UNAVAILABLE]  # gRPC's own buffer has 256 KiB
         client.predict({**INPUTS, "word": [b"x" * 400_000] * 5})
     assert not running[0].busy
-
-
-def test_a_server_that_dies_and_comes_back(
-    model: Path,
-    expected: dict[str, Any],
-) -> None:
-    with serving(model) as (_, port):
-        client = Grpc(f"127.0.0.1:{port}", "m", timeout=20)
-        check(client.predict(INPUTS), expected)
-    with pytest.raises(tfd.errors.ServerError, match="no answer"):
-        client.predict(INPUTS)
-    with serving(model, port), Grpc(f"127.0.0.1:{port}", "m") as fresh:
-        check(fresh.predict(INPUTS), expected)
-    client.close()
 
 
 NUMBERS = sorted(set(DTYPES.values()) - {"string"})
@@ -356,21 +321,6 @@ def test_arrays_go_as_plain_tensors(tmp_path: Path) -> None:
             assert [out["x_int8"].tolist() for out in process.predict_each([given] * 3)] == [
                 arrays["x_int8"].tolist()
             ] * 3
-
-
-def test_no_tensorflow_is_imported(target: str) -> None:
-    program = f"""
-import sys, numpy as np
-from tfdecode.client import Grpc
-with Grpc({target!r}) as client:
-    outputs = client.predict({{"pose": np.ones((2, 3), "float32"), "size": np.array(7, "uint16"),
-                               "word": b"w", "weight": np.float32(2)}})
-print(outputs["sum"].tolist(), outputs["size"].tolist(), "tensorflow" in sys.modules)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout == "[12.0] [7] False\n", done.stderr
 
 
 def test_a_missing_library_names_its_extra() -> None:

@@ -6,8 +6,6 @@ import asyncio
 import gc
 import gzip
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,19 +19,11 @@ import tfdecode as tfd
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
-from tfdecode.client import ArrayFile, AsyncRest, InProcess, Rest, response  # noqa: E402
+from tfdecode.client import AsyncRest, Rest, response  # noqa: E402
 from tfdecode.client.answer import refusal  # noqa: E402
 
 from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
 from .server import Server, serving  # noqa: E402
-
-
-def test_encoded_outputs_are_decoded(tmp_path: Path) -> None:
-    mask = tfd.ArraySpec((2, 3), "bool")
-    path = tfd.export(lambda pose: {"mask": pose > 0}, tmp_path, {"pose": POSE}, {"mask": mask})
-    with serving(path) as server, Rest(server.url) as client, InProcess(path) as process:
-        for outputs in (client.predict({"pose": ARRAYS}), process.predict({"pose": ARRAYS})):
-            check(outputs, {"mask": np.stack(ARRAYS) > 0})
 
 
 @pytest.fixture(scope="module")
@@ -113,25 +103,6 @@ def test_many_requests_are_answered_in_order(server: Server, expected: dict[str,
             check(out, {name: value[index % 5 : index % 5 + 1] for name, value in expected.items()})
 
 
-def test_files(server: Server, expected: dict[str, Any], tmp_path: Path) -> None:
-    np.savez(tmp_path / "pose.npz", a=ARRAYS[0], b=ARRAYS[1].astype("float64"))
-    (tmp_path / "word.txt").write_bytes(WORDS[0])
-    files = [ArrayFile(tmp_path / "pose.npz", key) for key in "ab"]
-    inputs = {**{k: v[:2] for k, v in INPUTS.items()}, "pose": files}
-    inputs["word"] = [tmp_path / "word.txt", WORDS[1]]
-    with Rest(server.url) as client:
-        check(client.predict(inputs), {name: value[:2] for name, value in expected.items()})
-
-
-def test_refusals_name_input_and_row(server: Server) -> None:
-    with Rest(server.url) as client, pytest.raises(tfd.DecodeError) as error:
-        client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})
-    found = error.value
-    assert isinstance(found, tfd.errors.RefusedError)
-    assert (found.status, found.input, found.row) == (400, "pose_bytes", 3)
-    assert "row 3 has 3 bytes" in str(found) and "\n" not in str(found)
-
-
 def test_a_refusal_of_a_part_names_the_row_of_the_batch(server: Server) -> None:
     with Rest(server.url, max_body_bytes=400) as client, pytest.raises(tfd.DecodeError) as error:
         client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})
@@ -188,46 +159,6 @@ def test_a_server_that_fails_to_describe_its_model_is_asked_again(
         assert set(client.describe()[1]) == {"pose_bytes", "size_bytes"}
         check(client.predict(INPUTS), expected)
         assert set(client.describe()[1]) == {"pose_bytes", "size_bytes", "word", "weight"}
-
-
-def test_a_server_that_dies_and_comes_back(model: Path, expected: dict[str, Any]) -> None:
-    with serving(model) as first:
-        port, url = first.server_port, first.url
-        client = Rest(url)
-        check(client.predict(INPUTS), expected)
-    with pytest.raises(tfd.errors.ServerError, match="no answer"):
-        Rest(url).predict(INPUTS)
-    with serving(model, port):
-        check(Rest(url, retries=1).predict(INPUTS), expected)
-    client.close()
-
-
-def test_a_model_without_a_schema(tmp_path: Path) -> None:
-    class Plain(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
-        def __call__(self, x: Any) -> Any:
-            return {"y": x * 2}
-
-    tf.saved_model.save(Plain(), str(tmp_path))
-    with serving(tmp_path) as server, Rest(server.url) as client:
-        x = np.array([0.1, np.float32(1 / 3)], "float32")
-        assert client.predict({"x": x})["y"].tobytes() == (x * 2)[None].tobytes()
-        assert not client.describe()[0]
-
-
-def test_uint16_cannot_be_sent_as_a_list(tmp_path: Path) -> None:
-    class Depth(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.uint16, name="x")])
-        def __call__(self, x: Any) -> Any:
-            return {"y": tf.cast(x, tf.int32)}
-
-    tf.saved_model.save(Depth(), str(tmp_path))
-    with (
-        serving(tmp_path) as server,
-        Rest(server.url) as client,
-        pytest.raises(tfd.EncodeError, match="uint16, which the server does not read from JSON"),
-    ):
-        client.predict({"x": np.zeros(2, "uint16")})
 
 
 @pytest.mark.parametrize(
@@ -317,18 +248,3 @@ def test_urls_and_headers() -> None:
 def test_a_slash_behind_the_name_of_a_model(server: Server) -> None:
     with Rest(f"{server.url}/") as client:
         assert client.describe()[0]
-
-
-def test_no_tensorflow_is_imported(server: Server) -> None:
-    program = f"""
-import sys, numpy as np
-from tfdecode.client import Rest
-with Rest({server.url!r}) as client:
-    outputs = client.predict({{"pose": np.ones((2, 3), "float32"), "size": np.array(7, "uint16"),
-                               "word": b"w", "weight": np.float32(2)}})
-print(outputs["sum"].tolist(), outputs["size"].tolist(), "tensorflow" in sys.modules)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout == "[12.0] [7] False\n", done.stderr
