@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
 from . import reading
+from .casts import checked_bool
 from .codecs.registry import CODECS
 from .conversion import Casting, converted
 from .dtypes import ITEM_SIZES, dtype_name
@@ -101,7 +103,17 @@ def load(
         raise TypeError(f"key is {type(key).__name__}, needs a str as load_all has it, such as '7'")
     form: Any = {"dtype": dtype, "shape": shape}
     found = listing(path, max_bytes=max_bytes, missing=missing, **form)
-    contents = _with_sparse(found, sparse)
+    return _read(_with_sparse(found, sparse), path, key, dtype, casting, max_bytes)
+
+
+def _read(
+    contents: Contents,
+    path: str | os.PathLike[str],
+    key: str | None,
+    dtype: npt.DTypeLike | None,
+    casting: Casting,
+    max_bytes: int,
+) -> Array:
     with naming(path):
         array = contents.read(key, max_bytes=max_bytes)
         if dtype is None:
@@ -114,14 +126,31 @@ def load(
     return array
 
 
-def load_for(
-    spec: ArraySpec, path: str | os.PathLike[str], key: str | None = None, **options: Any
-) -> Array:
-    """The array of a file in the dtype of a spec, with the options of `load`.
+class Reader:
+    """Reads arrays of many files in the dtypes of specs; lists a file once for all its arrays.
 
-    A file without a header is read in the dtype and shape of the spec.
+    ``count`` is how many files it remembers, ``options`` are those of `load`.
     """
-    return load(path, key, **{"dtype": spec.dtype, **form_for(spec, path), **options})
+
+    def __init__(self, count: int, options: Mapping[str, Any]) -> None:
+        self._missing: Literal["nan"] | None = options.get("missing")
+        self._form = {k: options[k] for k in ("dtype", "shape") if options.get(k) is not None}
+        self._casting: Casting = options.get("casting", "equiv")
+        self._max_bytes: int = options.get("max_bytes", MAX_BYTES)
+        self._listed = lru_cache(count)(self._list)
+
+    def read(self, spec: ArraySpec, path: str, key: str | None = None) -> Array:
+        """The array of a file, in the dtype of the spec; raises as `load`."""
+        form = {**form_for(spec, path), **self._form}
+        shape = None if form.get("shape") is None else tuple(form["shape"])
+        contents = self._listed(path, form.get("dtype"), shape)
+        array = _read(contents, path, key, form.get("dtype"), self._casting, self._max_bytes)
+        with naming(path):
+            return converted(checked_bool(array), spec.dtype, self._casting)
+
+    def _list(self, path: str, dtype: str | None, shape: tuple[int, ...] | None) -> Contents:
+        options: Any = {"max_bytes": self._max_bytes, "missing": self._missing}
+        return listing(path, dtype=dtype, shape=shape, **options)
 
 
 def form_for(spec: ArraySpec, path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_all_arrays_of_a_file_are_in_its_example() -> None:
 
 def test_the_number_of_shards_is_reckoned(capsys) -> None:
     assert main([*COMMAND, "--workers", "1"]) == 1
-    assert "in 1 shards" in capsys.readouterr().out
+    assert "in 1 shard, of" in capsys.readouterr().out
     assert Path("out/train-00000-of-00001.tfrecord").exists()
 
 
@@ -108,6 +108,7 @@ def test_values_are_converted() -> None:
         ("file,label\n00.npy,1\n", "has no row for maps/02.npy"),
         ("file,label\n00.npy,1\n00.npy,2\n", "has two rows for 00.npy"),
         ("file,label\n00.npy\n", "line 2 has another number of cells"),
+        ("file,label,label\n00.npy,1,1\n", "two columns of one name"),
         ("file\n", "needs a header"),
         ("", "needs a header"),
     ],

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from ..errors import FileError
 from .manifest import Manifest, finish, finished
 from .plans import Plan
-from .shard import Facts, Shard
+from .shard import Facts, Shard, nothing
 
 #: Shards that wait in an executor for each one that is worked on, so that no worker waits.
 AHEAD = 2
@@ -60,11 +60,7 @@ def run(
         if progress is not None:
             progress(facts)
     if not any(facts["examples"] for facts in done):
-        first = next(failure for facts in done for failure in facts["failures"])
-        raise FileError(
-            f"{plan.out}: none of the {plan.examples:,} files could be packed; the first reason: "
-            f"{first['error']}"
-        )
+        raise nothing(plan.out, plan.examples, [one for facts in done for one in facts["failures"]])
     return finish(plan, done)
 
 

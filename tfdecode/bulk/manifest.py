@@ -113,6 +113,9 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
 def finished(plan: Plan) -> Manifest | None:
     """The manifest, if the data set of this plan is complete; that of another plan is removed."""
     path = manifest_path(plan.out)
+    if plan.single:  # what it could save is not worth a file that is older than its inputs
+        path.unlink(missing_ok=True)
+        return None
     try:
         manifest: Manifest = json.loads(reading.read(path, MAX_MANIFEST))
         if manifest["plan"] == plan.id:
@@ -138,7 +141,7 @@ def _sweep(out: Path) -> None:
     """Remove notes and temporary files of a data set, those of another number of shards too."""
     stem, dot, rest = out.name.lstrip(".").partition(".tfrecord")
     stem, suffix = re.escape(stem), re.escape(dot + rest)
-    shard, temporary = rf"{stem}-[0-9]{{5}}-of-[0-9]{{5}}{suffix}", r"\.[0-9a-f]{16}\.tmp"
+    shard, temporary = rf"{stem}(-[0-9]{{5}}-of-[0-9]{{5}})?{suffix}", r"\.[0-9a-f]{16}\.tmp"
     last = rf"{stem}{suffix}(\.manifest)?\.json{temporary}"
     hidden = re.compile(rf"\.({shard}(\.json|(\.json)?{temporary})|{last})")
     with os.scandir(out.parent) as entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import zlib
@@ -28,8 +29,18 @@ class Output:
         return self._hash.hexdigest()
 
     def __enter__(self) -> Output:
-        self._file = self._temporary.open("xb", 2**20)
+        try:
+            self._file = self._temporary.open("xb", 2**20)
+        except FileNotFoundError as error:
+            missing = "the directory does not exist"
+            raise OSError(error.errno, missing, str(self._path.parent)) from None
+        except OSError as error:
+            raise self._named(error) from None
         return self
+
+    def _named(self, error: OSError) -> OSError:
+        """The error with the name of the file that was asked for."""
+        return OSError(error.errno, error.strerror or str(error), str(self._path))
 
     def write(self, data: bytes) -> None:
         """Add bytes at the end."""
@@ -38,7 +49,10 @@ class Output:
     def _append(self, data: bytes) -> None:
         self._hash.update(data)
         self.size += len(data)
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._named(error) from None
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
@@ -46,14 +60,16 @@ class Output:
                 if self._gzip:
                     self._append(self._gzip.flush())
                 self._file.flush()
-                os.fsync(
-                    self._file.fileno()
-                )  # a name must not survive a crash that its bytes don't
+                # A name must not survive a crash that its bytes do not.
+                os.fsync(self._file.fileno())
             self._file.close()
             if error is None:
                 os.replace(self._temporary, self._path)
+        except OSError as failed:
+            raise self._named(failed) from None
         finally:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a full disk, once more
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
 
 

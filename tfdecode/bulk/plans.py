@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy.typing as npt
+
 from ..conversion import Casting
 from ..dataset import FILE
+from ..dtypes import dtype_name
 from ..errors import SpecError
 from ..formats.contents import MAX_BYTES
 from ..reading import check_type
@@ -38,12 +41,16 @@ def plan(
     schema: Schema | ArraySpec,
     *,
     shards: int | None = None,
+    least: int = 1,
+    single: bool = False,
     seed: int | None = None,
     features: Mapping[str, Mapping[str, Value]] | None = None,
     name: str = "array",
     casting: Casting = "equiv",
     max_bytes: int = MAX_BYTES,
     missing: Literal["nan"] | None = None,
+    dtype: npt.DTypeLike | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Plan:
     """Cut a list of files into the shards of one TFRecord data set.
 
@@ -62,6 +69,11 @@ def plan(
         How the arrays are packed; a spec alone is that of one input.
     shards : int, optional
         How many shards; by default so many that one has about 150 MB, reckoned from a few files.
+    least : int, default 1
+        At least so many by default, if there are so many examples: as many as there are workers.
+    single : bool, default False
+        Write one file that is called ``out``, instead of shards. It is written by one process, and
+        anew by every run.
     seed : int, optional
         Shuffle the examples over all shards, the same way for the same seed. By default they are in
         the order of their names.
@@ -72,10 +84,8 @@ def plan(
         The input's name if ``schema`` is a spec.
     casting : {"equiv", "same_kind", "unsafe"}
         Which changes the conversion to the dtype of the spec may make; see `tfdecode.load`.
-    max_bytes : int, default 2 GiB
-        Most bytes that an array may have.
-    missing : {"nan"}, optional
-        Read missing cells of tables as NaN.
+    max_bytes, missing, dtype, shape
+        How files are read; see `tfdecode.load`.
 
     Returns
     -------
@@ -112,13 +122,19 @@ def plan(
         raise SpecError(f"shards is {shards!r}, needs a whole number from 1 to 99999")
     if isinstance(files, str | bytes | os.PathLike):
         raise SpecError(f"files is {files!r}, needs a list of files")
-    if Path(out).name.find(".tfrecord") < 1:
+    if single and shards not in (None, 1):
+        raise SpecError(f"shards is {shards}, but single asks for one file")
+    if not single and Path(out).name.find(".tfrecord") < 1:
         raise SpecError(f"{os.fspath(out)!r} needs a name with .tfrecord, as train.tfrecord")
-    reader = {"casting": casting, "max_bytes": max_bytes, "missing": missing}
-    settings = {"out": Path(out).name, "seed": seed, "reader": reader}
+    reader: dict[str, Any] = {"casting": casting, "max_bytes": max_bytes, "missing": missing}
+    if dtype is not None:
+        reader["dtype"] = dtype if isinstance(dtype, str) else dtype_name(dtype)
+    if shape is not None:
+        reader["shape"] = list(shape)
+    settings = {"out": Path(out).name, "seed": seed, "reader": reader, "single": single}
     found = Plan(os.fspath(out), schema, settings)
     found._fill(files, features or {})
-    found._cut(shards)
+    found._cut(1 if single else shards, least)
     return found
 
 
@@ -138,12 +154,15 @@ class Plan(Sequence[Shard]):
         differ), and how many examples are ``"missing"`` it.
     id : str
         Equal for equal plans.
+    single : bool
+        Whether it is one file that is called ``out``, not shards.
     """
 
     def __init__(self, out: str, schema: Schema, settings: Mapping[str, Any]) -> None:
         self.out, self.schema, self.examples = out, schema, 0
         self.features: dict[str, dict[str, Any]] = {}
         self.id = ""
+        self.single: bool = settings["single"]
         self._settings, self._text = settings, schema.to_json()
         self._shards = 1
         self._featured = 0
@@ -169,7 +188,8 @@ class Plan(Sequence[Shard]):
 
     def _shard(self, index: int, examples: tuple[Example, ...]) -> Shard:
         reader = self._settings["reader"]
-        return Shard(self.out, index, len(self), self.id, self._text, examples, **reader)
+        out = self.out, index, len(self), self.id, self._text
+        return Shard(*out, examples, reader, self.single)
 
     def _read(self, first: int, last: int) -> Iterator[Example]:
         rows = "SELECT row FROM example WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
@@ -257,14 +277,14 @@ class Plan(Sequence[Shard]):
             known["length"] = length if length == known["length"] else -1
             known["examples"] += 1
 
-    def _cut(self, shards: int | None) -> None:
+    def _cut(self, shards: int | None, least: int) -> None:
         """Set the number of shards, the given one or one that suits the size of the examples."""
         if shards is None:
             step, pack = max(1, self.examples // SAMPLED), self._shard(0, ()).measure
             sampled = (next(self._read(i, i + 1)) for i in range(0, self.examples, step)[:SAMPLED])
             sizes = [size for size in map(pack, sampled) if size is not None]
             total = sum(sizes) / max(1, len(sizes)) * self.examples
-            shards = max(1, min(self.examples, round(total / SHARD_BYTES)))
+            shards = min(self.examples, max(1, least, round(total / SHARD_BYTES)))
         if shards > self.examples:
             counted = f"{self.examples} example{'s' * (self.examples > 1)}"
             raise SpecError(f"{shards} shards are more than the {counted}")

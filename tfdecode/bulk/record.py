@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import EncodeError
+from ..errors import EncodeError, FileError
 from ..extras import LazyModule
+from ..formats.tensor_proto import fields
 from ..messages import field, varints
 
 #: A value of a feature: one of a kind, or several.
@@ -75,6 +76,34 @@ def example(features: Mapping[str, Value]) -> bytes:
         size = f"has {len(serialized)} bytes, at most {MAX_EXAMPLE_BYTES} are possible"
         raise EncodeError(f"a tf.train.Example {size}")
     return serialized
+
+
+def features_of(data: bytes) -> dict[str, list[bytes]]:
+    """The texts and bytes of a ``tf.train.Example`` by feature; [] for one of numbers.
+
+    FileError if it is none.
+
+    Examples
+    --------
+    >>> features_of(example({"file": "a.npy", "label": 3}))
+    {'file': [b'a.npy'], 'label': []}
+    """
+    found: dict[str, list[bytes]] = {}
+    try:
+        for features in _parts(data, 1):
+            for entry in _parts(features, 1):
+                (name,), (feature,) = _parts(entry, 1), _parts(entry, 2)
+                values = (value for one in _parts(feature, BYTES) for value in _parts(one, 1))
+                found[bytes(name).decode()] = [bytes(value) for value in values]
+    except (FileError, ValueError):
+        raise FileError("is not a tf.train.Example") from None
+    return found
+
+
+def _parts(message: bytes | memoryview, number: int) -> list[memoryview]:
+    """The fields of this number that have a length."""
+    found = fields(memoryview(message))
+    return [part for field, part in found if field == number and isinstance(part, memoryview)]
 
 
 def typed(name: str, value: Value) -> tuple[int, list[Any]]:

@@ -6,16 +6,15 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-from ..conversion import Casting
 from ..dataset import FILE
-from ..errors import TfdecodeError
-from ..files import load_for
+from ..errors import FileError, TfdecodeError
+from ..files import Reader
 from ..names import bytes_key
 from ..schema import Schema
 from .output import Output, hidden
@@ -68,12 +67,10 @@ class Shard:
         The schema as JSON text.
     examples : tuple of Example
         What it holds, in order.
-    casting : str
-        Which changes a conversion to the dtype of the spec may make; see `tfdecode.load`.
-    max_bytes : int
-        Most bytes of an array; see `tfdecode.load`.
-    missing : str or None
-        How missing cells of tables are read; see `tfdecode.load`.
+    reader : mapping of str to object
+        How files are read: the options of `tfdecode.load`.
+    single : bool
+        Whether it is the whole data set, in one file that is called ``out``. Every run writes it.
     """
 
     out: str
@@ -82,14 +79,15 @@ class Shard:
     plan: str
     schema: str
     examples: tuple[Example, ...]
-    casting: Casting
-    max_bytes: int
-    missing: Literal["nan"] | None
+    reader: Mapping[str, Any]
+    single: bool = False
 
     @property
     def path(self) -> Path:
         """Its file: ``train-00000-of-00008.tfrecord`` of ``train.tfrecord``."""
         out = Path(self.out)
+        if self.single:
+            return out
         stem, dot, suffix = out.name.partition(".tfrecord")
         return out.with_name(f"{stem}-{self.index:05d}-of-{self.of:05d}{dot}{suffix}")
 
@@ -103,11 +101,16 @@ class Shard:
         """The schema."""
         return Schema.from_json(self.schema)
 
-    def write(self) -> Facts:
+    def write(self, each: Callable[[], object] | None = None) -> Facts:
         """Write the shard, unless an earlier run did.
 
         Its file appears whole or not at all, and has the same bytes every time, so it does no harm
         if two workers write it at once, or if one is killed and another starts again.
+
+        Parameters
+        ----------
+        each : callable, optional
+            Called after each example.
 
         Returns
         -------
@@ -118,16 +121,20 @@ class Shard:
         ------
         OSError
             If the shard cannot be written.
+        FileError
+            If it is the whole data set and no file can be packed; an older file then stays.
         """
-        kept = self._kept()
+        kept = None if self.single else self._kept()
         if kept is not None:
             return kept
         failures: list[Failure] = []
-        count = array_bytes = 0
+        files, count, array_bytes = self._files(), 0, 0
         with Output(self.path) as out:
             for one in self.examples:
+                if each is not None:
+                    each()
                 try:
-                    data, nbytes = self._pack(one)
+                    data, nbytes = self._pack(one, files)
                 except (TfdecodeError, OSError, MemoryError) as error:
                     reason = str(error) or type(error).__name__
                     failures.append({"file": one.name, "error": reason})
@@ -135,6 +142,8 @@ class Shard:
                 out.write(record(data))
                 count += 1
                 array_bytes += nbytes
+            if self.single and not count:
+                raise nothing(self.out, len(self.examples), failures)
         facts: Facts = {
             "plan": self.plan,
             "index": self.index,
@@ -163,21 +172,30 @@ class Shard:
     def measure(self, one: Example) -> int | None:
         """The bytes of the record of an example, None if it cannot be packed."""
         try:
-            return len(self._pack(one)[0])
+            return len(self._pack(one, self._files())[0])
         except (TfdecodeError, OSError, MemoryError):
             return None
 
-    def _pack(self, one: Example) -> tuple[bytes, int]:
+    def _files(self) -> Reader:
+        return Reader(len(self.specs), self.reader)
+
+    def _pack(self, one: Example, files: Reader) -> tuple[bytes, int]:
         """The serialized example, and the bytes of its arrays."""
         features: dict[str, Value] = {**one.features, FILE: os.fsencode(one.name)}
         nbytes = 0
         for name, spec in self.specs.items():
-            path, key = one.arrays[name]
-            options = {"max_bytes": self.max_bytes, "missing": self.missing}
-            array = load_for(spec, path, key, casting=self.casting, **options)
+            array = files.read(spec, *one.arrays[name])
             features[bytes_key(name)] = spec.encode(array)
             nbytes += array.nbytes
         return example(features), nbytes
+
+
+def nothing(out: str, examples: int, failures: Sequence[Failure]) -> FileError:
+    """The error of a data set that has no example."""
+    return FileError(
+        f"{out}: none of the {examples:,} files could be packed; the first reason: "
+        f"{failures[0]['error']}"
+    )
 
 
 def sha256(path: Path) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     "pack": "pack array files into payloads",
     "unpack": "unpack payloads into .npy files",
     "inspect": "describe array files, payloads, specs and models, and plot arrays",
+    "verify": "compare a data set with its manifest, and decode examples of it",
     "bench": "measure on your files how small chains are and how fast they decode",
     "schema": "print what a model takes, of a directory or a server",
     "request": "print the body of a request to a server",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import json
 import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from hashlib import blake2b
+from heapq import nsmallest
+from itertools import chain
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -23,8 +29,11 @@ from .write import named_path
 OWN = (".tfd", ".tfd.json")
 #: The files that stand for standard input.
 SPOOLED: set[Path] = set()
-#: Bytes of ``--files-from``: some 100,000 names.
-MAX_LIST = 2**24
+ONCE = "standard input (-) can be read only once"
+#: Bytes of a line of ``--files-from``; Linux has no longer paths.
+MAX_LINE = 2**13
+#: Bytes of names that are kept in memory.
+SPOOLED_BYTES = 2**26
 #: Bytes that are read of standard input.
 MAX_STDIN = 2**32
 
@@ -50,18 +59,26 @@ def inputs_of(
     arguments: argparse.Namespace, metavar: str, wanted: Callable[[Path], bool], what: str
 ) -> list[Input]:
     """All inputs of a command line; of directories those that are ``wanted``, called ``what``."""
+    return list(each_input(arguments, metavar, wanted, what))
+
+
+def each_input(
+    arguments: argparse.Namespace, metavar: str, wanted: Callable[[Path], bool], what: str
+) -> Iterator[Input]:
+    """The same one by one: a list of files may have millions."""
     if arguments.files_from == DASH and DASH in arguments.files:
         raise UsageError("argument --files-from: standard input cannot be both a list and a file")
-    texts = [*arguments.files, *listed(arguments.files_from)]
-    if texts.count(DASH) > 1:
-        raise UsageError("standard input (-) can be read only once")
-    if not texts:
+    if not arguments.files and arguments.files_from is None:
         raise UsageError(f"the following arguments are required: {metavar} or --files-from LIST")
     key = getattr(arguments, "key", None)
-    found = [one for text in texts for one in inputs_in(text, key, wanted, what)]
-    if key is not None and any(one.key not in (None, key) for one in found):
-        raise UsageError("argument --key: not allowed with a FILE that has a #KEY")
-    return found
+    spooled = False
+    if arguments.files.count(DASH) > 1:
+        raise UsageError(ONCE)
+    for text in chain(arguments.files, listed(arguments.files_from)):
+        if text == DASH and spooled:
+            raise UsageError(ONCE)
+        spooled |= text == DASH
+        yield from inputs_in(text, key, wanted, what)
 
 
 def inputs_in(
@@ -115,22 +132,46 @@ def files_below(directory: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
-def listed(source: str | None) -> list[str]:
+def listed(source: str | None) -> Iterator[str]:
     """The lines of ``--files-from``, without empty ones."""
     if source is None:
-        return []
-    if source == DASH:
-        data = sys.stdin.buffer.read(MAX_LIST + 1)
-        if len(data) > MAX_LIST:
-            raise FileError(f"standard input has more than {MAX_LIST} bytes; it is not a list")
-    else:
-        data = reading.read(source, MAX_LIST, "it is not a list of files")
-    if b"\0" in data:
-        raise FileError(f"{source}: has a zero byte, so it is not a list of files, one a line")
-    lines = [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")]
-    if not any(lines):
+        return
+    lists = False
+    with nullcontext((sys.stdin.buffer, 0)) if source == DASH else reading.opened(source) as opened:
+        while line := opened[0].readline(MAX_LINE):
+            if b"\0" in line or len(line) == MAX_LINE:
+                what = "a zero byte" if b"\0" in line else f"a line of {MAX_LINE} bytes"
+                raise FileError(f"{source}: has {what}, so it is not a list of files, one a line")
+            if text := line.rstrip(b"\n").removesuffix(b"\r"):
+                lists = True
+                yield os.fsdecode(text)
+    if not lists:
         raise FileError(f"{source}: lists no file")
-    return [line for line in lines if line]
+
+
+class Spool:
+    """Inputs that are read more than once: on disk, if there are many."""
+
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self._file = SpooledTemporaryFile(  # noqa: SIM115
+            SPOOLED_BYTES, "w+", encoding="ascii"
+        )
+        self.count = 0
+        for path, key, _ in inputs:
+            self._file.write(f"{json.dumps((str(path), key))}\n")
+            self.count += 1
+
+    def __iter__(self) -> Iterator[Input]:
+        self._file.seek(0)
+        for line in self._file:
+            path, key = json.loads(line)
+            yield Input(Path(path), key, Path())
+
+    def sample(self, count: int) -> list[Input]:
+        """Some of them, in their order, chosen by their names."""
+        hashed = ((blake2b(ascii(one).encode()).digest(), n, one) for n, one in enumerate(self))
+        found = nsmallest(count, hashed)
+        return [one for _, _, one in sorted(found, key=lambda row: row[1])]
 
 
 def standard_input() -> Path:

@@ -7,9 +7,10 @@ Of several files, those of the same dtype and shape share one spec, which is cho
 them, so one input of a model takes them all. --one-spec demands one spec for all files. If they
 differ in size, --max-shape says the largest shape that may come, and makes one spec for all.
 
-With --tfrecord, all payloads go into one TFRecord file, one tf.train.Example per input file; the
-feature "file" holds the file name. OUT.tfrecord.json is the schema, for tfdecode.Schema.load. If
-the files hold several arrays and none is chosen, an example has all of them, by their keys.
+With --tfrecord, all payloads go into one TFRecord file, or into shards, one tf.train.Example per
+input file; the feature "file" holds the file name. OUT.tfrecord.json is the schema, for
+tfdecode.Schema.load, and OUT.tfrecord.manifest.json says what is there and what failed. If the
+files hold several arrays and none is chosen, an example has all of them, by their keys.
 
 With --as-is, the payload is the whole file, unchanged; the spec says how a graph reads it.
 
@@ -37,7 +38,15 @@ from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
 from .choosing import Group, groups_of
 from .failure import UsageError, note
-from .inputs import SPOOLED, Input, add_inputs, inputs_of, needs_one_output, to_stdout
+from .inputs import (
+    SPOOLED,
+    Input,
+    add_inputs,
+    each_input,
+    inputs_of,
+    needs_one_output,
+    to_stdout,
+)
 from .packing import FILE, add_choice, add_key, add_role, argument, read, sizes
 from .show import doing
 from .source import DASH, add_dtype, add_limit, add_missing, given_spec, refuse_dash, spec_path
@@ -70,8 +79,8 @@ examples:
 #: Options of the choice of a chain, and all that ``--as-is`` excludes.
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "role", "explain")
 SHARED = ("one_spec", "max_shape")
-#: What asks for the shards of a data set, instead of one file.
-SHARDS = ("shards", "workers", "seed", "features")
+#: Options of ``--tfrecord``.
+RECORDS = ("name", "shards", "workers", "seed", "features")
 NOT_AS_IS = ("codec", "dtype", "missing", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
@@ -115,12 +124,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either("-o", metavar="OUT", help=f"{out}; - for standard output (default: FILE.tfd)")
     records = "write one TFRecord file, one tf.train.Example per input; compressed if the name ends"
     either("--tfrecord", type=records_path, metavar="OUT.tfrecord", help=f"{records} in .gz")
-    shards = "number of TFRecord files, OUT-00000-of-0000N.tfrecord (default: one of 150 MB each)"
-    add("--shards", type=count, metavar="N", help=f"{shards}; a run that was stopped goes on")
+    shards = "write so many TFRecord files, OUT-00000-of-0000N.tfrecord; with --workers alone, one"
+    again = "for each 150 MB; a run that was stopped goes on"
+    add("--shards", type=count, metavar="N", help=f"{shards} {again}")
     add("--workers", type=count, metavar="N", help="processes that write shards (default: 1)")
-    add("--seed", type=int, metavar="N", help="shuffle the examples over the shards")
-    table = "CSV of more features; the first column has the names of the files"
-    add("--features", metavar="META.csv", help=table)
+    add("--seed", type=int, metavar="N", help="shuffle the examples; by default they are sorted")
+    table = "CSV or Parquet file of more features; the first column has the names of the files"
+    add("--features", metavar="META", help=table)
     name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
     add("--name", help=name)
     add_limit(parser)
@@ -135,19 +145,14 @@ def run(arguments: argparse.Namespace) -> int:
     check_choice(arguments)
     spec, origin = given_spec(arguments.spec)
     wanted = has_suffix if arguments.shape is None else has_suffix_or_none
+    if arguments.tfrecord is not None:
+        from .tfrecord import pack_examples  # SQLite and more: only for those who train
+
+        found = each_input(arguments, "FILE", wanted, "array files")
+        return pack_examples(arguments, found, spec, origin)
     files = inputs_of(arguments, "FILE", wanted, "array files")
     inputs = [one.path for one in files]
     protected = [*inputs, *origin]
-    if check_shards(arguments):
-        from .shards import pack_shards
-
-        return pack_shards(arguments, files, spec, protected)
-    if arguments.tfrecord is not None:
-        from .tfrecord import pack_examples  # TensorFlow: only for those who train
-
-        return pack_examples(arguments, files, spec, protected)
-    if arguments.name is not None:
-        raise UsageError("argument --name: needs argument --tfrecord")
     if arguments.o == DASH:
         needs_one_output(arguments, files, "spec")
         assert spec is not None
@@ -174,18 +179,6 @@ def has_suffix_or_none(path: Path) -> bool:
     return has_suffix(path) or path.suffix.lower() == headerless.SUFFIX
 
 
-def check_shards(arguments: argparse.Namespace) -> bool:
-    """Whether shards are wanted; UsageError if their options are given without ``--tfrecord``."""
-    given = [name for name in SHARDS if getattr(arguments, name) is not None]
-    if given and (arguments.dtype or "").startswith(">"):
-        raise UsageError(f"argument --dtype: {arguments.dtype} is not allowed with --{given[0]}")
-    for name in given[:1]:
-        if arguments.tfrecord is None:
-            raise UsageError(f"argument --{name}: needs argument --tfrecord")
-        exclude(arguments, name, ("explain", "as_is"))
-    return bool(given)
-
-
 def count(text: str) -> int:
     """The argument of ``--shards`` and ``--workers``."""
     if not re.fullmatch("[1-9][0-9]{0,4}", text):
@@ -199,6 +192,10 @@ def check_choice(arguments: argparse.Namespace) -> None:
         raise UsageError("argument --casting: needs argument --dtype or --spec")
     if arguments.as_is:
         exclude(arguments, "as_is", NOT_AS_IS)
+    if arguments.tfrecord is not None:
+        exclude(arguments, "tfrecord", ("explain",))
+    elif given := [name for name in RECORDS if getattr(arguments, name) is not None]:
+        raise UsageError(f"argument --{given[0]}: needs argument --tfrecord")
     for option in ("codec", "spec"):
         if getattr(arguments, option) is not None:
             exclude(arguments, option, CHOICE)

@@ -1,230 +1,123 @@
-"""``pack --tfrecord``: one file of payloads, which tf.data decodes as the served graph does."""
+"""``pack --tfrecord``: files to a data set that tf.data decodes as the served graph does."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..bulk.record import example
-from ..casts import checked_bool
+from .. import bulk
+from ..bulk.manifest import Manifest, manifest_path, schema_path
+from ..bulk.plans import Source
+from ..bulk.shard import Failure
 from ..codecs.chain_text import brief
-from ..conversion import converted
 from ..dataset import FILE
 from ..errors import EncodeError, FileError, SpecError, TfdecodeError, shown
-from ..extras import tensorflow as tf
-from ..files import listing, naming
+from ..files import listing
+from ..formats.contents import Entry
 from ..names import bytes_key, check_name
 from ..schema import Schema
 from ..spec import ArraySpec
-from .batch import Report, gather, print_failures
-from .choosing import Group, spec_of
-from .failure import UsageError, one_line
-from .inputs import Input
-from .packing import read, sizes
-from .quiet_import import import_quietly
-from .show import dimensions, doing, ratio, say
-from .source import listing_of, read_specs, spec_path, split_fragment
-from .write import refuse_overwriting, write_files
+from .batch import print_failures
+from .choosing import SAMPLES, Group, longest_of, mergeable, spec_of, text_of
+from .failure import UsageError, note, one_line
+from .inputs import Input, Spool
+from .packing import read
+from .show import dimensions, doing, ratio, say, spent
+from .source import listing_of, read_specs, reading_of, split_fragment
+from .write import identity_of, refuse_overwriting
 
 #: The default name of the input.
 NAME = "array"
-#: Protocol buffers have at most 2 GiB, and the file name takes some of them.
-MAX_PAYLOAD_BYTES = 2**31 - 2**16
 
 
 def pack_examples(
     arguments: argparse.Namespace,
-    files: Sequence[Input],
+    inputs: Iterable[Input],
     spec: ArraySpec | None,
-    protected: Sequence[Path],
+    origin: Sequence[Path],
 ) -> int:
     """Pack all files into ``--tfrecord``, print the report, return the exit status."""
     out: Path = arguments.tfrecord
+    single = arguments.shards is None and arguments.workers is None
     name = given_name(arguments)
-    keys = keys_of(files, arguments) if spec is None and name is None else None
-    records: Records = Records(arguments, files, spec, name)
+    files = Spool(inputs)
+    written = [*([out] if single else []), manifest_path(out), schema_path(out)]
+    check_outputs(files, origin, written)
+    sample = files.sample(SAMPLES)
+    keys = keys_of(sample, arguments) if spec is None and name is None else None
+    schema: Schema | ArraySpec
     if keys is not None:
-        records = Examples(arguments, files, None, None, parts=parts_of(keys, files, arguments))
-    refuse_overwriting(protected, [out, spec_path(out)])
-    import_quietly()
-    with contextlib.suppress(NothingPacked):
-        write_files({out: records.write, spec_path(out): records.write_schema})
+        sources: Iterable[Source] = ({key: (f.path, key) for key in keys} for f in files)
+        schema = schema_of(keys, sample, arguments)
+    else:
+        sources = ((one.path, one.key) for one in files)
+        schema = spec or shared_spec(sample, arguments)
+        name = name or name_in(sample, arguments)
+    plan = bulk.plan(
+        sources,
+        out,
+        schema,
+        shards=arguments.shards,
+        least=arguments.workers or 1,
+        single=single,
+        seed=arguments.seed,
+        features=bulk.read_features(arguments.features) if arguments.features else None,
+        name=name or NAME,
+        **reading_of(arguments),
+    )
+    doing("packing")
+    manifest, done = written_of(plan, arguments.workers or 1)
+    if took := spent():
+        note(took)
+    report(arguments, plan, manifest, done)
+    return 1 if manifest["failures"] else 0
+
+
+def check_outputs(files: Iterable[Input], origin: Sequence[Path], written: Sequence[Path]) -> None:
+    """UsageError if an output is also an input."""
+    refuse_overwriting(origin, written)
+    existing = {identity for path in written if (identity := identity_of(path))}
+    if existing:  # else there is no need to look at millions of files
+        same = [one.path for one in files if identity_of(one.path) in existing]
+        refuse_overwriting(same, written)
+
+
+def report(
+    arguments: argparse.Namespace, plan: bulk.Plan, manifest: Manifest, done: Sequence[bulk.Facts]
+) -> None:
+    """Print what is in the data set, and what is not."""
     if arguments.json:
-        say(json.dumps(records.reports, indent=2))
-    elif records.schema is not None:
-        say(one_line(records.sentence()))
-    print_failures("pack", records.failures, arguments.all)
-    return 1 if records.failures else 0
-
-
-class NothingPacked(Exception):
-    """No file could be packed, so nothing is written."""
-
-
-@dataclass
-class Records:
-    """The examples of a run, and the spec that they share, which the form of the first one has."""
-
-    arguments: argparse.Namespace
-    files: Sequence[Input]
-    spec: ArraySpec | None
-    name: str | None
-    #: The file whose array made the spec; None before it is packed, and with ``--spec``.
-    first: Path | None = None
-    schema: Schema | None = None
-    reports: Sequence[Report] = ()
-    failures: Sequence[str] = ()
-
-    def write(self, file: BinaryIO) -> None:
-        """Write the examples; NothingPacked if there are none."""
-        compression = "GZIP" if self.arguments.tfrecord.suffix == ".gz" else ""
-        try:
-            with tf.io.TFRecordWriter(file.name, compression) as writer:
-                self.reports, self.failures = gather(
-                    "pack", [one.path for one in self.files], lambda i: self.pack(i, writer)
-                )
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"{stop}; nothing was written") from None
-        except tf.errors.OpError as error:  # "temporary name; No space left on device"
-            raise OSError(error.message.rpartition("; ")[2]) from None
-        if self.schema is None:
-            raise NothingPacked
-
-    def write_schema(self, file: BinaryIO) -> None:
-        """Write the JSON file of the schema."""
-        assert self.schema is not None
-        file.write(f"{self.schema.to_json()}\n".encode())
-
-    def pack(self, index: int, writer: Any) -> Report:
-        """Write the example of one file; returns its report."""
-        path, key, _ = self.files[index]
-        payload, report = self.packed(
-            index, read(path, key, None if self.first else self.spec, self.arguments)
+        say(json.dumps(manifest, indent=2))
+    else:
+        new = sum(one["examples"] for one in done if not one["kept"])
+        count, before, after = (manifest[k] for k in ("examples", "array_bytes", "bytes"))
+        shards = "" if plan.single else f" in {len(plan):,} shard{'s' * (len(plan) > 1)},"
+        kept = f"; {count - new:,} were there already" if new < count else ""
+        say(
+            one_line(
+                f"{plan.out}: {count:,} example{'s' * (count > 1)}{shards} of "
+                f"{inputs_of(plan.schema)}, {before:,} -> {after:,} bytes "
+                f"({ratio(before, after)}){kept}"
+            )
         )
-        writer.write(example({report["feature"]: payload, FILE: os.fsencode(path)}))
-        return report
-
-    def packed(self, index: int, array: np.ndarray) -> tuple[bytes, Report]:
-        """The payload of the array of a file, and its report."""
-        path, key, _ = self.files[index]
-        if self.first is not None:
-            self.check_form(array)
-        spec = self.spec or spec_of(self.samples(array, index), self.arguments)
-        doing("packing")
-        payload = spec.encode(array)
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise EncodeError(
-                f"payload has {len(payload)} bytes, "
-                f"a tf.train.Example can hold at most {MAX_PAYLOAD_BYTES}"
-            )
-        if self.schema is None:
-            self.name = self.name or name_in(path, key, self.arguments)
-            self.schema = Schema({self.name: spec})
-            if self.spec is None:
-                self.spec, self.first = spec, path
-        assert self.name is not None
-        return payload, {
-            **sizes(path, key, array, spec, payload),
-            "input": self.name,
-            "feature": bytes_key(self.name),
-            "tfrecord": str(self.arguments.tfrecord),
-            "schema": str(spec_path(self.arguments.tfrecord)),
-            "fingerprint": spec.fingerprint,
-        }
-
-    def samples(self, array: np.ndarray, index: int) -> list[np.ndarray]:
-        """The first array, and of the later files those that one spec can describe with it."""
-        bound = self.arguments.max_shape
-        later = Group(self.files[index + 1 :], self.arguments).samples()
-        return [
-            array,
-            *(
-                other
-                for other in later
-                if other.dtype.name == array.dtype.name
-                and (other.shape == array.shape or (bound and other.ndim == array.ndim))
-            ),
-        ]
-
-    def check_form(self, array: np.ndarray) -> None:
-        """EncodeError if dtype or shape differ from the array that made the spec."""
-        assert self.spec is not None
-        if array.dtype.name != self.spec.dtype:
-            raise EncodeError(
-                f"array is {array.dtype.name}, but the examples so far are {self.spec.dtype} "
-                f"(from {self.first}); pass --dtype to convert all"
-            )
-        shape = self.spec.shape
-        if array.shape != shape and None not in shape:
-            one_side = array.ndim == len(shape) and sum(map(int.__ne__, array.shape, shape)) == 1
-            advice = "pack it into its own TFRecord"
-            if one_side:
-                advice = "pass --max-shape with the longest that may come"
-            raise EncodeError(
-                f"array has shape {dimensions(array.shape)}, but the examples so far have "
-                f"{dimensions(shape)} (from {self.first}); choose another array with --key, or "
-                f"{advice}"
-            )
-
-    def sentence(self) -> str:
-        """All examples in a line."""
-        assert self.schema is not None
-        good = [report for report in self.reports if "error" not in report]
-        before = sum(report["array_bytes"] for report in good)
-        after = sum(report["payload_bytes"] for report in good)
-        return (
-            f"{self.arguments.tfrecord}: {len(good)} example{'' if len(good) == 1 else 's'} of "
-            f"{inputs_of(self.schema)}, {before:,} -> {after:,} bytes ({ratio(before, after)})"
-        )
+    failures = [reason_of(one) for one in manifest["failures"]]
+    if failures and not done:
+        again = f"to try them, remove {manifest_path(plan.out)}"
+        note(f"the data set is complete, so these were not tried again; {again}")
+    print_failures("pack", failures, arguments.all)
 
 
-@dataclass
-class Examples(Records):
-    """The same for files that hold several arrays: each becomes an input of its own."""
-
-    #: The records of each array.
-    parts: Sequence[Records] = ()
-
-    def pack(self, index: int, writer: Any) -> Report:
-        """Write the example of one file, with all of its arrays; returns its report."""
-        path = self.files[index].path
-        doing("reading")
-        contents = listing(path, **listing_of(self.arguments))
-        with naming(path):
-            arrays = contents.read_all(max_bytes=self.arguments.max_bytes)
-            wanted = [part.name for part in self.parts]
-            if set(arrays) != set(wanted):
-                raise FileError(
-                    f"holds {', '.join(arrays)}, the first file {', '.join(map(str, wanted))}; "
-                    "choose one array with --key"
-                )
-        features: dict[str, Any] = {FILE: os.fsencode(path)}
-        reports = []
-        for part in self.parts:
-            assert part.name is not None
-            with of_array(part.name):
-                array = checked_bool(arrays[part.name])
-                if self.arguments.dtype is not None:
-                    array = converted(array, self.arguments.dtype, self.arguments.casting)
-                features[bytes_key(part.name)], report = part.packed(index, array)
-            reports.append(report)
-        writer.write(example(features))
-        if self.schema is None:
-            self.schema = Schema({name: spec for one in self.parts for name, spec in of(one)})
-        totals = {
-            size: sum(one[size] for one in reports) for size in ("array_bytes", "payload_bytes")
-        }
-        same = {name: reports[0][name] for name in ("tfrecord", "schema")}
-        return {"file": reports[0]["file"], **totals, **same, "arrays": reports}
+def reason_of(failure: Failure) -> str:
+    """The reason of a failure, with the file before it if it does not name it."""
+    file, error = failure["file"], failure["error"]
+    return error if error.startswith(file.partition("#")[0]) else f"{file}: {error}"
 
 
 def inputs_of(schema: Schema) -> str:
@@ -235,10 +128,47 @@ def inputs_of(schema: Schema) -> str:
     )
 
 
-def of(part: Records) -> list[tuple[str, ArraySpec]]:
-    """The name and the spec of an array."""
-    assert part.schema is not None
-    return list(part.schema.items())
+def written_of(plan: bulk.Plan, workers: int) -> tuple[Manifest, list[bulk.Facts]]:
+    """Run the plan; a terminal shows how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    done: list[bulk.Facts] = []
+    console = Console(stderr=True)
+    on = "nothing was written" if plan.single else "the same command goes on from there"
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("tfdecode pack", total=plan.examples)
+
+            def progress(facts: bulk.Facts) -> None:
+                done.append(facts)
+                failed = sum(len(one["failures"]) for one in done)
+                text = f"tfdecode pack: shard {len(done):,} of {len(plan):,}, {failed:,} failed"
+                advance = facts["examples"] + len(facts["failures"])
+                bar.update(task, advance=advance, description=text)
+
+            return bulk.run(plan, workers, progress), done
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"after {len(done):,} of {len(plan):,} shard{'s' * (len(plan) > 1)}; {on}"
+        ) from None
+
+
+# -- which arrays, and how they are packed ---------------------------------------------------------
+
+
+def schema_of(
+    keys: Sequence[str], sample: Sequence[Input], arguments: argparse.Namespace
+) -> Schema:
+    """The schema of files that hold several arrays, each of them an input."""
+    if FILE in keys:
+        raise SpecError(f'array "{FILE}" has the name of the feature of the file names')
+    specs = {}
+    for key in keys:
+        check_name(key)
+        with of_array(key):
+            specs[key] = shared_spec([one._replace(key=key) for one in sample], arguments)
+    return Schema(specs)
 
 
 @contextlib.contextmanager
@@ -250,33 +180,59 @@ def of_array(name: str) -> Iterator[None]:
         raise type(error)(f"array {shown(name)}: {error}") from None
 
 
-def keys_of(files: Sequence[Input], arguments: argparse.Namespace) -> list[str] | None:
-    """The keys of the first file that can be read; None unless there are several to be chosen."""
-    if any(one.key is not None for one in files):
-        return None
-    for one in files:
+def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> ArraySpec:
+    """The spec for all files, by some of them: the form that most of these have."""
+    arrays = Group(sample, arguments).samples()
+    if not arrays:
         try:
-            entries = listing(one.path, **listing_of(arguments)).entries
-        except (TfdecodeError, OSError):  # reported when its turn comes
-            continue
-        keys = [entry.key for entry in entries]
-        return keys if len(set(keys)) > 1 else None
-    return None
+            read(sample[0].path, sample[0].key, None, arguments)
+            reason = f"they do not fit --max-shape {text_of(arguments.max_shape or ())}"
+        except (TfdecodeError, OSError) as error:
+            reason = str(error)
+        raise FileError(f"none of the {len(sample)} files that were tried can be used: {reason}")
+    forms = Counter((array.dtype.name, array.shape) for array in arrays)
+    ((dtype, shape), count), *_ = forms.most_common(1)
+    if arguments.max_shape is None and len(forms) > 1:
+        advice = "others are packed if they can be converted to it"
+        if mergeable([*forms]):
+            advice = f"--max-shape {text_of(longest_of([*forms]))} would make one spec for all"
+        tried = f"{count} of {len(arrays)} files that were tried are {dtype} {dimensions(shape)}"
+        note(f"{tried}; {advice}")
+    return spec_of([a for a in arrays if fits(a, dtype, shape, arguments)], arguments)
 
 
-def parts_of(
-    keys: Sequence[str], files: Sequence[Input], arguments: argparse.Namespace
-) -> list[Records]:
-    """The records of each array of the files; SpecError if one cannot be an input."""
-    for key in keys:
-        if key == FILE:
-            raise SpecError(f'array "{FILE}" has the name of the feature of the file names')
-        check_name(key)
-    features = [bytes_key(key) for key in keys]
-    for key, feature in zip(keys, features, strict=True):
-        if features.count(feature) > 1:
-            raise SpecError(f"array {shown(key)} and another one are both feature {feature}")
-    return [Records(arguments, [one._replace(key=key) for one in files], None, key) for key in keys]
+def fits(
+    array: np.ndarray, dtype: str, shape: Sequence[int], arguments: argparse.Namespace
+) -> bool:
+    """Whether one spec can describe an array and those of this form."""
+    if arguments.max_shape is None:
+        return (array.dtype.name, array.shape) == (dtype, shape)
+    return bool(array.dtype.name == dtype and array.ndim == len(shape))
+
+
+def keys_of(sample: Sequence[Input], arguments: argparse.Namespace) -> list[str] | None:
+    """The keys that most files have; None unless there are several to be chosen."""
+    if any(one.key is not None for one in sample):
+        return None
+    found = Counter(
+        tuple(dict.fromkeys(entry.key for entry in entries))
+        for entries in entries_of(sample, arguments)
+    )
+    if not found:
+        return None
+    ((keys, count),) = found.most_common(1)
+    if count < found.total():
+        note(
+            f"{count} of {found.total()} files that were tried hold {', '.join(keys) or 'an array'}"
+        )
+    return [*keys] if len(keys) > 1 else None
+
+
+def entries_of(sample: Sequence[Input], arguments: argparse.Namespace) -> Iterator[Sequence[Entry]]:
+    """The arrays of each file; none of a file that cannot be read, which is reported later."""
+    for one in sample:
+        with contextlib.suppress(TfdecodeError, OSError):
+            yield listing(one.path, **listing_of(arguments)).entries
 
 
 def given_name(arguments: argparse.Namespace) -> str | None:
@@ -306,10 +262,10 @@ def input_of(source: str) -> str | None:
     return name
 
 
-def name_in(path: Path, key: str | None, arguments: argparse.Namespace) -> str:
-    """The key of the array, given or the only one, or NAME if that is not a plain word."""
-    found = key
-    if found is None:
-        found = listing(path, **listing_of(arguments)).entries[0].key
-    plain = found is not None and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", found)
-    return NAME if not plain or found == FILE else str(found)
+def name_in(sample: Sequence[Input], arguments: argparse.Namespace) -> str:
+    """The first key, given or the only one, that is a plain word; NAME if there is none."""
+    keys = [one.key for one in sample if one.key is not None]
+    if not keys:
+        keys = [entries[0].key for entries in entries_of(sample, arguments) if entries]
+    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+    return next((key for key in keys if plain.fullmatch(key) and key != FILE), NAME)
