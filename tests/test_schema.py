@@ -129,6 +129,24 @@ def test_a_schema_of_signatures_that_cannot_be(change: Any, message: str) -> Non
         tfd.Schema.from_json(json.dumps({**value, **change}))
 
 
+def test_the_only_signature_is_named_unless_it_is_the_default(tmp_path: Path) -> None:
+    schema = tfd.Schema.of_signatures({"bytes": SCHEMA})
+    assert schema.name == "bytes" and schema == SCHEMA and not schema.signatures
+    text = schema.to_json()
+    assert json.loads(text) == {**json.loads(SCHEMA.to_json()), "signature": "bytes"}
+    for again in (tfd.Schema.from_json(text), tfd.Schema.from_json(text).signature("bytes")):
+        assert again.name == "bytes" and again.to_json() == text
+    assert b'"signature_name":"bytes"' in request(schema, ARRAYS)
+    assert b'"signature_name":"bytes"' in request(schema, ARRAYS, by_rows=True)
+    with pytest.raises(tfd.SpecError, match="that of signature 'bytes', not of 'serving_default'"):
+        schema.signature("serving_default")
+    default = tfd.Schema.of_signatures({"serving_default": SCHEMA})
+    assert default.name is None and default.to_json() == SCHEMA.to_json()
+    # What a schema says of one of several signatures is a schema of its own.
+    decode = tfd.Schema.of_signatures(SIGNATURES).signature("decode")
+    assert tfd.Schema.from_json(decode.to_json()).name == "decode"
+
+
 def test_an_input_is_a_spec() -> None:
     with pytest.raises(tfd.SpecError, match="input a is str, needs an ArraySpec"):
         tfd.Schema({"a": "raw"})  # type: ignore[dict-item]

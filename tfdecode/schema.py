@@ -15,7 +15,7 @@ from .errors import FileError, SpecError, meant
 from .extras import tensorflow as tf
 from .layouts import Layout, check_ragged, decoded
 from .names import bytes_key, check_name
-from .schema_json import Parts, from_dict, main_of, to_dict
+from .schema_json import DEFAULT_SIGNATURE, Parts, from_dict, main_of, to_dict
 from .spec import ArraySpec
 from .spec_json import MAX_CHAINS_IN_ALL as MAX_CHAINS
 from .spec_json import parse_json
@@ -54,6 +54,9 @@ class Schema(Mapping[str, ArraySpec]):
         The largest batch that the model takes, if that is known.
     signatures : dict of str to Schema
         The schema of each signature with payloads, if the model has several; else empty.
+    name : str or None
+        The signature that this is the schema of; None if it is of several, or of
+        ``serving_default``, or does not say.
 
     Raises
     ------
@@ -83,12 +86,11 @@ class Schema(Mapping[str, ArraySpec]):
         self.outputs = dict(outputs or {})
         self.max_batch_size = max_batch_size
         self.signatures: dict[str, Schema] = {}
-        #: The signature that this is the schema of, if it is one of several.
         self.name: str | None = None
 
     @classmethod
     def of_signatures(cls, signatures: Mapping[str, Schema]) -> Schema:
-        """The schema of a model that has several signatures.
+        """The schema of a model by its signatures, one or several.
 
         It is that of ``serving_default``, else of the first signature, and knows all of them.
 
@@ -108,24 +110,29 @@ class Schema(Mapping[str, ArraySpec]):
             raise SpecError("signatures is empty: a schema needs one")
         for name in signatures:
             check_name(name)
-        main = signatures[main_of(signatures)]
-        schema = cls(dict(main), main.outputs, main.max_batch_size)
-        if len(signatures) > 1:
-            for name, one in signatures.items():
-                schema.signatures[name] = cls(dict(one), one.outputs, one.max_batch_size)
-                schema.signatures[name].name = name
+        schemas = {name: cls(*one._parts()) for name, one in signatures.items()}
+        for name, one in schemas.items():
+            one.name = name
+        name = main_of(schemas)
+        if len(schemas) == 1:
+            schemas[name].name = None if name == DEFAULT_SIGNATURE else name
+            return schemas[name]
+        schema = cls(*schemas[name]._parts())
+        schema.signatures = schemas
         return schema
 
     def signature(self, name: str | None = None) -> Schema:
-        """The schema of a signature, or this one if the model has only one with payloads.
+        """The schema of a signature, by default this one.
 
         Parameters
         ----------
         name : str, optional
-            The signature; SpecError if it is none of several.
+            The signature; SpecError if it is known that this is the schema of others.
         """
-        if name is None or not self.signatures:
+        if name is None or (not self.signatures and self.name in (None, name)):
             return self
+        if not self.signatures:
+            raise SpecError(f"the schema is that of signature {self.name!r}, not of {name!r}")
         if name not in self.signatures:
             known = ", ".join(self.signatures)
             close = meant(name, self.signatures)
@@ -273,10 +280,11 @@ class Schema(Mapping[str, ArraySpec]):
         """The schema as JSON text: ``{"version": 1, "inputs": {name: spec}}``.
 
         ``outputs`` and ``max_batch_size`` are added if they are known, ``keys`` for names that
-        differ from their signature keys, ``signature`` and ``signatures`` if there are several.
+        differ from their signature keys, ``signature`` for another one than ``serving_default``,
+        ``signatures`` if there are several.
         """
         parts = {name: one._parts() for name, one in self.signatures.items()}
-        return json.dumps(to_dict(self._parts(), parts), indent=2)
+        return json.dumps(to_dict(self._parts(), self.name, parts), indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Schema:

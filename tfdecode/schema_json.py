@@ -11,9 +11,9 @@ from .names import array_key, bytes_key
 from .spec import ArraySpec
 from .spec_json import VERSION, check_version, check_work
 
-#: The keys of the JSON object of one signature, and those of the others next to it.
+#: The keys of the JSON object of one signature, and those of its name and of the others.
 KEYS = ("version", "inputs", "outputs", "keys", "max_batch_size")
-SEVERAL = ("signature", "signatures")
+NAMES = ("signature", "signatures")
 #: The signature that a server runs if a request names none.
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -27,12 +27,14 @@ def main_of(signatures: Iterable[str]) -> str:
     return DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in names else names[0]
 
 
-def to_dict(main: Parts, signatures: Mapping[str, Parts]) -> dict[str, Any]:
+def to_dict(main: Parts, name: str | None, signatures: Mapping[str, Parts]) -> dict[str, Any]:
     """The JSON object; older clients read that of the main signature in it."""
     value = one_to_dict(main)
-    if signatures:
-        value["signature"] = name = main_of(signatures)
-        others = {other: parts for other, parts in signatures.items() if other != name}
+    name = main_of(signatures) if signatures else name
+    others = {other: parts for other, parts in signatures.items() if other != name}
+    if others or name not in (None, DEFAULT_SIGNATURE):
+        value["signature"] = name
+    if others:
         value["signatures"] = {other: one_to_dict(parts) for other, parts in others.items()}
     return value
 
@@ -56,9 +58,9 @@ def specs_to_dict(specs: Mapping[str, ArraySpec]) -> dict[str, Any]:
 
 
 def from_dict(value: Any) -> tuple[Parts, dict[str, Parts]]:
-    """The main signature of a JSON object, and all by name if there are several; or SpecError."""
-    several = isinstance(value, dict) and not set(SEVERAL).isdisjoint(value)
-    others = value.get("signatures") if several else {}
+    """The main signature of a JSON object, and all by name if it names them; or SpecError."""
+    named = isinstance(value, dict) and not set(NAMES).isdisjoint(value)
+    others = value.get("signatures", {}) if named else {}
     if not isinstance(others, dict):
         raise SpecError("schema needs a JSON object as 'signatures'")
     groups = [
@@ -68,8 +70,8 @@ def from_dict(value: Any) -> tuple[Parts, dict[str, Parts]]:
         if isinstance(one, dict) and isinstance(group := one.get(key), dict)
     ]
     check_work(spec for group in groups for spec in group.values())
-    main = one_from_dict(value, KEYS + SEVERAL)
-    if not several:
+    main = one_from_dict(value, KEYS + NAMES)
+    if not named:
         return main, {}
     name = value.get("signature")
     if not isinstance(name, str) or name in others or main_of([name, *others]) != name:

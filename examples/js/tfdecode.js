@@ -87,9 +87,10 @@ function onlyLength({ shape, dtype, codecs }) {
  * Of a schema of several signatures, `signature` says which.
  */
 export async function requestBody(schema, arrays, signature) {
-  if (signature !== undefined && signature !== schema.signature && schema.signatures) {
-    demand(Object.hasOwn(schema.signatures, signature), () => `the schema has no signature '${signature}'`, SpecError);
-    schema = schema.signatures[signature];
+  const name = signature ?? schema.signature;
+  if (name !== schema.signature && (schema.signature || schema.signatures)) {
+    demand(Object.hasOwn(schema.signatures ?? {}, name), () => `the schema has no signature '${name}'`, SpecError);
+    schema = schema.signatures[name];
   }
   demand(schema.version === 1, () => `schema version ${schema.version} came, this client knows 1`, SpecError);
   const [came, needed] = [arrays, schema.inputs].map((inputs) => Object.keys(inputs).sort().join(", "));
@@ -100,7 +101,7 @@ export async function requestBody(schema, arrays, signature) {
     const key = name.replace(/[^A-Za-z0-9_]/gu, "_");
     inputs[key.endsWith("_bytes") ? key : `${key}_bytes`] = payloads.map((payload) => ({ b64: base64(payload) }));
   }
-  return signature === undefined ? { inputs } : { signature_name: signature, inputs };
+  return name === undefined ? { inputs } : { signature_name: name, inputs };
 }
 
 function base64(bytes) {

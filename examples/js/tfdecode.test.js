@@ -197,6 +197,11 @@ test("a request body has one row, or those of a list, for each input", async () 
   const decode = await requestBody(several, { "größe 𝄞": Uint8Array.of(7) }, "decode");
   assert.deepEqual(decode, { signature_name: "decode", inputs: { gr__e___bytes: [{ b64: "Bw==" }] } });
   await assert.rejects(requestBody(several, {}, "other"), /no signature 'other'/);
+  const wrapped = { ...named, signature: "bytes" };
+  for (const name of [undefined, "bytes"]) {
+    assert.equal((await requestBody(wrapped, { "größe 𝄞": Uint8Array.of(7) }, name)).signature_name, "bytes");
+  }
+  await assert.rejects(requestBody(wrapped, {}, "serving_default"), /no signature 'serving_default'/);
   await assert.rejects(requestBody({ ...schema, version: 2 }, {}), SpecError);
 });
 

@@ -223,8 +223,14 @@ def test_wrapped_twice_and_after_an_export(module: Path, tmp_path: Path) -> None
     assert run(second, "bytes", **given) == run(first, "bytes", **given)
     assert run(second, "more", pose_bytes=PAYLOADS) == run(module, "norm", pose=ARRAYS)
     other = tfd.ArraySpec((4, 3), "float32", "png")
-    with pytest.raises(tfd.ExportError, match="has pose as bytes with another spec"):
-        tfd.wrap(first, tmp_path / "third", {"pose": other}, source="norm", signature="more")
+    third = tfd.wrap(first, tmp_path / "third", {"pose": other}, source="norm", signature="more")
+    known = tfd.Schema.load(third).signatures
+    assert {name: dict(one) for name, one in known.items()} == {
+        "bytes": {"pose": POSE},
+        "more": {"pose": other},
+    }
+    payloads = np.array([other.encode(x) for x in ARRAYS], object)
+    assert run(third, "more", pose_bytes=payloads) == run(module, "norm", pose=ARRAYS)
     export = tfd.export(
         lambda pose, depth: {"sum": pose + depth[:, None, None]},
         tmp_path / "export",
@@ -232,7 +238,8 @@ def test_wrapped_twice_and_after_an_export(module: Path, tmp_path: Path) -> None
     )
     depth = tfd.ArraySpec((), "float32")
     path = tfd.wrap(export, tmp_path / "both", {"depth": depth})
-    assert dict(tfd.Schema.load(path)) == {"pose": POSE, "depth": depth}
+    assert dict(tfd.Schema.load(path)) == {"pose": POSE}
+    assert dict(tfd.Schema.load(path, "bytes")) == {"pose": POSE, "depth": depth}
     one = np.ones(3, "float32")
     payloads = np.array([depth.encode(x) for x in one], object)
     got = run(path, "bytes", pose_bytes=PAYLOADS, depth_bytes=payloads)

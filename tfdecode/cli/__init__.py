@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done; 1: the work failed, one line on stderr says why; 2: the command line is wrong
     or empty; 130: interrupted; 141: the reader of the output has gone.
     """
-    given = joined(sys.argv[1:] if argv is None else argv)
+    given = shape_as_one(sys.argv[1:] if argv is None else argv)
     command = given[0] if given and given[0] in COMMANDS else None
     try:
         status = run(command, given[1:]) if command else overview(given)
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def joined(argv: Sequence[str]) -> list[str]:
+def shape_as_one(argv: Sequence[str]) -> list[str]:
     """The arguments; ``--shape -1,4`` as one, because argparse takes -1,4 for an option."""
     given: list[str] = []
     for argument in argv:

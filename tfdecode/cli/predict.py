@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = "SavedModel, or the directory of its versions, or the URL of a server's model"
     add("model", metavar="MODEL", help=model)
     add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
-    run = "signature to run (default: %(default)s)"
-    add("--signature", default="serving_default", metavar="S", help=run)
+    run = "signature to run (default: that of the schema, else serving_default)"
+    add("--signature", metavar="S", help=run)
     add("-o", type=output, metavar="OUT.npz", help="save all outputs")
     add_headers(parser)
     add_limit(parser)

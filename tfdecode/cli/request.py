@@ -38,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = "SavedModel or its versions, or a schema file"
     add("schema", type=Path, metavar="MODEL_OR_SCHEMA", help=model)
     add("inputs", nargs="+", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
-    run_ = "signature to run; the schema does not say which there are (default: %(default)s)"
-    add("--signature", default="serving_default", metavar="S", help=run_)
+    add("--signature", metavar="S", help="signature to run (default: that of the schema)")
     rows = 'the row format, {"instances": [...]}, which managed endpoints need'
     add("--rows", action="store_true", help=rows)
     add("-o", type=output, metavar="BODY.json", help="write the body to a file (default: print)")

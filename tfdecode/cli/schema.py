@@ -62,8 +62,7 @@ def server_client(arguments: argparse.Namespace) -> Rest | Grpc:
     """The client of the model at a URL."""
     kind = Grpc if arguments.model.startswith(GRPC) else Rest
     headers = dict(arguments.header)
-    signature = arguments.signature or "serving_default"
-    return kind(arguments.model, signature=signature, headers=headers)
+    return kind(arguments.model, signature=arguments.signature, headers=headers)
 
 
 def run(arguments: argparse.Namespace) -> int:

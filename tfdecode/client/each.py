@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from itertools import chain, repeat
+from typing import Any, Literal, TypeVar, overload
 
+from ..errors import SpecError, TfdecodeError
 from .inputs import Inputs, Outputs, PreparedInput
 
 #: Requests of one client at the same time.
@@ -44,13 +46,33 @@ class EachInput:
         """Free what the client holds."""
         raise NotImplementedError
 
+    @overload
+    def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = ...,
+        progress: Callable[[int], object] | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> Iterator[Outputs]: ...
+    @overload
+    def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = ...,
+        progress: Callable[[int], object] | None = ...,
+        return_exceptions: bool,
+    ) -> Iterator[Outputs | TfdecodeError]: ...
+
     def predict_each(
         self,
         many: Iterable[Inputs],
         *,
         max_in_flight: int = IN_FLIGHT,
         progress: Callable[[int], object] | None = None,
-    ) -> Iterator[Outputs]:
+        return_exceptions: bool = False,
+    ) -> Iterator[Outputs] | Iterator[Outputs | TfdecodeError]:
         """Run the signature on each of many inputs, several at a time; answers come in order.
 
         Parameters
@@ -61,21 +83,39 @@ class EachInput:
             Requests at the same time.
         progress : callable, optional
             Called with the number of answers so far.
+        return_exceptions : bool, default False
+            Yield the error of a request in place of its answer and go on, as ``asyncio.gather``
+            does; by default it is raised, and no further request is sent.
+
+        Raises
+        ------
+        SpecError
+            If ``max_in_flight`` is below 1.
         """
+        check_in_flight(max_in_flight)
+        return self._each(many, max_in_flight, progress, return_exceptions)
+
+    def _each(
+        self,
+        many: Iterable[Inputs],
+        max_in_flight: int,
+        progress: Callable[[int], object] | None,
+        return_exceptions: bool,
+    ) -> Iterator[Any]:
         waiting: deque[Future[Outputs]] = deque()
         done = 0
         with ThreadPoolExecutor(max_in_flight) as pool:
             try:
-                for inputs in many:
-                    waiting.append(pool.submit(self.predict, inputs))
-                    if len(waiting) < max_in_flight:
-                        continue
-                    yield waiting.popleft().result()
-                    done += 1
-                    if progress:
-                        progress(done)
-                while waiting:
-                    yield waiting.popleft().result()
+                for inputs in chain(many, repeat(None)):
+                    if inputs is not None:
+                        waiting.append(pool.submit(self.predict, inputs))
+                        if len(waiting) < max_in_flight:
+                            continue
+                    elif not waiting:
+                        return
+                    first = waiting.popleft()
+                    error = first.exception() if return_exceptions else None
+                    yield error if isinstance(error, TfdecodeError) else first.result()
                     done += 1
                     if progress:
                         progress(done)
@@ -88,3 +128,9 @@ class EachInput:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def check_in_flight(max_in_flight: int) -> None:
+    """SpecError unless requests can be sent."""
+    if max_in_flight < 1:
+        raise SpecError(f"max_in_flight is {max_in_flight}, needs 1 or more")

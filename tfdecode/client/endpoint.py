@@ -69,7 +69,10 @@ class Endpoint:
         check_headers(headers or {})
         if retries < 0:
             raise SpecError(f"retries is {retries}, needs 0 or more")
+        if max_body_bytes is not None and max_body_bytes < 1:
+            raise SpecError(f"max_body_bytes is {max_body_bytes}, needs 1 or more")
         self.url, self.signature, self.schema = url, chosen(schema, signature), schema
+        self._signature = signature  # as given: else the schema says it
         #: TensorFlow Serving, and KServe's protocol 1: the model's own URL, which has more to ask.
         model = url.removesuffix(":predict").rstrip("/")
         self._model = model if "/v1/models/" in parts.path else None
@@ -101,6 +104,7 @@ class Endpoint:
         if schema is None:
             told = SIGNATURE in signatures or not signatures
             schema = (yield from self._ask_schema()) if told else Schema({})
+        self.signature = chosen(schema, self._signature)
         schema = of_signature(schema, self.signature)
         if not signatures:  # an endpoint that does not describe itself
             self.schema, self._inputs = schema, schema_inputs(schema)

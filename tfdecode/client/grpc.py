@@ -49,7 +49,7 @@ class Grpc(EachInput):
     schema : Schema, optional
         By default the server is asked for it.
     signature : str, optional
-        The signature to run; by default that of ``schema``, else ``serving_default``. The signature
+        The signature to run, by default that of the schema, else ``serving_default``. The signature
         ``arrays`` of an export takes plain tensors.
     headers : mapping of str to str, optional
         For example ``{"authorization": "Bearer ..."}``.
@@ -104,6 +104,7 @@ class Grpc(EachInput):
         if not 1 <= max_message_bytes <= MOST:
             raise SpecError(f"max_message_bytes is {max_message_bytes}, needs 1 to {MOST}")
         self.target, self.signature, self.schema = target, chosen(schema, signature), schema
+        self._signature = signature  # as given: else the schema says it
         self._spec = messages.ModelSpec(name=model or named, version_label=label or "")
         if version:
             self._spec.version.value = int(version)
@@ -166,11 +167,12 @@ class Grpc(EachInput):
 
     def _describe(self) -> None:
         signatures = self._signatures()
+        if self.schema is None:
+            self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
+        self.signature = chosen(self.schema, self._signature)
         if self.signature not in signatures:
             known = ", ".join(map(shown, sorted(signatures)))
             raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
-        if self.schema is None:
-            self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
         self.schema = of_signature(self.schema, self.signature)
         inputs, outputs = signatures[self.signature]
         self._outputs = tensors(outputs, Schema({}))

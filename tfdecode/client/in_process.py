@@ -18,7 +18,7 @@ from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from .answer import decoded
 from .each import EachInput
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import of_signature, tensors
+from .signature import Tensor, chosen, of_signature, tensors
 
 types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
 
@@ -30,8 +30,8 @@ class InProcess(EachInput):
     ----------
     saved_model : str or os.PathLike
         The directory of a SavedModel, or of its versions; the newest version is loaded.
-    signature : str, default "serving_default"
-        The signature to run.
+    signature : str, optional
+        The signature to run, by default that of the schema, else ``serving_default``.
 
     Raises
     ------
@@ -51,9 +51,7 @@ class InProcess(EachInput):
     [[0, 2, 4]]
     """
 
-    def __init__(
-        self, saved_model: str | os.PathLike[str], signature: str = "serving_default"
-    ) -> None:
+    def __init__(self, saved_model: str | os.PathLike[str], signature: str | None = None) -> None:
         self.directory = version_directory(Path(saved_model))
         reading.check_tree(self.directory)
         try:
@@ -65,13 +63,17 @@ class InProcess(EachInput):
             raise FileError(f"{self.directory}: cannot be loaded: {text}") from None
         try:
             self._signatures = self._session.signatures
-            if signature not in self._signatures:
+            schema = self._read_schema()
+            self.signature = chosen(schema, signature)
+            if self.signature not in self._signatures:
                 known = ", ".join(self._signatures)
-                raise SpecError(f"the model has no signature {signature!r}; it has {known}")
-            self.signature = signature
-            self.schema = of_signature(self._read_schema(), signature)
-            inputs, _ = self._signatures[signature]
-            self.inputs = tensors({key: form(info) for key, info in inputs.items()}, self.schema)
+                raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
+            self.schema = of_signature(schema, self.signature)
+            inputs, outputs = (
+                {key: form(info) for key, info in infos.items()}
+                for infos in self._signatures[self.signature]
+            )
+            self.inputs, self.outputs = tensors(inputs, self.schema), tensors(outputs, Schema({}))
         except BaseException:
             self.close()
             raise
@@ -86,7 +88,8 @@ class InProcess(EachInput):
 
             - An input of the schema takes an array, an array file, or a payload (bytes, or a file
               ``.tfd``). A file is sent unchanged if the spec reads it; else its array is cast to
-              the spec's dtype, if no value changes, and encoded.
+              the spec's dtype, if no value changes, and encoded. An array with one dimension more
+              than the spec is a batch, of a file too.
             - Another string input takes bytes, or a file whose bytes are sent.
             - Another numeric input takes an array or array file, with or without the batch. If the
               signature takes ``<name>_lengths`` too, arrays may differ in length.
@@ -141,6 +144,10 @@ class InProcess(EachInput):
             raise self._refused(error) from None
         outputs = {name: np.asarray(result) for name, result in results.items()}
         return decoded(outputs, self.schema)
+
+    def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
+        """The schema, and the inputs and outputs of the signature."""
+        return self.schema, self.inputs, self.outputs
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import reading
+from ..array_like import as_array
 from ..choose.as_is import reads_as_is, same, untouched
 from ..conversion import Casting, converted
 from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
@@ -126,14 +127,14 @@ def prepare_batch(
     rows, provenance = [], []
     for index, item in enumerate(values):
         try:
-            row, how = prepare_row(given, item)
+            found = [prepare_row(given, item)] if several else prepare_rows(given, item)
         except FileError:  # names the file
             raise
         except TfdecodeError as error:
             prefix = f"input {given.name}, row {index}" if several else f"input {given.name}"
             raise type(error)(f"{prefix}: {error}") from None
-        rows.append(row)
-        provenance.append(how)
+        rows += [row for row, _ in found]
+        provenance += [how for _, how in found]
     lengths = None
     if any_length:
         rows, lengths = padded_rows(given, rows, several)
@@ -148,6 +149,30 @@ def padded_rows(given: Tensor, rows: list[Any], several: bool) -> tuple[list[Any
     if any(row.ndim != len(sides) for row in rows):
         return rows, []  # which no signature takes
     return list(stacked(rows)), [lengths_of(sides, row.shape) for row in rows]
+
+
+def prepare_rows(given: Tensor, value: Any) -> list[tuple[Any, Provenance]]:
+    """The same for one value, which may be an array or a file with all rows of a batch."""
+    spec = given.spec
+    if spec is None or isinstance(value, bytes | str):
+        return [prepare_row(given, value)]
+    if not isinstance(value, os.PathLike | ArrayFile):
+        array = as_array(value)
+        return [prepare_row(given, row) for row in (array if is_batch(spec, array) else [array])]
+    try:
+        return [prepare_row(given, value)]
+    except EncodeError:
+        file = value if isinstance(value, ArrayFile) else ArrayFile(value)
+        array = load(file.path, file.key, casting=file.casting, dtype=spec.dtype, **file.reading)
+        if not is_batch(spec, array):
+            raise
+        with naming(file.path):
+            return [encode_array(spec, row) for row in array]
+
+
+def is_batch(spec: ArraySpec, array: npt.NDArray[Any]) -> bool:
+    """Whether an array has one dimension more than the spec, and so cannot be one example."""
+    return array.ndim == len(spec.shape) + 1 and len(array) > 0
 
 
 def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:

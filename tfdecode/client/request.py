@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..errors import SpecError
 from ..schema import Schema
 from .answer import arrays_of, decoded
 from .body import bodies, rows_of
@@ -23,8 +22,7 @@ def request(
         What `InProcess.predict` takes: arrays, payloads or `pathlib.Path` of files by input name,
         one example or a list of them.
     signature : str, optional
-        The signature to run; by default that of the schema, else ``serving_default``. SpecError if
-        the schema is of others.
+        The signature to run, by default that of the schema. SpecError if the schema is of others.
     by_rows : bool, default False
         The row format, ``{"instances": [...]}``, instead of ``{"inputs": {...}}``.
 
@@ -45,11 +43,8 @@ def request(
     >>> request(schema, {"size": np.array([1, 2], "uint8")})
     b'{"signature_name":"serving_default","inputs":{"size_bytes":[{"b64":"AQI="}]}}'
     """
-    name = schema.name
-    if signature is not None and name not in (None, signature):
-        raise SpecError(f"the schema is that of signature {name!r}, not of {signature!r}")
-    signature = chosen(schema, signature)
     known = with_given(schema_inputs(schema.signature(signature)), inputs)
+    signature = chosen(schema, signature)
     prepared = prepare(inputs, known, signature)
     arrays = {key: one.array for key, one in prepared.items()}
     ((_, body),) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)

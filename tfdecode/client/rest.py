@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, Literal, overload
 
-from ..errors import ServerError
+from ..errors import ServerError, TfdecodeError
 from ..schema import Schema
-from .each import IN_FLIGHT, EachInput
+from .each import IN_FLIGHT, EachInput, check_in_flight
 from .endpoint import BUSY, Answer, Dialogue, Endpoint, Request, Result, httpx2
 from .inputs import Inputs, Outputs, PreparedInput
 from .signature import Tensor
@@ -31,7 +32,7 @@ class Rest(Endpoint, EachInput):
     schema : Schema, optional
         By default the server is asked for it.
     signature : str, optional
-        The signature to run; by default that of ``schema``, else ``serving_default``.
+        The signature to run, by default that of the schema, else ``serving_default``.
     headers : mapping of str to str, optional
         For example ``{"Authorization": "Bearer ..."}``.
     timeout : float, default 60
@@ -142,27 +143,61 @@ class AsyncRest(Endpoint):
         """Run the signature on one example or on a list of them; see `Rest.predict`."""
         return await self._run(self._ask(await self._run(self._prepare(inputs))))
 
-    async def predict_each(
+    @overload
+    def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = ...,
+        progress: Callable[[int], object] | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> AsyncIterator[Outputs]: ...
+    @overload
+    def predict_each(
+        self,
+        many: Iterable[Inputs],
+        *,
+        max_in_flight: int = ...,
+        progress: Callable[[int], object] | None = ...,
+        return_exceptions: bool,
+    ) -> AsyncIterator[Outputs | TfdecodeError]: ...
+
+    def predict_each(
         self,
         many: Iterable[Inputs],
         *,
         max_in_flight: int = IN_FLIGHT,
         progress: Callable[[int], object] | None = None,
-    ) -> AsyncIterator[Outputs]:
+        return_exceptions: bool = False,
+    ) -> AsyncIterator[Outputs] | AsyncIterator[Outputs | TfdecodeError]:
         """Run the signature on each of many inputs; see `Rest.predict_each`."""
+        check_in_flight(max_in_flight)
+        return self._each(many, max_in_flight, progress, return_exceptions)
+
+    async def _each(
+        self,
+        many: Iterable[Inputs],
+        max_in_flight: int,
+        progress: Callable[[int], object] | None,
+        return_exceptions: bool,
+    ) -> AsyncIterator[Any]:
         waiting: deque[asyncio.Task[Outputs]] = deque()
         done = 0
         try:
-            for inputs in many:
-                waiting.append(asyncio.create_task(self.predict(inputs)))
-                if len(waiting) < max_in_flight:
-                    continue
-                yield await waiting.popleft()
-                done += 1
-                if progress:
-                    progress(done)
-            while waiting:
-                yield await waiting.popleft()
+            for inputs in chain(many, repeat(None)):
+                if inputs is not None:
+                    waiting.append(asyncio.create_task(self.predict(inputs)))
+                    if len(waiting) < max_in_flight:
+                        continue
+                elif not waiting:
+                    return
+                try:
+                    answer: Outputs | TfdecodeError = await waiting.popleft()
+                except TfdecodeError as error:
+                    if not return_exceptions:
+                        raise
+                    answer = error
+                yield answer
                 done += 1
                 if progress:
                     progress(done)

@@ -102,7 +102,7 @@ def tensors(
 
 def chosen(schema: Schema | None, signature: str | None) -> str:
     """The signature to run: as given, else that of the schema, else ``serving_default``."""
-    return signature or (schema and schema.name) or DEFAULT_SIGNATURE
+    return signature or (schema is not None and schema.name) or DEFAULT_SIGNATURE
 
 
 def of_signature(schema: Schema, signature: str) -> Schema:

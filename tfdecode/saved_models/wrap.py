@@ -139,7 +139,7 @@ def wrap(
     if signature in meta.signature_def:
         raise ExportError(f"{path} has a signature {signature!r} already; pass another signature=")
     names = [signature, *([DEFAULT] if replace_default else [])]
-    schema = _with_earlier(path, meta, added.schema, names)
+    schema = _with_earlier(path, meta, added, names)
     meta.signature_def[signature].CopyFrom(added.signature())
     if replace_default:
         added.source = _replace_default(path, meta, signature, source)
@@ -210,11 +210,8 @@ def _compare(
     if unknown:
         raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
     # The source may have byte inputs, of an export or of another wrap.
-    packed = {
-        key: one[name]
-        for one in (schema, *schema.signatures.values())
-        for name, key in one.feature_keys().items()
-    }
+    schema = schema.signature(signature)
+    packed = {key: schema[name] for name, key in schema.feature_keys().items()}
     count = max((side for info in added.batched() if (side := batch_of(info)[0])), default=2)
     count = min(count, schema.max_batch_size or count)
     old: dict[str, Any] = {}
@@ -292,24 +289,39 @@ def _serving_graph(path: Path, model: Any) -> Any:
     return found[0]
 
 
-def _with_earlier(path: Path, meta: Any, schema: Schema, signatures: list[str]) -> Schema:
-    """The schema, and what an earlier export or wrap put into the model, which stays."""
-    if SIGNATURE not in meta.signature_def:
-        return schema
-    earlier = Schema.load(path)
-    if earlier.signatures:
-        return Schema.of_signatures(earlier.signatures | dict.fromkeys(signatures, schema))
-    inputs, outputs = dict(earlier), dict(earlier.outputs)
-    for known, added in ((inputs, schema), (outputs, schema.outputs)):
-        for name in known.keys() & added.keys():
-            if known[name] != added[name]:
-                raise ExportError(
-                    f"the model has {name} as bytes with another spec: {known[name]!r}; a schema "
-                    "has one spec for a name, so take that one"
-                )
-        known.update(added)
-    sizes = [s.max_batch_size for s in (earlier, schema) if s.max_batch_size is not None]
-    return Schema(inputs, outputs, min(sizes, default=None))
+def _with_earlier(path: Path, meta: Any, added: ByteSignature, names: list[str]) -> Schema:
+    """The schema of the new signatures, and of those that an earlier export or wrap made."""
+    known: Mapping[str, Schema] = {}
+    schema = added.schema
+    if SIGNATURE in meta.signature_def:
+        earlier = Schema.load(path)
+        known = earlier.signatures or _by_signature(earlier, meta)
+    if source := known.get(added.source):  # its payloads are those of the new signature too
+        sizes = [one.max_batch_size for one in (source, schema)]
+        outputs = {**source.outputs, **schema.outputs}
+        schema = Schema({**source, **schema}, outputs, min(filter(None, sizes), default=None))
+    if DEFAULT in names and DEFAULT in known:
+        known = {OLD_DEFAULT if name == DEFAULT else name: one for name, one in known.items()}
+    elif DEFAULT in names and not known:  # a request without a name gets it
+        names = [DEFAULT]
+    return Schema.of_signatures({**known, **dict.fromkeys(names, schema)})
+
+
+def _by_signature(schema: Schema, meta: Any) -> dict[str, Schema]:
+    """The schema of each signature that takes payloads: older schemas do not name theirs."""
+    found = {}
+    for name, signature in meta.signature_def.items():
+        inputs, outputs = (
+            {
+                each: spec
+                for each, spec in specs.items()
+                if (info := infos.get(bytes_key(each))) and tf.as_dtype(info.dtype) == tf.string
+            }
+            for specs, infos in ((schema, signature.inputs), (schema.outputs, signature.outputs))
+        )
+        if inputs:
+            found[name] = Schema(inputs, outputs, schema.max_batch_size)
+    return found
 
 
 def _name_ops(meta: Any) -> None:

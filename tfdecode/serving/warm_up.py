@@ -17,7 +17,7 @@ def warm_up(
     saved_model: str | os.PathLike[str],
     inputs: Inputs | Sequence[Inputs],
     *,
-    signature: str = "serving_default",
+    signature: str | None = None,
     keep: bool = False,
 ) -> Path:
     """Write the requests that warm up a model, so that its first client does not wait.
@@ -32,8 +32,8 @@ def warm_up(
     inputs : mapping, or sequence of mappings
         What `tfdecode.client.InProcess.predict` takes, once or for each request. Send a batch of
         each size that clients will send: a server with batching pads to its allowed sizes.
-    signature : str, default "serving_default"
-        The signature to run.
+    signature : str, optional
+        The signature to run, by default that of the schema, else ``serving_default``.
     keep : bool, default False
         Keep the records of earlier calls and of `tfdecode.export`, of other signatures for example.
         They are replaced by default.
@@ -68,7 +68,7 @@ def warm_up(
                 model.run(prepared)
             except TfdecodeError as error:
                 raise ExportError(f"warm-up request {index}: {error}") from None
-            feeds.append((signature, {key: one.array for key, one in prepared.items()}))
+            feeds.append((model.signature, {key: one.array for key, one in prepared.items()}))
         path = model.directory / ASSET
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
