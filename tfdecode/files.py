@@ -21,13 +21,15 @@ from .errors import RAISE_LIMIT, EncodeError, FileError, SkippedWarning
 from .formats import headerless, npy, npz, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents, beyond
 from .formats.readers import READERS, by_suffix, suffix_of
-from .formats.sniff import GZIP_MAGIC, ZIP_MAGIC, Kind, sniff
+from .formats.sniff import GZIP_MAGIC, HDF5_MAGIC, ZIP_MAGIC, Kind, sniff
 
 if TYPE_CHECKING:
     from .spec import ArraySpec
 
 #: Files up to this many bytes are read whole.
 LARGE = 2**20
+#: How many files `Reader` keeps of which it read the headers alone, or which are smaller.
+SMALL = 64
 
 
 def load(
@@ -68,8 +70,8 @@ def load(
         values out of range; "unsafe" does what `numpy.ndarray.astype` does.
     max_bytes : int, default 2 GiB
         Most bytes that the array may have; checked before any of them is decoded. Of a large
-        ``.npy``, ``.npz`` or ``.safetensors`` only this array is read. Other files are read whole
-        and may have twice as many bytes, or 4 GiB if that is more.
+        ``.npy``, ``.npz``, ``.safetensors`` or ``.h5`` only this array is read. Other files are
+        read whole and may have twice as many bytes, or 4 GiB if that is more.
     sparse : {"dense"}, optional
         Read sparse arrays densely: those of a ``.mat``, and an ``.npz`` of `scipy.sparse.save_npz`.
         Without it they are refused, with their shape and number of non-zeros.
@@ -129,7 +131,8 @@ def _read(
 class Reader:
     """Reads arrays of many files in the dtypes of specs; lists a file once for all its arrays.
 
-    ``count`` is how many files it remembers, ``options`` are those of `load`.
+    ``count`` is how many files it remembers, besides small ones and headers; ``options`` are those
+    of `load`.
     """
 
     def __init__(self, count: int, options: Mapping[str, Any]) -> None:
@@ -138,26 +141,67 @@ class Reader:
         self._casting: Casting = options.get("casting", "equiv")
         self._max_bytes: int = options.get("max_bytes", MAX_BYTES)
         self._listed = lru_cache(count)(self._list)
+        self._light = lru_cache(SMALL)(self._list_small)
+        self._whole = lru_cache(count)(self._read)
 
-    def read(self, spec: ArraySpec, path: str, key: str | None = None) -> Array:
-        """The array of a file, in the dtype of the spec; raises as `load`."""
-        form = {**form_for(spec, path), **self._form}
+    def read(
+        self, spec: ArraySpec | None, path: str, key: str | None = None, row: int | None = None
+    ) -> Array:
+        """The array of a file, or one row of it, in the dtype of the spec; raises as `load`."""
+        form = {**(form_for(spec, path, row is not None) if spec else {}), **self._form}
         shape = None if form.get("shape") is None else tuple(form["shape"])
-        contents = self._listed(path, form.get("dtype"), shape)
-        array = _read(contents, path, key, form.get("dtype"), self._casting, self._max_bytes)
+        source = path, form.get("dtype"), shape
+        if row is None:
+            array = self._read(*source, key)
+        else:
+            with naming(path):
+                entry = self._split(*source).entry(key)
+                if not entry.shape or row >= entry.shape[0]:
+                    raise FileError(f"has no row {row}: {entry}")
+                array = entry.read_row(row) if entry.read_row else self._whole(*source, key)[row]
         with naming(path):
-            return converted(checked_bool(array), spec.dtype, self._casting)
+            dtype = spec.dtype if spec else form.get("dtype", array.dtype)
+            return converted(checked_bool(array), dtype, self._casting)
+
+    def rows(self, path: str, key: str | None = None) -> int | None:
+        """How many rows the array of a file has; None if it is a scalar."""
+        shape = self._form.get("shape")
+        contents = self._split(path, self._form.get("dtype"), shape and tuple(shape))
+        with naming(path):
+            entry = contents.entry(key)
+        return entry.shape[0] if entry.shape else None
+
+    def _read(
+        self, path: str, dtype: str | None, shape: tuple[int, ...] | None, key: str | None
+    ) -> Array:
+        contents = self._listed(path, dtype, shape)
+        return _read(contents, path, key, dtype, self._casting, self._max_bytes)
+
+    def _split(self, path: str, dtype: str | None, shape: tuple[int, ...] | None) -> Contents:
+        """What a file holds whose rows are read in any order, with those of other files."""
+        return self._light(path, dtype, shape) or self._listed(path, dtype, shape)
+
+    def _list_small(
+        self, path: str, dtype: str | None, shape: tuple[int, ...] | None
+    ) -> Contents | None:
+        light = by_headers(path, self._max_bytes) if shape is None else None
+        small = light is None and len(reading.Slices(path)) < LARGE
+        return self._list(path, dtype, shape) if small else light
 
     def _list(self, path: str, dtype: str | None, shape: tuple[int, ...] | None) -> Contents:
         options: Any = {"max_bytes": self._max_bytes, "missing": self._missing}
         return listing(path, dtype=dtype, shape=shape, **options)
 
 
-def form_for(spec: ArraySpec, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The ``dtype`` and ``shape`` by which a file without a header is read; {} for any other."""
-    if Path(path).suffix.lower() != headerless.SUFFIX or spec.shape.count(None) > 1:
+def form_for(spec: ArraySpec, path: str | os.PathLike[str], rows: bool = False) -> dict[str, Any]:
+    """The ``dtype`` and ``shape`` by which a file without a header is read; {} for any other.
+
+    ``rows``: the spec is that of a row.
+    """
+    shape = (None, *spec.shape) if rows else spec.shape
+    if Path(path).suffix.lower() != headerless.SUFFIX or shape.count(None) > 1:
         return {}
-    return {"dtype": spec.dtype, "shape": [-1 if n is None else n for n in spec.shape]}
+    return {"dtype": spec.dtype, "shape": [-1 if n is None else n for n in shape]}
 
 
 def load_all(
@@ -210,8 +254,8 @@ def listing(
 ) -> Contents:
     """What a file holds: its arrays, not decoded yet, and what else is there. See `load`.
 
-    Of a large ``.npy``, ``.npz`` or ``.safetensors`` only headers are read, and later those arrays
-    that are asked for.
+    Of a large ``.npy``, ``.npz``, ``.safetensors`` or ``.h5`` only headers are read, and later
+    those arrays that are asked for.
     """
     contents = by_headers(path, max_bytes) if shape is None else None
     form: Any = {"dtype": dtype, "shape": shape}
@@ -222,7 +266,7 @@ def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Cont
     """What a large file holds, by its headers alone; None if the whole file is needed."""
     data = reading.Slices(path)
     named = _format_of_suffix(suffix_of(Path(path)))
-    if len(data) < LARGE or named not in ("npy", "npz", "safetensors"):
+    if len(data) < LARGE or named not in ("npy", "npz", "safetensors", "hdf5"):
         return None
     start = data[:9]
     with naming(path):
@@ -234,6 +278,8 @@ def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Cont
             return npz.contents(data, max_bytes=max_bytes) if kind and kind.format else None
         if named == "safetensors" and start.endswith(b"{"):
             return safetensors.contents(data)
+        if named == "hdf5" and start.startswith(HDF5_MAGIC):
+            return READERS[named].contents(data, max_bytes=max_bytes)
     return None
 
 

@@ -68,13 +68,17 @@ class Slices:
     change with it.
     """
 
-    def __init__(self, path: StrPath) -> None:
-        self.path = path
+    def __init__(self, path: StrPath, begin: int = 0) -> None:
+        self.path, self.begin = path, begin
         with opened(path) as (file, size):
-            self.size, self.identity = size, _identity(file)
+            self.size, self.identity = max(size - begin, 0), _identity(file)
 
     def __len__(self) -> int:
         return self.size
+
+    def after(self, begin: int) -> Slices:
+        """The same without the bytes before ``begin``."""
+        return Slices(self.path, self.begin + begin)
 
     def __getitem__(self, piece: slice) -> bytes:
         start, stop, step = piece.indices(self.size)
@@ -82,7 +86,7 @@ class Slices:
         with opened(self.path) as (file, _), failures_of(self.path):
             if _identity(file) != self.identity:
                 raise FileError(f"{name(self.path)}: has changed since it was listed")
-            file.seek(start)
+            file.seek(self.begin + start)
             return part(file, max(stop - start, 0))
 
     def stream(self) -> io.BufferedReader:

@@ -15,16 +15,17 @@ import numpy.typing as npt
 from ..conversion import Casting
 from ..dataset import FILE
 from ..dtypes import dtype_name
-from ..errors import SpecError
+from ..errors import SpecError, TfdecodeError
+from ..files import Reader
 from ..formats.contents import MAX_BYTES
 from ..reading import check_type
 from ..schema import Schema
 from ..spec import ArraySpec
 from .record import BYTES, FLOAT, INT64, Value, is_one, typed
-from .shard import Example, Shard
+from .shard import Example, Part, Shard
 
 #: A file, or a file and the key of one of its arrays.
-File = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | None]
+File = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | None] | Part
 #: One example: the file of the only input, or a file for each input.
 Source = File | Mapping[str, File]
 
@@ -45,6 +46,7 @@ def plan(
     single: bool = False,
     seed: int | None = None,
     features: Mapping[str, Mapping[str, Value]] | None = None,
+    split_axis: Literal[0] | None = None,
     name: str = "array",
     casting: Casting = "equiv",
     max_bytes: int = MAX_BYTES,
@@ -80,6 +82,11 @@ def plan(
     features : mapping of str to mapping, optional
         Name of an example -> more features of it: labels, weights. Whole numbers become int64,
         floats float32, texts and bytes strings.
+    split_axis : {0}, optional
+        Make an example of each row, ``array[0]``, ``array[1]`` and so on, of each file, and call it
+        ``file#row``; the schema is that of a row. Of several inputs, the arrays of an example need
+        the same number of rows. Only the rows of a shard are read of an ``.npy`` in C order, and
+        of ``.h5`` only their chunks; of other files a shard reads the whole array.
     name : str, default "array"
         The input's name if ``schema`` is a spec.
     casting : {"equiv", "same_kind", "unsafe"}
@@ -131,6 +138,10 @@ def plan(
         reader["dtype"] = dtype if isinstance(dtype, str) else dtype_name(dtype)
     if shape is not None:
         reader["shape"] = list(shape)
+    if split_axis not in (None, 0):
+        raise SpecError(f"split_axis is {split_axis!r}, needs 0 or None")
+    if split_axis is not None:
+        files = _rows(files, schema, Reader(len(schema), reader))
     settings = {"out": Path(out).name, "seed": seed, "reader": reader, "single": single}
     found = Plan(os.fspath(out), schema, settings)
     found._fill(files, features or {})
@@ -225,9 +236,11 @@ class Plan(Sequence[Shard]):
         key = str(seed).encode()[:64]
         for source in files:
             arrays = _arrays(source, self.schema)
-            path, inner = next(iter(arrays.values()))
-            several = len(arrays) > 1 and all(other == path for other, _ in arrays.values())
-            name = path if inner is None or several else f"{path}#{inner}"
+            path, inner, row = next(iter(arrays.values()))
+            several = len(arrays) > 1 and all(other.path == path for other in arrays.values())
+            file = name = path if inner is None or several else f"{path}#{inner}"
+            if row is not None:
+                name = f"{file}#{row}"
             more = {}
             own = features.get(name)
             self._featured += own is not None
@@ -235,7 +248,7 @@ class Plan(Sequence[Shard]):
                 if feature in clash:
                     raise SpecError(f"feature {feature!r} has the name of an input or of {FILE!r}")
                 more[feature] = _typed(feature, value)
-            place = os.fsencode(name)
+            place = os.fsencode(file) + (b"" if row is None else b"#%012d" % row)
             if seed is not None:
                 place = hashlib.blake2b(place, digest_size=16, key=key).digest() + place
             yield place, json.dumps([name, arrays, more], sort_keys=True)
@@ -280,9 +293,9 @@ class Plan(Sequence[Shard]):
     def _cut(self, shards: int | None, least: int) -> None:
         """Set the number of shards, the given one or one that suits the size of the examples."""
         if shards is None:
-            step, pack = max(1, self.examples // SAMPLED), self._shard(0, ()).measure
+            step = max(1, self.examples // SAMPLED)
             sampled = (next(self._read(i, i + 1)) for i in range(0, self.examples, step)[:SAMPLED])
-            sizes = [size for size in map(pack, sampled) if size is not None]
+            sizes = list(self._shard(0, ()).measure(sampled))
             total = sum(sizes) / max(1, len(sizes)) * self.examples
             shards = min(self.examples, max(1, least, round(total / SHARD_BYTES)))
         if shards > self.examples:
@@ -300,7 +313,25 @@ def _typed(feature: str, value: Value) -> tuple[int, bool, list[Any]]:
     return found, is_one(value), values
 
 
-def _arrays(source: Source, schema: Schema) -> dict[str, tuple[str, str | None]]:
+def _rows(files: Iterable[Source], schema: Schema, reader: Reader) -> Iterator[Source]:
+    """A source for each row of the arrays of each source."""
+    for source in files:
+        arrays = _arrays(source, schema)
+        counts = {}
+        try:
+            for part in arrays.values():
+                counts[part] = reader.rows(part.path, part.key)
+        except (TfdecodeError, OSError):
+            yield arrays  # the task that reads it says why
+            continue
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{part.path}#{part.key or ''}: {n}" for part, n in counts.items())
+            raise SpecError(f"arrays of one example differ in their number of rows: {listed}")
+        for row in range(next(iter(counts.values())) or 0):
+            yield {name: part._replace(row=row) for name, part in arrays.items()}
+
+
+def _arrays(source: Source, schema: Schema) -> dict[str, Part]:
     """The file and key of each input."""
     if not isinstance(source, Mapping):
         if len(schema) > 1:
@@ -309,19 +340,19 @@ def _arrays(source: Source, schema: Schema) -> dict[str, tuple[str, str | None]]
         source = {next(iter(schema)): source}
     if set(source) != set(schema):
         raise SpecError(f"an example has files for {list(source)}, needs {list(schema)}")
-    return {name: _file(source[name]) for name in schema}
+    return {name: _part(source[name]) for name in schema}
 
 
-def _file(given: File) -> tuple[str, str | None]:
-    path, key = given if isinstance(given, tuple) else (given, None)
-    return os.fspath(check_type(path)), key
+def _part(given: File) -> Part:
+    path, *rest = given if isinstance(given, tuple) else (given,)
+    return Part(os.fspath(check_type(path)), *rest)
 
 
-def _loaded(row: str) -> tuple[str, dict[str, tuple[str, str | None]], dict[str, Value]]:
+def _loaded(row: str) -> tuple[str, dict[str, Part], dict[str, Value]]:
     name, arrays, more = json.loads(row)
     features: dict[str, Value] = {}
     for feature, (found, scalar, values) in more.items():
         if found == BYTES:
             values = [text.encode("latin-1") for text in values]
         features[feature] = values[0] if scalar else values
-    return name, {input_: (path, key) for input_, (path, key) in arrays.items()}, features
+    return name, {input_: Part(*part) for input_, part in arrays.items()}, features

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,19 @@ from .output import Output, hidden
 from .record import Value, example, record
 
 
+class Part(NamedTuple):
+    """Where an array is."""
+
+    path: str
+    key: str | None = None  #: of the array in the file
+    row: int | None = None  #: of the array, if each row is an example
+
+
 class Example(NamedTuple):
     """What becomes one ``tf.train.Example``."""
 
     name: str  #: the feature ``file``
-    arrays: Mapping[str, tuple[str, str | None]]  #: input name -> file, and key in the file
+    arrays: Mapping[str, Part]  #: by input name
     features: Mapping[str, Value]  #: more features
 
 
@@ -169,12 +177,12 @@ class Shard:
                 return {**facts, "kept": True}
         return None
 
-    def measure(self, one: Example) -> int | None:
-        """The bytes of the record of an example, None if it cannot be packed."""
-        try:
-            return len(self._pack(one, self._files())[0])
-        except (TfdecodeError, OSError, MemoryError):
-            return None
+    def measure(self, examples: Iterable[Example]) -> Iterator[int]:
+        """The bytes of the records of examples, of those that can be packed."""
+        files = self._files()
+        for one in examples:
+            with contextlib.suppress(TfdecodeError, OSError, MemoryError):
+                yield len(self._pack(one, files)[0])
 
     def _files(self) -> Reader:
         return Reader(len(self.specs), self.reader)

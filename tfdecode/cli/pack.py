@@ -73,6 +73,7 @@ examples:
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack *.npz --tfrecord train.tfrecord         examples of all arrays in a file
   tfdecode pack maps/ --tfrecord train.tfrecord --shards 8 --workers 4 --features labels.csv
+  tfdecode pack frames.npy --split-axis 0 --tfrecord train.tfrecord --shards 8
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
@@ -80,7 +81,7 @@ examples:
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "role", "explain")
 SHARED = ("one_spec", "max_shape")
 #: Options of ``--tfrecord``.
-RECORDS = ("name", "shards", "workers", "seed", "features")
+RECORDS = ("split_axis", "name", "shards", "workers", "seed", "features")
 NOT_AS_IS = ("codec", "dtype", "missing", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
@@ -129,6 +130,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shards", type=count, metavar="N", help=f"{shards} {again}")
     add("--workers", type=count, metavar="N", help="processes that write shards (default: 1)")
     add("--seed", type=int, metavar="N", help="shuffle the examples; by default they are sorted")
+    split = "make an example of each row of an array, called FILE#ROW"
+    add("--split-axis", type=int, choices=[0], help=split)
     table = "CSV or Parquet file of more features; the first column has the names of the files"
     add("--features", metavar="META", help=table)
     name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
@@ -195,7 +198,7 @@ def check_choice(arguments: argparse.Namespace) -> None:
     if arguments.tfrecord is not None:
         exclude(arguments, "tfrecord", ("explain",))
     elif given := [name for name in RECORDS if getattr(arguments, name) is not None]:
-        raise UsageError(f"argument --{given[0]}: needs argument --tfrecord")
+        raise UsageError(f"argument {option_name(given[0])}: needs argument --tfrecord")
     for option in ("codec", "spec"):
         if getattr(arguments, option) is not None:
             exclude(arguments, option, CHOICE)

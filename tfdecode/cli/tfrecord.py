@@ -19,13 +19,22 @@ from ..bulk.shard import Failure
 from ..codecs.chain_text import brief
 from ..dataset import FILE
 from ..errors import EncodeError, FileError, SpecError, TfdecodeError, shown
-from ..files import listing
+from ..files import Reader, listing
 from ..formats.contents import Entry
 from ..names import bytes_key, check_name
 from ..schema import Schema
 from ..spec import ArraySpec
 from .batch import print_failures
-from .choosing import SAMPLES, Group, longest_of, mergeable, spec_of, text_of
+from .choosing import (
+    SAMPLE_BYTES,
+    SAMPLES,
+    Group,
+    bounded,
+    longest_of,
+    mergeable,
+    spec_of,
+    text_of,
+)
 from .failure import UsageError, note, one_line
 from .inputs import Input, Spool
 from .packing import read
@@ -69,6 +78,7 @@ def pack_examples(
         single=single,
         seed=arguments.seed,
         features=bulk.read_features(arguments.features) if arguments.features else None,
+        split_axis=arguments.split_axis,
         name=name or NAME,
         **reading_of(arguments),
     )
@@ -182,7 +192,8 @@ def of_array(name: str) -> Iterator[None]:
 
 def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> ArraySpec:
     """The spec for all files, by some of them: the form that most of these have."""
-    arrays = Group(sample, arguments).samples()
+    split = arguments.split_axis is not None
+    arrays = rows_of(sample, arguments) if split else Group(sample, arguments).samples()
     if not arrays:
         try:
             read(sample[0].path, sample[0].key, None, arguments)
@@ -199,6 +210,24 @@ def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> Array
         tried = f"{count} of {len(arrays)} files that were tried are {dtype} {dimensions(shape)}"
         note(f"{tried}; {advice}")
     return spec_of([a for a in arrays if fits(a, dtype, shape, arguments)], arguments)
+
+
+def rows_of(sample: Sequence[Input], arguments: argparse.Namespace) -> list[np.ndarray]:
+    """Rows of the arrays of files, at even distances."""
+    reader = Reader(1, reading_of(arguments))
+    found: list[np.ndarray] = []
+    each = -(-SAMPLES // len(sample))
+    for one in sample:
+        with contextlib.suppress(TfdecodeError, OSError):  # reported when its turn comes
+            rows = reader.rows(str(one.path), one.key) or 0
+            for number in range(min(each, rows)):
+                row = number * rows // min(each, rows)
+                array = reader.read(None, str(one.path), one.key, row)
+                bounded([array], arguments.max_shape)
+                found.append(array)
+                if sum(array.nbytes for array in found) > SAMPLE_BYTES:
+                    return found
+    return found
 
 
 def fits(

@@ -33,12 +33,16 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One array in a file: its ``key``, ``dtype`` and ``shape``, and ``read`` to decode it."""
+    """One array in a file: its ``key``, ``dtype`` and ``shape``, and ``read`` to decode it.
+
+    ``read_row`` reads ``array[index]`` alone, if the file allows it.
+    """
 
     key: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     read: Callable[[], Array] = field(repr=False, compare=False)
+    read_row: Callable[[int], Array] | None = field(default=None, repr=False, compare=False)
 
     @property
     def nbytes(self) -> int:
@@ -98,6 +102,10 @@ class Contents:
 
     def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
         """The array named ``key``, or the only one; `FileError` says what there is otherwise."""
+        return _decode([self.entry(key)], max_bytes)[0]
+
+    def entry(self, key: str | None = None) -> Entry:
+        """The same array, not decoded."""
         self._require_some()
         if key is None:
             found = list(self.entries)
@@ -126,7 +134,7 @@ class Contents:
                 )
             if len(found) > 1:
                 raise _ambiguous(key, len(found))
-        return _decode(found, max_bytes)[0]
+        return found[0]
 
     def read_all(self, *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
         """Every array by its key; `FileError` if there is none or two share a key."""

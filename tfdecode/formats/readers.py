@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from ..reading import Slices
 from .contents import Contents
 
 
@@ -16,7 +17,7 @@ class Reader(NamedTuple):
     module: str
     advice: str
 
-    def contents(self, data: bytes, *, max_bytes: int) -> Contents:
+    def contents(self, data: bytes | Slices, *, max_bytes: int) -> Contents:
         """What a file holds."""
         found: Contents = import_module(f".{self.module}", __package__).contents(
             data, max_bytes=max_bytes

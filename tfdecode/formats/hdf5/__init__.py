@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import FileError
+from ...reading import Slices
 from ..contents import MAX_BYTES, Contents, Entry, failures, shown
 from ..sniff import HDF5_MAGIC
 from .dataset import stored
@@ -20,7 +21,7 @@ _PATH = 512
 _REFERENCES = "references to other datasets; save the numbers themselves"
 
 
-def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
+def contents(data: bytes | Slices, *, max_bytes: int = MAX_BYTES) -> Contents:
     """The numeric datasets by path (``group/name``), in the shape and dtype that h5py gives."""
     return Contents.of(_found(HDF5(data)))
 
@@ -63,10 +64,11 @@ LINK = "link that is not followed; save the array itself"
 class HDF5:
     """The structure of an HDF5 file, and its bytes."""
 
-    def __init__(self, data: bytes, *, matlab: bool = False) -> None:
+    def __init__(self, data: bytes | Slices, *, matlab: bool = False) -> None:
         # Without the text before it: versions of libhdf5 disagree on whether offsets count it.
         start = 512 if data[512:520] == HDF5_MAGIC else 0
-        self.data = memoryview(data)[start:]
+        self.data: memoryview | Slices
+        self.data = data.after(start) if isinstance(data, Slices) else memoryview(data)[start:]
         check_whole(self.data)
         found = surveyed(self.data, matlab)
         with failures("is a damaged HDF5 file"):
@@ -99,11 +101,17 @@ class HDF5:
             with failures(what):
                 return found.read()
 
-        return replace(found, read=read)
+        def read_row(index: int) -> Any:
+            assert found.read_row is not None
+            with failures(what):
+                return found.read_row(index)
+
+        return replace(found, read=read, read_row=read_row if found.read_row else None)
 
 
-def check_whole(data: memoryview) -> None:
+def check_whole(found: memoryview | Slices) -> None:
     """FileError if a file ends before the end that its superblock names (specification, II.A)."""
+    data = found[:64]
     version = data[8] if len(data) > 8 else 0
     # Where the size of offsets is, the address of the first byte, and that after the last.
     places = {0: (13, 24, 40), 1: (13, 28, 44), 2: (9, 12, 28), 3: (9, 12, 28)}
@@ -111,5 +119,5 @@ def check_whole(data: memoryview) -> None:
         return
     first, last = (int.from_bytes(data[at : at + 8], "little") for at in places[version][1:])
     end = last - first
-    if len(data) < end < 2**63:
-        raise FileError(f"is a truncated HDF5 file: it has {len(data)} of its {end} bytes")
+    if len(found) < end < 2**63:
+        raise FileError(f"is a truncated HDF5 file: it has {len(found)} of its {end} bytes")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import FileError
+from ...reading import Slices
 from ..contents import Array, Buffer, view
 
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
@@ -36,7 +37,7 @@ def read_chunk(
     pipeline: tuple[int, ...],
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
-    data: memoryview,
+    data: memoryview | Slices,
 ) -> Array:
     """The whole chunk of ``shape`` that is somewhere in ``data``."""
     raw: Buffer = data[chunk.offset : chunk.offset + chunk.length]

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import base64
 import math
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 
 from ...errors import FileError
+from ...reading import Slices
 from ..contents import Array, Entry, checked_shape, shown, unreadable, view
 from .chunk import FILTERS, PIPELINES, Chunk, read_chunk
 
@@ -24,7 +26,7 @@ _PADDING = 16
 _CHUNKS = 2**16
 
 
-def stored(key: str, found: dict[str, Any], data: memoryview) -> Entry | str:
+def stored(key: str, found: dict[str, Any], data: memoryview | Slices) -> Entry | str:
     """The array of a dataset that `survey` found in the file ``data``, or why it is refused."""
     if "refused" in found:
         return str(found["refused"])
@@ -48,8 +50,14 @@ def stored(key: str, found: dict[str, Any], data: memoryview) -> Entry | str:
         start = found.get("offset")
         return unallocated() if start is None else view(data[start : start + size], dtype, shape)
 
+    def contiguous_row(index: int) -> Array:
+        nbytes = size // shape[0]
+        start = found["offset"] + index * nbytes
+        return view(data[start : start + nbytes], dtype, shape[1:])
+
     if "chunk" not in found:
-        return Entry(key, dtype, shape, compact if "compact" in found else contiguous)
+        row = contiguous_row if shape and found.get("offset") is not None else None
+        return Entry(key, dtype, shape, compact if "compact" in found else contiguous, row)
     chunk = checked_shape(found["chunk"], dtype.itemsize)
     grid = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
     nbytes = math.prod(chunk) * dtype.itemsize
@@ -60,19 +68,46 @@ def stored(key: str, found: dict[str, Any], data: memoryview) -> Entry | str:
     if count > max(_CHUNKS, len(data) // 8):
         return f"dataset in {count} chunks, more than the file holds; save it whole"
 
-    def chunked() -> Array:
-        array = unallocated()
+    @cache
+    def bands() -> list[list[tuple[list[int], Chunk]]]:
+        """The offset and place of each chunk, by its index along the first axis."""
         table = np.frombuffer(base64.b64decode(found.get("chunks", "")), "<u8").reshape(-1, 4)
         if len(np.unique(table[:, 0])) != len(table):
             raise FileError("has a chunk twice")
-        starts = np.stack(np.unravel_index(table[:, 0].astype(np.intp), grid), 1) * chunk
-        for start, (_, *where) in zip(starts.tolist(), table.tolist(), strict=True):
-            part = array[tuple(slice(i, i + n) for i, n in zip(start, chunk, strict=True))]
-            block = read_chunk(Chunk(*where), pipeline, dtype, chunk, data)
+        places = np.stack(np.unravel_index(table[:, 0].astype(np.intp), grid), 1)
+        bands: list[list[tuple[list[int], Chunk]]] = [[] for _ in range(grid[0])]
+        starts = (places * chunk).tolist()
+        for band, start, (_, *where) in zip(places[:, 0], starts, table.tolist(), strict=True):
+            bands[band].append((start, Chunk(*where)))
+        return bands
+
+    def fill_band(array: Array, index: int) -> None:
+        """Fill rows that begin with those of the chunks ``index`` along the first axis."""
+        for (_, *start), where in bands()[index]:
+            sides = [slice(chunk[0])]
+            sides += [slice(i, i + n) for i, n in zip(start, chunk[1:], strict=True)]
+            part = array[tuple(sides)]
+            block = read_chunk(where, pipeline, dtype, chunk, data)
             part[...] = block[tuple(map(slice, part.shape))]
+
+    def chunked() -> Array:
+        array = unallocated()
+        for index in range(grid[0]):
+            fill_band(array[index * chunk[0] :], index)
         return array
 
-    return Entry(key, dtype, shape, chunked)
+    @lru_cache(1)  # rows are read one after another
+    def band(index: int) -> Array:
+        rows = min(chunk[0], shape[0] - index * chunk[0])
+        array = np.full((rows, *shape[1:]), fill, dtype)
+        fill_band(array, index)
+        return array
+
+    def chunked_row(index: int) -> Array:
+        row: Array = band(index // chunk[0])[index % chunk[0]]
+        return row
+
+    return Entry(key, dtype, shape, chunked, chunked_row)
 
 
 def _strange(filters: list[tuple[int, str]]) -> str:

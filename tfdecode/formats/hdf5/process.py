@@ -22,6 +22,7 @@ from typing import Any
 
 from ...errors import FileError
 from ...extras import missing_extra
+from ...reading import Slices
 
 # The same as in `survey`, which cannot be imported here: it imports h5py.
 _HEAD = struct.Struct("<cQQ")
@@ -40,7 +41,7 @@ import runpy
 runpy.run_path(program, run_name="__main__")"""
 
 
-def surveyed(data: memoryview, matlab: bool) -> dict[str, Any]:
+def surveyed(data: memoryview | Slices, matlab: bool) -> dict[str, Any]:
     """What `survey.survey` returns for the bytes of a file."""
     if importlib.util.find_spec("h5py") is None:
         raise missing_extra("h5py", "hdf5")
@@ -81,7 +82,7 @@ def surveyed(data: memoryview, matlab: bool) -> dict[str, Any]:
     return answer
 
 
-def _serve(child: subprocess.Popen[bytes], data: memoryview) -> dict[str, Any] | None:
+def _serve(child: subprocess.Popen[bytes], data: memoryview | Slices) -> dict[str, Any] | None:
     """What the child found, None if it ended before that."""
     assert child.stdin and child.stdout
     with suppress(BrokenPipeError):

@@ -1,0 +1,161 @@
+"""Many examples in one file: each row is one, and only what is needed of the file is read."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tfdecode as tfd
+from tests.common import assert_same
+from tfdecode import bulk, reading
+from tfdecode.bulk.record import features_of
+from tfdecode.bulk.shard import Part
+from tfdecode.cli import main
+from tfdecode.files import Reader
+
+ROWS = np.random.default_rng(3).integers(0, 1000, (23, 5, 4)).astype("uint16")
+SPEC = tfd.ArraySpec((5, 4), "uint16")
+LARGE = np.random.default_rng(4).integers(0, 2**16, (300, 64, 64)).astype("uint16")
+
+
+def h5(path: Path, array: np.ndarray, **options: object) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=array, **options)
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], object]] = {
+    "c.npy": np.save,
+    "f.npy": lambda path, array: np.save(path, np.asfortranarray(array)),
+    "z.npz": lambda path, array: np.savez_compressed(path, x=array),
+    "whole.h5": h5,
+    "chunks.h5": lambda path, array: h5(path, array, chunks=(4, *array.shape[1:]), compression=1),
+    "blocks.h5": lambda path, array: h5(path, array, chunks=(7, 3, 3), shuffle=True),
+}
+
+
+def records(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and the payload of each example of a shard."""
+    data = path.read_bytes()
+    while data:
+        end = 12 + int.from_bytes(data[:8], "little")
+        found = features_of(data[12:end])
+        yield os.fsdecode(found["file"][0]), found["array_bytes"][0]
+        data = data[end + 4 :]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_each_row_is_an_example(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    WRITERS[name](path, ROWS)
+    out = tmp_path / "out"
+    out.mkdir()
+    features = {f"{path}#{row}": {"label": row} for row in range(len(ROWS))}
+    plan = bulk.plan(
+        [path], out / "train.tfrecord", SPEC, shards=3, split_axis=0, features=features
+    )
+    assert [one.name for shard in plan for one in shard.examples] == list(features)
+    assert bulk.run(plan)["failures"] == []
+    rows = {file: SPEC.decode(payload) for shard in plan for file, payload in records(shard.path)}
+    assert list(rows) == list(features)
+    for example, array in rows.items():
+        assert_same(array, ROWS[int(example.rpartition("#")[2])])
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "blocks.h5"])
+def test_only_some_of_a_large_file_is_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    WRITERS[name](path, LARGE)
+    taken: list[int] = []
+    part = reading.part
+    monkeypatch.setattr(reading, "part", lambda f, n: taken.append(n) or part(f, n))
+    rows = Reader(1, {})
+    assert rows.rows(str(path)) == len(LARGE)
+    spec = tfd.ArraySpec((64, 64), "uint16")
+    for row in (0, 1, 150, 299):
+        assert_same(rows.read(spec, str(path), None, row), LARGE[row])
+    if name not in ("f.npy", "z.npz"):
+        assert sum(taken) < LARGE.nbytes / 4
+    elif name == "z.npz":
+        assert sum(taken) < 2 * path.stat().st_size
+
+
+@given(
+    shape=st.lists(st.integers(0, 7), min_size=1, max_size=3),
+    chunk=st.lists(st.integers(1, 8), min_size=3, max_size=3),
+    fill=st.booleans(),
+)
+def test_rows_of_any_chunks_are_those_of_the_array(
+    shape: list[int], chunk: list[int], fill: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from tfdecode.formats.hdf5.dataset import stored
+
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 99, shape).astype("int32")
+    chunk = chunk[: len(shape)]
+    grid = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
+    data, table = b"", []
+    for index in np.ndindex(*grid):
+        if fill and sum(index) % 2:
+            continue  # never written: it has the fill value
+        block = np.full(chunk, -1, "int32")
+        place = tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, chunk, strict=True))
+        part = array[place]
+        block[tuple(map(slice, part.shape))] = part
+        table.append((np.ravel_multi_index(index, grid), len(data), block.nbytes, 0))
+        data += block.tobytes()
+    for index in np.ndindex(*grid):
+        if fill and sum(index) % 2:
+            array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, chunk, strict=True))] = 5
+    found = {
+        "filters": [], "dtype": "<i4", "shape": shape, "chunk": chunk,
+        "fill": np.int32(5).tobytes().hex(),
+        "chunks": base64.b64encode(np.array(table, "<u8").tobytes()).decode(),
+    }  # fmt: skip
+    entry = stored("x", found, memoryview(data))
+    assert_same(entry.read(), array)
+    for row in range(shape[0]):
+        assert_same(entry.read_row(row), array[row])
+
+
+def test_inputs_are_split_together_and_failures_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", ROWS)
+    np.save(tmp_path / "y.npy", np.arange(23))
+    (tmp_path / "bad.npy").write_bytes(b"x")
+    schema = tfd.Schema({"x": SPEC, "y": tfd.ArraySpec((), "int64")})
+    sources = [{"x": tmp_path / x, "y": tmp_path / "y.npy"} for x in ("x.npy", "bad.npy")]
+    plan = bulk.plan(sources, tmp_path / "t.tfrecord", schema, shards=1, seed=1, split_axis=0)
+    manifest = bulk.run(plan)
+    assert manifest["examples"] == 23 and "bad.npy" in manifest["failures"][0]["error"]
+    assert plan[0].examples[3].arrays["y"].row == plan[0].examples[3].arrays["x"].row
+    np.save(tmp_path / "y.npy", np.arange(22))
+    with pytest.raises(tfd.SpecError, match=r"differ in their number of rows: .*: 23, .*: 22"):
+        bulk.plan(sources, tmp_path / "t.tfrecord", schema, split_axis=0)
+    with pytest.raises(tfd.SpecError, match="split_axis is 1"):
+        bulk.plan(sources, tmp_path / "t.tfrecord", schema, split_axis=1)
+    with pytest.raises(tfd.FileError, match="has no row 23"):
+        Reader(1, {}).read(SPEC, *Part(str(tmp_path / "x.npy"), None, 23))
+
+
+def test_the_command_line_splits(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("both.npz", x=ROWS, y=np.arange(23))
+    np.save("one.npy", ROWS)
+    out = ["--split-axis", "0", "--tfrecord", "train.tfrecord", "--seed", "4"]
+    assert main(["pack", "one.npy", *out, "--name", "maps"]) == 0
+    assert "23 examples of maps_bytes, uint16 [5,4] by" in capsys.readouterr().out
+    assert main(["pack", "both.npz", *out]) == 0
+    schema = tfd.Schema.load("train.tfrecord.json")
+    assert {name: spec.shape for name, spec in schema.items()} == {"x": (5, 4), "y": ()}
+    assert bulk.verify("train.tfrecord", every=True)["decoded"] == 23
+    assert main(["pack", "one.npy", "--split-axis", "0"]) == 2
+    assert "argument --split-axis: needs argument --tfrecord" in capsys.readouterr().err
