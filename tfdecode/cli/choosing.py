@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from ..dtypes import dtype_name
-from ..errors import EncodeError, SpecError, TfdecodeError
-from ..files import listing
+from ..errors import EncodeError, FileError, SpecError, TfdecodeError, shown
+from ..files import Reader, listing
 from ..spec import ArraySpec
 from .batch import Report
 from .failure import note
 from .inputs import Input
 from .packing import preferences, read
 from .show import dimensions, doing
-from .source import listing_of
+from .source import listing_of, reading_of
 
 #: A chain is chosen by up to so many files, of so many bytes in all.
 SAMPLES, SAMPLE_BYTES = 16, 2**26
@@ -180,6 +182,64 @@ def spec_of(samples: Sequence[np.ndarray], arguments: argparse.Namespace) -> Arr
         return spec
     form = spec.shape, spec.dtype, spec.codecs
     return ArraySpec(*form, max_shape=spec.max_shape, label=label, seal=True)
+
+
+@contextlib.contextmanager
+def of_array(name: str) -> Iterator[None]:
+    """Put the name of the array before the message of an error."""
+    try:
+        yield
+    except (EncodeError, SpecError) as error:
+        raise type(error)(f"array {shown(name)}: {error}") from None
+
+
+def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> ArraySpec:
+    """The spec for all files, by some of them: the form that most of these have."""
+    split = arguments.split_axis is not None
+    arrays = rows_of(sample, arguments) if split else Group(sample, arguments).samples()
+    if not arrays:
+        try:
+            read(sample[0].path, sample[0].key, None, arguments)
+            reason = f"they do not fit --max-shape {text_of(arguments.max_shape or ())}"
+        except (TfdecodeError, OSError) as error:
+            reason = str(error)
+        raise FileError(f"none of the {len(sample)} files that were tried can be used: {reason}")
+    forms = Counter((array.dtype.name, array.shape) for array in arrays)
+    ((dtype, shape), count), *_ = forms.most_common(1)
+    if arguments.max_shape is None and len(forms) > 1:
+        advice = "others are packed if they can be converted to it"
+        if mergeable([*forms]):
+            advice = f"--max-shape {text_of(longest_of([*forms]))} would make one spec for all"
+        tried = f"{count} of {len(arrays)} files that were tried are {dtype} {dimensions(shape)}"
+        note(f"{tried}; {advice}")
+    return spec_of([a for a in arrays if fits(a, dtype, shape, arguments)], arguments)
+
+
+def rows_of(sample: Sequence[Input], arguments: argparse.Namespace) -> list[np.ndarray]:
+    """Rows of the arrays of files, at even distances."""
+    reader = Reader(1, reading_of(arguments))
+    found: list[np.ndarray] = []
+    each = -(-SAMPLES // len(sample))
+    for one in sample:
+        with contextlib.suppress(TfdecodeError, OSError):  # reported when its turn comes
+            rows = reader.rows(str(one.path), one.key) or 0
+            for number in range(min(each, rows)):
+                row = number * rows // min(each, rows)
+                array = reader.read(None, str(one.path), one.key, row)
+                bounded([array], arguments.max_shape)
+                found.append(array)
+                if sum(array.nbytes for array in found) > SAMPLE_BYTES:
+                    return found
+    return found
+
+
+def fits(
+    array: np.ndarray, dtype: str, shape: Sequence[int], arguments: argparse.Namespace
+) -> bool:
+    """Whether one spec can describe an array and those of this form."""
+    if arguments.max_shape is None:
+        return (array.dtype.name, array.shape) == (dtype, shape)
+    return bool(array.dtype.name == dtype and array.ndim == len(shape))
 
 
 def sides(samples: Sequence[np.ndarray]) -> Iterator[tuple[int, ...]]:

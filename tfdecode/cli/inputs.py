@@ -16,7 +16,7 @@ from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 from .. import reading
@@ -25,6 +25,7 @@ from .failure import UsageError, note
 from .source import DASH, parse_path_key
 from .write import named_path
 
+Item = TypeVar("Item")
 #: Payloads and their specs, which no one takes for left out.
 OWN = (".tfd", ".tfd.json")
 #: The files that stand for standard input.
@@ -150,28 +151,27 @@ def listed(source: str | None) -> Iterator[str]:
 
 
 class Spool:
-    """Inputs that are read more than once: on disk, if there are many."""
+    """Files and keys that are read more than once: on disk, if there are many."""
 
-    def __init__(self, inputs: Iterable[Input]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str | None]]) -> None:
         self._file = SpooledTemporaryFile(  # noqa: SIM115
             SPOOLED_BYTES, "w+", encoding="ascii"
         )
-        self.count = 0
-        for path, key, _ in inputs:
-            self._file.write(f"{json.dumps((str(path), key))}\n")
-            self.count += 1
+        for pair in pairs:
+            self._file.write(f"{json.dumps(pair)}\n")
 
-    def __iter__(self) -> Iterator[Input]:
+    def __iter__(self) -> Iterator[tuple[str, str | None]]:
         self._file.seek(0)
         for line in self._file:
             path, key = json.loads(line)
-            yield Input(Path(path), key, Path())
+            yield path, key
 
-    def sample(self, count: int) -> list[Input]:
-        """Some of them, in their order, chosen by their names."""
-        hashed = ((blake2b(ascii(one).encode()).digest(), n, one) for n, one in enumerate(self))
-        found = nsmallest(count, hashed)
-        return [one for _, _, one in sorted(found, key=lambda row: row[1])]
+
+def sampled(items: Iterable[Item], count: int) -> list[Item]:
+    """Some of many items, in their order, chosen by what they are."""
+    hashed = ((blake2b(ascii(one).encode()).digest(), n, one) for n, one in enumerate(items))
+    found = nsmallest(count, hashed, key=lambda row: row[:2])
+    return [one for _, _, one in sorted(found, key=lambda row: row[1])]
 
 
 def standard_input() -> Path:

@@ -34,6 +34,7 @@ from ..errors import DecodeError, EncodeError, FileError
 from ..files import has_suffix, load, opened
 from ..formats import headerless
 from ..formats.contents import shown
+from ..names import check_name
 from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
 from .choosing import Group, groups_of
@@ -73,6 +74,7 @@ examples:
   tfdecode pack *.mat --tfrecord train.tfrecord         for training, with train.tfrecord.json
   tfdecode pack *.npz --tfrecord train.tfrecord         examples of all arrays in a file
   tfdecode pack maps/ --tfrecord train.tfrecord --shards 8 --workers 4 --features labels.csv
+  tfdecode pack --input pose='poses/{}.pkl' --input map='maps/{}.mat' --tfrecord train.tfrecord
   tfdecode pack frames.npy --split-axis 0 --tfrecord train.tfrecord --shards 8
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
@@ -81,7 +83,7 @@ examples:
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "role", "explain")
 SHARED = ("one_spec", "max_shape")
 #: Options of ``--tfrecord``.
-RECORDS = ("split_axis", "name", "shards", "workers", "seed", "features")
+RECORDS = ("input", "split_axis", "name", "shards", "workers", "seed", "features")
 NOT_AS_IS = ("codec", "dtype", "missing", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
@@ -130,6 +132,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shards", type=count, metavar="N", help=f"{shards} {again}")
     add("--workers", type=count, metavar="N", help="processes that write shards (default: 1)")
     add("--seed", type=int, metavar="N", help="shuffle the examples; by default they are sorted")
+    pattern = "files of an input; those of several inputs are joined by what {} or * stands for"
+    add(
+        "--input",
+        action="append",
+        type=argument(pairing),
+        metavar="NAME=PATTERN[#KEY]",
+        help=pattern,
+    )
     split = "make an example of each row of an array, called FILE#ROW"
     add("--split-axis", type=int, choices=[0], help=split)
     table = "CSV or Parquet file of more features; the first column has the names of the files"
@@ -146,7 +156,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.spec is not None:
         exclude(arguments, "spec", ("codec", "seal", "label", *SHARED))
     check_choice(arguments)
-    spec, origin = given_spec(arguments.spec)
+    # Of several inputs, it is a schema.
+    spec, origin = given_spec(None if arguments.input else arguments.spec)
     wanted = has_suffix if arguments.shape is None else has_suffix_or_none
     if arguments.tfrecord is not None:
         from .tfrecord import pack_examples  # SQLite and more: only for those who train
@@ -182,6 +193,15 @@ def has_suffix_or_none(path: Path) -> bool:
     return has_suffix(path) or path.suffix.lower() == headerless.SUFFIX
 
 
+def pairing(text: str) -> tuple[str, str]:
+    """The argument of ``--input``."""
+    name, mark, pattern = text.partition("=")
+    if not mark or not pattern:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATTERN")
+    check_name(name)
+    return name, pattern
+
+
 def count(text: str) -> int:
     """The argument of ``--shards`` and ``--workers``."""
     if not re.fullmatch("[1-9][0-9]{0,4}", text):
@@ -197,6 +217,10 @@ def check_choice(arguments: argparse.Namespace) -> None:
         exclude(arguments, "as_is", NOT_AS_IS)
     if arguments.tfrecord is not None:
         exclude(arguments, "tfrecord", ("explain",))
+        if arguments.input:
+            exclude(arguments, "input", ("key", "name"))
+            if arguments.files:
+                raise UsageError("FILE: not allowed with argument --input")
     elif given := [name for name in RECORDS if getattr(arguments, name) is not None]:
         raise UsageError(f"argument {option_name(given[0])}: needs argument --tfrecord")
     for option in ("codec", "spec"):

@@ -10,34 +10,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from .. import bulk
 from ..bulk.manifest import Manifest, manifest_path, schema_path
 from ..bulk.plans import Source
 from ..bulk.shard import Failure
 from ..codecs.chain_text import brief
 from ..dataset import FILE
-from ..errors import EncodeError, FileError, SpecError, TfdecodeError, shown
-from ..files import Reader, listing
+from ..errors import SpecError, TfdecodeError
+from ..files import listing
 from ..formats.contents import Entry
 from ..names import bytes_key, check_name
 from ..schema import Schema
 from ..spec import ArraySpec
 from .batch import print_failures
-from .choosing import (
-    SAMPLE_BYTES,
-    SAMPLES,
-    Group,
-    bounded,
-    longest_of,
-    mergeable,
-    spec_of,
-    text_of,
-)
+from .choosing import SAMPLES, of_array, shared_spec
 from .failure import UsageError, note, one_line
-from .inputs import Input, Spool
-from .packing import read
+from .inputs import Input, Spool, sampled
 from .show import dimensions, doing, ratio, say, spent
 from .source import listing_of, read_specs, reading_of, split_fragment
 from .write import identity_of, refuse_overwriting
@@ -55,20 +43,27 @@ def pack_examples(
     """Pack all files into ``--tfrecord``, print the report, return the exit status."""
     out: Path = arguments.tfrecord
     single = arguments.shards is None and arguments.workers is None
-    name = given_name(arguments)
-    files = Spool(inputs)
-    written = [*([out] if single else []), manifest_path(out), schema_path(out)]
-    check_outputs(files, origin, written)
-    sample = files.sample(SAMPLES)
-    keys = keys_of(sample, arguments) if spec is None and name is None else None
+    paired = None
     schema: Schema | ArraySpec
-    if keys is not None:
-        sources: Iterable[Source] = ({key: (f.path, key) for key in keys} for f in files)
-        schema = schema_of(keys, sample, arguments)
+    if arguments.input:
+        from .paired import Paired
+
+        sources: Iterable[Source] = (paired := Paired(arguments))
+        files = paired.files
+        name, schema = None, paired.schema()
     else:
-        sources = ((one.path, one.key) for one in files)
-        schema = spec or shared_spec(sample, arguments)
-        name = name or name_in(sample, arguments)
+        name = given_name(arguments)
+        spool = Spool((str(one.path), one.key) for one in inputs)
+        sources, files = spool, (path for path, _ in spool)
+        sample = [Input(Path(path), key, Path()) for path, key in sampled(spool, SAMPLES)]
+        keys = keys_of(sample, arguments) if spec is None and name is None else None
+        if keys is not None:
+            sources = ({key: (path, key) for key in keys} for path, _ in spool)
+            schema = schema_of(keys, sample, arguments)
+        else:
+            schema = spec or shared_spec(sample, arguments)
+            name = name or name_in(sample, arguments)
+    check_outputs(files, origin, [*([out] if single else []), manifest_path(out), schema_path(out)])
     plan = bulk.plan(
         sources,
         out,
@@ -82,6 +77,8 @@ def pack_examples(
         name=name or NAME,
         **reading_of(arguments),
     )
+    if paired is not None:
+        paired.note_missing()
     doing("packing")
     manifest, done = written_of(plan, arguments.workers or 1)
     if took := spent():
@@ -90,12 +87,12 @@ def pack_examples(
     return 1 if manifest["failures"] else 0
 
 
-def check_outputs(files: Iterable[Input], origin: Sequence[Path], written: Sequence[Path]) -> None:
+def check_outputs(files: Iterable[str], origin: Sequence[Path], written: Sequence[Path]) -> None:
     """UsageError if an output is also an input."""
     refuse_overwriting(origin, written)
     existing = {identity for path in written if (identity := identity_of(path))}
     if existing:  # else there is no need to look at millions of files
-        same = [one.path for one in files if identity_of(one.path) in existing]
+        same = [path for path in map(Path, files) if identity_of(path) in existing]
         refuse_overwriting(same, written)
 
 
@@ -179,64 +176,6 @@ def schema_of(
         with of_array(key):
             specs[key] = shared_spec([one._replace(key=key) for one in sample], arguments)
     return Schema(specs)
-
-
-@contextlib.contextmanager
-def of_array(name: str) -> Iterator[None]:
-    """Put the name of the array before the message of an error."""
-    try:
-        yield
-    except (EncodeError, SpecError) as error:
-        raise type(error)(f"array {shown(name)}: {error}") from None
-
-
-def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> ArraySpec:
-    """The spec for all files, by some of them: the form that most of these have."""
-    split = arguments.split_axis is not None
-    arrays = rows_of(sample, arguments) if split else Group(sample, arguments).samples()
-    if not arrays:
-        try:
-            read(sample[0].path, sample[0].key, None, arguments)
-            reason = f"they do not fit --max-shape {text_of(arguments.max_shape or ())}"
-        except (TfdecodeError, OSError) as error:
-            reason = str(error)
-        raise FileError(f"none of the {len(sample)} files that were tried can be used: {reason}")
-    forms = Counter((array.dtype.name, array.shape) for array in arrays)
-    ((dtype, shape), count), *_ = forms.most_common(1)
-    if arguments.max_shape is None and len(forms) > 1:
-        advice = "others are packed if they can be converted to it"
-        if mergeable([*forms]):
-            advice = f"--max-shape {text_of(longest_of([*forms]))} would make one spec for all"
-        tried = f"{count} of {len(arrays)} files that were tried are {dtype} {dimensions(shape)}"
-        note(f"{tried}; {advice}")
-    return spec_of([a for a in arrays if fits(a, dtype, shape, arguments)], arguments)
-
-
-def rows_of(sample: Sequence[Input], arguments: argparse.Namespace) -> list[np.ndarray]:
-    """Rows of the arrays of files, at even distances."""
-    reader = Reader(1, reading_of(arguments))
-    found: list[np.ndarray] = []
-    each = -(-SAMPLES // len(sample))
-    for one in sample:
-        with contextlib.suppress(TfdecodeError, OSError):  # reported when its turn comes
-            rows = reader.rows(str(one.path), one.key) or 0
-            for number in range(min(each, rows)):
-                row = number * rows // min(each, rows)
-                array = reader.read(None, str(one.path), one.key, row)
-                bounded([array], arguments.max_shape)
-                found.append(array)
-                if sum(array.nbytes for array in found) > SAMPLE_BYTES:
-                    return found
-    return found
-
-
-def fits(
-    array: np.ndarray, dtype: str, shape: Sequence[int], arguments: argparse.Namespace
-) -> bool:
-    """Whether one spec can describe an array and those of this form."""
-    if arguments.max_shape is None:
-        return (array.dtype.name, array.shape) == (dtype, shape)
-    return bool(array.dtype.name == dtype and array.ndim == len(shape))
 
 
 def keys_of(sample: Sequence[Input], arguments: argparse.Namespace) -> list[str] | None:
