@@ -17,6 +17,7 @@ from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .check import check
+from .examples import check_known, passed_row
 from .export import export
 from .plan import check_options
 from .protobuf import MAX_BYTES
@@ -24,7 +25,6 @@ from .publish import publish
 from .session import ServingSession, quiet, reason
 from .splice import PLACEHOLDERS
 from .training_graph import COLLECTIONS, Serving, TrainingGraph, constant_of, dtype_named, dtype_of
-from .verify import passed_row
 from .wrap import wrap
 
 meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
@@ -369,9 +369,7 @@ def try_out(
     report = check(path)
     if not report.ok:
         raise ExportError(f"a stock server cannot run the result: {'; '.join(report.problems[:3])}")
-    unknown = sorted(set(sample) - set(inputs))
-    if unknown:
-        raise ExportError(f"sample has unknown inputs: {', '.join(unknown)}")
+    check_known(sample, inputs, "sample")
     feeds = {name: passed_row(name, spec, sample) for name, (_, spec) in inputs.items()}
     try:
         with ServingSession(path) as session:

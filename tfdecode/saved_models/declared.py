@@ -11,24 +11,28 @@ from ..errors import ExportError, SpecError, meant
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .model import is_keras, parameters
+from .structure import leaves, places, structure_of
 
 
 def declared(model: Any, names: list[str]) -> dict[str, Any]:
     """A tf.TensorSpec of each input that the model declares, by the names that export has."""
-    keras = is_keras(model)
-    found = inputs_of_keras(model) if keras else inputs_of_function(model)
+    if is_keras(model):
+        return inputs_of_keras(model, names)
+    found = inputs_of_function(model)
     if len(found) == len(names) == 1:  # a single input may have any name
         found = dict(zip(names, found.values(), strict=True))
     return {name: found[name] for name in names if name in found}
 
 
-def inputs_of_keras(model: Any) -> dict[str, Any]:
+def inputs_of_keras(model: Any, names: list[str]) -> dict[str, Any]:
     """The inputs of a functional or sequential Keras model by name; of others none."""
-    inputs = tf.nest.flatten(getattr(model, "inputs", None) or [])
-    structure = model.input if len(inputs) > 1 else None
-    named = structure if isinstance(structure, Mapping) else {x.name: x for x in inputs}
-    flat = {name: x for name, x in named.items() if hasattr(x, "dtype")}  # not a nested structure
-    return {name: tf.TensorSpec(x.shape, x.dtype) for name, x in flat.items()}
+    if not getattr(model, "inputs", None):
+        return {}
+    structure = structure_of(model)
+    found = dict(leaves(structure))
+    alone = len(found) == len(names) == 1
+    at = dict.fromkeys(found, names[0]) if alone else places(structure, names) or {}
+    return {name: tf.TensorSpec(found[path].shape, found[path].dtype) for path, name in at.items()}
 
 
 def inputs_of_function(model: Any) -> dict[str, Any]:
@@ -91,7 +95,8 @@ def autocasts(model: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
 
     Keras casts floats to the dtype of the layer, float64 to float32 too, and says nothing.
     """
-    if not is_keras(model) or inputs_of_keras(model) or not getattr(model, "autocast", False):
+    declares = not is_keras(model) or getattr(model, "inputs", None)
+    if declares or not getattr(model, "autocast", False):
         return {}
     dtype = tf.as_dtype(model.variable_dtype)  # mixed precision is rounding that is meant
     floats = [n for n, x in specs.items() if "float" in name_of(x) and dtype.is_floating]

@@ -54,8 +54,9 @@ def export(
     Parameters
     ----------
     model : tf.Module, Keras 3 model or callable, or mapping of str to these
-        Called with a tensor for each name in ``inputs`` as keyword arguments. A functional Keras
-        model is called by the names of its inputs. If there is only one input, any name does.
+        Called with a tensor for each name in ``inputs`` as keyword arguments. A Keras model is
+        called in its own structure: an input is named by its key, its path (``pair_left``) or its
+        tensor. If there is only one input, any name does that is not nearly the model's own.
         A mapping has a model for each signature: then ``inputs``, ``outputs``, ``cast``,
         ``ragged``, ``sample`` and ``warmup`` are mappings of signature names, too.
         Variables that they share are saved once.

@@ -11,6 +11,15 @@ from typing import Any
 
 from ..errors import ExportError
 from ..extras import tensorflow as tf
+from .structure import (
+    check_typo,
+    leaves,
+    mapped,
+    misplaced,
+    not_named,
+    places,
+    structure_of,
+)
 
 
 def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], Any]:
@@ -24,15 +33,20 @@ def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], An
         kind = type(model).__name__
         raise ExportError(f"model is {kind}, needs a callable, tf.Module or Keras{advice}")
     keras = is_keras(model)
-    if keras and getattr(model, "inputs", None):
-        return with_structure(model, names)
+    structure = structure_of(model) if keras else None
+    if structure is not None and getattr(model, "inputs", None):
+        return with_structure(model, structure, names, {"training": False})
     call = model.call if keras and hasattr(model, "call") else model
     wanted, required = parameters(call)
     mode = {"training": False} if keras and "training" in wanted else {}
     if not keras:  # AutoGraph for what users write; Keras brings its own
         plain, model = model, tf.function(model)
     named = all(name in wanted for name in names)
+    if not named and structure is not None and len(required) == 1:
+        return with_structure(model, structure, names, mode)
     if not named and len(names) == 1 and not only_keywords(call):
+        if len(required) == 1:
+            check_new_name(names[0], required)
         return lambda arrays: model(arrays[names[0]], **mode)
     if not named and len(required) == 1 and (keras or not {*names, "**"} & {*wanted}):
         return with_dict(model, names, mode)
@@ -53,23 +67,27 @@ def by_keyword(model: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
     return lambda arrays: converted(dict(arrays))
 
 
-def with_structure(model: Any, names: list[str]) -> Callable[[Mapping[str, Any]], Any]:
-    """The call of a Keras model in its own structure, as a dict is flattened in another order."""
-    structure = model.inputs if len(model.inputs) == 1 else model.input
-    flat = tf.nest.flatten(structure)
-    if isinstance(structure, Mapping) and set(structure) == set(names):
-        return lambda arrays: model({key: arrays[key] for key in structure}, training=False)
-    if len(flat) == len(names) == 1:
-        return lambda arrays: model(arrays[names[0]], training=False)
-    declared = [tensor.name for tensor in flat]
-    if sorted(declared) != sorted(names):
-        raise not_named(names, declared)
+def with_structure(
+    model: Any, structure: Any, names: list[str], mode: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any]], Any]:
+    """The call of a Keras model in its own structure."""
+    found = leaves(structure)
+    at = places(structure, names)
+    if at is None and len(found) == len(names) == 1:
+        ((path, leaf),) = found
+        check_new_name(names[0], [*path[-1:], getattr(leaf, "name", "")])
+        at = {path: names[0]}
+    if at is None:
+        raise misplaced(structure, names)
+    named = at
+    return lambda arrays: model(mapped(structure, lambda path, _: arrays[named[path]]), **mode)
 
-    def call(arrays: Mapping[str, Any]) -> Any:
-        ordered = [arrays[name] for name in declared]
-        return model(tf.nest.pack_sequence_as(structure, ordered), training=False)
 
-    return call
+def check_new_name(name: str, known: list[str]) -> None:
+    """ExportError if the name of the only input looks like a typo of one that is ``known``."""
+    if name not in known:
+        for own in known:
+            check_typo("the input", name, own, f"lambda {name}: model({name})")
 
 
 def with_dict(
@@ -115,12 +133,6 @@ def only_keywords(function: Any) -> bool:
         return False
     named = all(one.kind in (one.KEYWORD_ONLY, one.VAR_KEYWORD) for one in found)
     return named and any(one.kind is one.VAR_KEYWORD for one in found)
-
-
-def not_named(names: list[str], wanted: list[str]) -> ExportError:
-    """The error for names that the model does not have."""
-    takes = ", ".join(wanted) or "none"
-    return ExportError(f"inputs are named {', '.join(names)}, but the model takes: {takes}")
 
 
 def parameters(function: Any) -> tuple[list[str], list[str]]:

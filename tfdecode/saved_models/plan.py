@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..codecs.chain_text import brief
-from ..errors import ExportError, SpecError
+from ..errors import ExportError, SpecError, meant
 from ..extras import tensorflow as tf
 from ..graph.rows import admit, checked_shape, same_size
 from ..layouts import Layout, check_ragged, decoded, lengths_key
@@ -21,6 +21,7 @@ from .declared import casts
 from .limits import STATUS
 from .model import output_tensors, told
 from .publish import MAX_VERSION
+from .structure import check_typo, output_name
 
 #: What to do about names that cannot be.
 RENAME = "rename it by a function around the model: lambda pose: model({'its name': pose})"
@@ -239,10 +240,15 @@ class Plan:
         returned = self.call({**arrays, **cast})
         results = output_tensors(returned, self.model)
         if len(results) == len(self.outputs) == 1 and tf.is_tensor(returned):  # without a name
+            (name,) = self.outputs
+            if own := output_name(self.model):
+                function = f"lambda {', '.join(arrays)}: {{{name!r}: model(...)}}"
+                check_typo("the output", name, own, function)
             results = dict(zip(self.outputs, results.values(), strict=True))
         for name in self.outputs:
             if name not in results:
-                raise ExportError(f"the model has no output {name!r}; it has: {', '.join(results)}")
+                known = f"{', '.join(results)}{meant(name, results)}"
+                raise ExportError(f"the model has no output {name!r}; it has: {known}")
         return results
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import numpy_dtype
 from ..errors import EncodeError, ExportError, TfdecodeError
 from ..extras import tensorflow as tf
-from ..layouts import lengths_key, lengths_of
+from ..layouts import lengths_key
 from ..names import bytes_key
 from ..schema import SIGNATURE
-from ..spec import ArraySpec
 from . import any_length
 from .check import check
 from .endpoints import Endpoint
+from .examples import batch_of_one, example, packed, passed, unlike
 from .plan import Plan, batched
 from .session import ServingSession, reason
 
@@ -99,7 +98,8 @@ def run_endpoint(
                 stacklevel=7,
             )
             return []
-    ran = [packed(plan, [example(plan, x, "warmup")]) for x in one.examples]
+    examples = enumerate(one.examples)
+    ran = [packed(plan, [example(plan, x, f"example {i} of warmup")]) for i, x in examples]
     for feed in ran:
         run(session, one.name, feed, " on an example of warmup=")
     if independent_rows and plan.max_batch_size > 1:
@@ -257,111 +257,3 @@ def same(got: Any, expected: Any, tolerance: float) -> bool:
         return np.allclose(got, expected, tolerance, tolerance * largest, equal_nan=True)
     wrong = (got != expected) & ((got == got) | (expected == expected))
     return bool(np.count_nonzero(wrong) <= tolerance * got.size)
-
-
-def example(plan: Plan, given: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """One row of every input, by name: an array, and what is passed as it is with its batch."""
-    unknown = set(given) - set(plan.specs) - set(plan.others)
-    if unknown:
-        raise ExportError(f"{what} has unknown inputs: {', '.join(sorted(unknown))}")
-    arrays = {n: np.asarray(given[n]) if n in given else filler(s) for n, s in plan.specs.items()}
-    for name, array in arrays.items():
-        try:
-            plan.specs[name].encode(array)
-        except EncodeError as error:
-            raise ExportError(f"{what} of {name}: {error}") from None
-    return arrays | {n: passed_row(n, s, given) for n, s in plan.others.items()}
-
-
-def filler(spec: ArraySpec) -> np.ndarray:
-    """Zeros if the spec carries them, else the array that its chain puts in place of bad rows."""
-    form = spec.chain.form
-    sides = zip(form.shape, form.max_shape, strict=True)
-    shape = [min(most, 64) if side is None else side for side, most in sides]
-    zeros = np.zeros(shape, numpy_dtype(spec.dtype))
-    try:
-        spec.encode(zeros)
-        return zeros
-    except EncodeError:
-        return spec.decode(spec.chain.payload.filler())
-
-
-def unlike(spec: ArraySpec, array: np.ndarray, sampled: bool, resize: bool = False) -> np.ndarray:
-    """Another array of the spec; ``array`` if none is found. Of a sample only values are moved.
-
-    With ``resize`` it is of another length along the ``None`` dimensions, if one is found.
-    """
-    arrays = [resized(spec, array), array] if resize else [array]
-    for other in (other for one in arrays for other in (*variants(one, sampled), one)):
-        try:
-            spec.encode(other)
-        except EncodeError:
-            continue
-        if other.shape != array.shape or other.tobytes() != array.tobytes():
-            return other
-    return array
-
-
-def resized(spec: ArraySpec, array: np.ndarray) -> np.ndarray:
-    """The array, half as long along its ``None`` dimensions; longer if it has 0 or 1 there."""
-    for axis, side in enumerate(spec.shape):
-        if side is None:
-            length, most = array.shape[axis], spec.chain.form.max_shape[axis]
-            wanted = length // 2 if length > 1 else min(most, length + 3)
-            if not length:
-                shape = [wanted if at == axis else side for at, side in enumerate(array.shape)]
-                array = np.zeros(shape, array.dtype)
-            array = np.take(array, range(wanted), axis, mode="wrap")
-    return array
-
-
-def variants(array: np.ndarray, sampled: bool) -> Iterator[np.ndarray]:
-    """Arrays of the same shape and dtype."""
-    if not sampled:
-        flat = np.arange(array.size) % 2
-        yield flat.reshape(array.shape).astype(array.dtype)
-    for axis in range(array.ndim):
-        yield np.roll(array, 1, axis)
-    if not sampled and array.size:
-        for value in (1, 0):
-            changed = array.copy()
-            changed.reshape(-1)[-1] = value
-            yield changed
-
-
-def packed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """What to feed to the signature with byte inputs."""
-    keys = plan.keys.items()
-    payloads = {key: [plan.specs[name].encode(row[name]) for row in rows] for name, key in keys}
-    return payloads | passed(plan, rows)
-
-
-def batch_of_one(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
-    """What to feed to the arrays of the signature that takes them."""
-    arrays = {plan.array_keys[name]: np.stack([row[name]]) for name in plan.specs}
-    for name in plan.ragged:
-        lengths = lengths_of(plan.specs[name].shape, row[name].shape)
-        arrays[lengths_key(plan.array_keys[name])] = lengths[None]
-    return arrays
-
-
-def passed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """What to feed to inputs that are passed as they are."""
-    return {
-        plan.array_keys[name]: (
-            np.concatenate([row[name] for row in rows]) if batched(spec) else rows[0][name]
-        )
-        for name, spec in plan.others.items()
-    }
-
-
-def passed_row(name: str, spec: Any, given: Mapping[str, Any]) -> Any:
-    """A batch of one for an input that is passed through; unknown dimensions are 1."""
-    if name in given:
-        value = given[name]
-        array = np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
-        return array[None] if batched(spec) else array
-    shape = [side or 1 for side in (spec.shape.as_list() if spec.shape.rank is not None else [1])]
-    if spec.dtype == tf.string:
-        return np.full(shape, b"", object)
-    return np.zeros(shape, spec.dtype.as_numpy_dtype)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import EncodeError, ExportError
+from ..errors import ExportError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of, stacked
@@ -20,11 +20,12 @@ from ..names import bytes_key
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from ..spec import ArraySpec
 from .byte_signature import ByteSignature, batch_of, signature_in
+from .examples import as_array, check_known, encoded, filler, passed_row, unlike
 from .plan import batched, check_options
 from .protobuf import read_protobuf
 from .publish import publish
 from .session import ServingSession, reason
-from .verify import TOLERANCE, filler, passed_row, same, unlike
+from .verify import TOLERANCE, same
 from .warmup import ASSET as WARMUP
 from .warmup import add_warmup
 
@@ -206,9 +207,7 @@ def _compare(
 
     What it ran on is returned.
     """
-    unknown = set(sample) - set(added.given.inputs)
-    if unknown:
-        raise ExportError(f"sample has unknown inputs: {', '.join(sorted(unknown))}")
+    check_known(sample, added.given.inputs, "sample")
     # The source may have byte inputs, of an export or of another wrap.
     schema = schema.signature(signature)
     packed = {key: schema[name] for name, key in schema.feature_keys().items()}
@@ -227,10 +226,11 @@ def _compare(
             row = passed_row(name, tensor, sample)
             old[name] = new[name] = np.concatenate([row] * count) if batched(tensor) else row
         else:
-            first = np.asarray(sample[name]) if name in sample else filler(spec)
+            what = f"sample of {name}"
+            first = as_array(sample[name], what) if name in sample else filler(spec)
             ragged = name in added.lengths.values()
             arrays = [first, *[unlike(spec, first, name in sample, ragged)] * (count - 1)]
-            payloads = [_encode(name, spec, array) for array in arrays]
+            payloads = [encoded(spec, array, what) for array in arrays]
             single = name in added.single
             if ragged:
                 key = lengths_key(name)
@@ -265,13 +265,6 @@ def _compare(
             raise ExportError(differs)
         warnings.warn(f"{differs} a little: kernels may round in another way", stacklevel=5)
     return new
-
-
-def _encode(name: str, spec: ArraySpec, array: np.ndarray) -> bytes:
-    try:
-        return spec.encode(array)
-    except EncodeError as error:
-        raise ExportError(f"sample of {name}: {error}") from None
 
 
 def _bits(array: Any) -> Any:
