@@ -59,7 +59,6 @@ def test_the_version(capsys) -> None:
         (["--", "pack"], "put the command before its options"),
         (["bench", "-"], "argument FILE: standard input or output (-) is not taken here"),
         (["inspect", "-"], "argument PATH: standard input or output (-) is not taken here"),
-        (["predict", "m", "x=-"], "standard input or output (-) is not taken here; name a file"),
         (["predict", "m", "-o", "-"], "standard input or output (-) is not taken here; name a"),
         (["pack", "a.npy", "--tfrecord", "-"], "argument --tfrecord: standard input or output (-)"),
         (["pack"], "required: FILE"),

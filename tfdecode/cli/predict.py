@@ -5,35 +5,45 @@ can read an array file directly, the whole file is sent unchanged. For other str
 bytes of the file are sent (for example an encoded image); for other numeric inputs, its array.
 
 Arrays of files are converted to the dtype of the input, if no value changes or as --casting allows.
-Give NAME several times to send a batch of rows. A line for each file says how it was sent; the
-outputs follow.
+Give NAME several times to send a batch of rows, or a file whose array has all rows. A line for each
+file says how it was sent; the outputs follow.
+
+A directory or a quoted pattern is an example for each file: 'poses/*.pkl'. {} in the pattern of
+another input stands for the same text: 'maps/{}.mat'. A file is then the same for all. They are
+sent in batches, several at a time. Failures are listed by file; the exit status is 1 if there are
+any. -o OUT.npz stacks the outputs, with the names of the files; -o DIR/ saves STEM.npz for each.
+--json prints a line for each example.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from .. import reading
+from ..client.each import IN_FLIGHT
 from ..client.grpc import Grpc
 from ..client.in_process import InProcess
 from ..client.inputs import ArrayFile, Provenance
 from ..client.rest import Rest
 from ..codecs.chain_text import brief
-from ..errors import EncodeError, shown
-from ..graph.rows import Status
 from .batch import Report
-from .failure import complain
-from .npy import savable, save_npz
+from .failure import UsageError, complain
+from .inputs import MAX_STDIN, standard_input
+from .joined import is_many
+from .many import BATCH, run_many
+from .npy import save_npz
+from .outputs import STATISTICS, for_json, masked_rows, output_report
 from .quiet_import import import_quietly
-from .schema import add_headers, is_url, server_client
-from .show import dimensions, fields, number, plain, say, table
+from .saved import named
+from .schema import add_server, is_url, server_client
+from .show import dimensions, fields, number, say, table
 from .source import (
+    DASH,
     add_casting,
     add_limit,
     add_missing,
@@ -51,6 +61,8 @@ examples:
   tfdecode predict model/ pose_map=a.pkl pose_map=b.pkl --json     a batch of two
   tfdecode predict http://localhost:8501/v1/models/pose pose_map=pose.pkl
   tfdecode predict grpc://localhost:8500/v1/models/pose pose_map=pose.pkl
+  tfdecode predict model/ pose_map='poses/*.pkl' segment_map='maps/{}.mat' -o out.npz
+  tfdecode predict grpc://localhost:8500/v1/models/pose pose_map=poses/ -o answers/ --batch 32
 """
 
 
@@ -59,49 +71,86 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     model = "SavedModel, or the directory of its versions, or the URL of a server's model"
     add("model", metavar="MODEL", help=model)
-    add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
+    files = (
+        "input of the model: a file, a directory, or a pattern as 'poses/*.pkl' or 'maps/{}.mat'"
+    )
+    add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help=files)
     run = "signature to run (default: that of the schema, else serving_default)"
     add("--signature", metavar="S", help=run)
-    add("-o", type=output, metavar="OUT.npz", help="save all outputs")
-    add_headers(parser)
+    add("-o", type=destination, metavar="OUT.npz", help="save all outputs; DIR/: a file each")
+    batch = f"examples of a request, of many files (default: {BATCH}, or what the model allows)"
+    add("--batch", type=count, metavar="N", help=batch)
+    flight = f"requests at the same time, of many files (default: {IN_FLIGHT} to a server)"
+    add("--in-flight", type=count, metavar="N", help=flight)
+    add("--all", action="store_true", help="print a line for each example and failure, not a few")
+    add_server(parser)
     add_limit(parser)
     add_missing(parser)
     add_casting(parser)
-    add("--json", action="store_true", help="print a JSON object")
+    add("--json", action="store_true", help="print a JSON object; of many files one a line")
 
 
 def output(text: str) -> Path:
-    """The argument of ``-o``."""
+    """The argument ``-o`` of one file."""
     refuse_dash(text)
     return named_path(text)
 
 
-def assignment(text: str) -> tuple[str, ArrayFile]:
+def destination(text: str) -> str:
+    """The argument ``-o`` of a file or ``DIR/``."""
+    output(text)
+    return text
+
+
+def count(text: str) -> int:
+    """The argument of ``--batch`` and ``--in-flight``."""
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def assignment(text: str) -> tuple[str, str]:
     """The argument ``NAME=FILE[#KEY]``."""
     name, mark, file = text.partition("=")
     if not (name and mark and file):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
-    refuse_dash(file)
-    return name, ArrayFile(*split_fragment(file))
+    return name, file
+
+
+def given_file(text: str, arguments: argparse.Namespace) -> ArrayFile | bytes:
+    """A file, or the bytes of standard input: a payload, or the bytes of another string input."""
+    if text == DASH:
+        return reading.read(standard_input(), MAX_STDIN)
+    return ArrayFile(*split_fragment(text), **reading_of(arguments))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the model once."""
-    inputs: dict[str, list[ArrayFile]] = {}
-    for name, file in arguments.inputs:
-        inputs.setdefault(name, []).append(replace(file, **reading_of(arguments)))
-    out: Path | None = arguments.o
+    """Run the model once, or on many files."""
+    if [text for _, text in arguments.inputs].count(DASH) > 1:
+        raise UsageError("standard input (-) can be read only once")
+    if any(is_many(text) for _, text in arguments.inputs):
+        with opened_model(arguments) as model:
+            return run_many(arguments, model)
+    inputs: dict[str, list[Any]] = {}
+    for name, text in arguments.inputs:
+        inputs.setdefault(name, []).append(given_file(text, arguments))
+    if arguments.o is not None and arguments.o.endswith("/"):
+        raise UsageError(
+            f"argument -o: {arguments.o} is a directory, which takes a pattern of files"
+        )
+    files = [file for given in inputs.values() for file in given]
+    out = None if arguments.o is None else Path(arguments.o)
     if out is not None:
-        refuse_overwriting([file.path for _, file in arguments.inputs], [out])
+        refuse_overwriting([file.path for file in files if isinstance(file, ArrayFile)], [out])
     with opened_model(arguments) as model:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
         outputs = model.run(prepared)
     sent = [
-        input_report(name, file, way)
+        input_report(name, file, way, len(fed.provenance) if len(given) == 1 else 1)
         # Lengths that the signature takes were added after them.
-        for (name, files), fed in zip(inputs.items(), prepared.values(), strict=False)
-        for file, way in zip(files, fed.provenance, strict=True)
+        for (name, given), fed in zip(inputs.items(), prepared.values(), strict=False)
+        for file, way in zip(given, fed.provenance, strict=len(given) > 1)
     ]
     if out is not None:
         saved = {name: named(name, array) for name, array in outputs.items()}
@@ -115,7 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
             "model": str(getattr(model, "directory", arguments.model)),
             "signature": model.signature,
             "inputs": sent,
-            "outputs": [{key: plain(value) for key, value in one.items()} for one in results],
+            "outputs": [for_json(one) for one in results],
             "saved": str(out) if out is not None else None,
         }
         say(json.dumps(report, indent=2))
@@ -151,49 +200,15 @@ SENT = {
 }
 
 
-def input_report(name: str, file: ArrayFile, way: Provenance) -> Report:
-    """How the file of an input was sent."""
-    path, how, codecs = str(file.path), way.how, way.codecs
-    return {"name": name, "file": path, "key": file.key, "how": how, "codecs": codecs}
+def input_report(name: str, file: ArrayFile | bytes, way: Provenance, rows: int) -> Report:
+    """How the file of an input was sent, and how many rows it has."""
+    path, key = (DASH, None) if isinstance(file, bytes) else (str(file.path), file.key)
+    how, codecs = way.how, way.codecs
+    return {"name": name, "file": path, "key": key, "how": how, "codecs": codecs, "rows": rows}
 
 
 def input_line(report: Report) -> str:
     """The same for people."""
     sent = SENT[report["how"]].format(brief(report["codecs"] or ""))
-    return f"{path_key(report['file'], report['key'])}: {sent}"
-
-
-def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:
-    """Invalid rows of a model that was exported with ``on_invalid="mask"``, and why."""
-    status = outputs.get("status")
-    if status is None or status.dtype != np.int32 or status.ndim != 1:
-        return {}
-    names = {int(code): code.name for code in Status}
-    return {row: names.get(int(code), str(code)) for row, code in enumerate(status) if code}
-
-
-STATISTICS = ("min", "mean", "max")
-
-
-def output_report(name: str, array: np.ndarray) -> Report:
-    """The dtype, shape and statistics of an output."""
-    string = array.dtype.kind == "O"
-    low = mean = high = None
-    if array.size and not string and array.dtype.kind != "c":
-        # float64 for what numpy has no statistics of: bool, bfloat16, and sums beyond float16.
-        exact = array if array.dtype.kind in "iu" else array.astype(np.float64)
-        low, high = exact.min().item(), exact.max().item()
-        mean = float(np.mean(exact, dtype=np.float64))
-    dtype, shape = "string" if string else array.dtype.name, list(array.shape)
-    form = {"name": name, "dtype": dtype, "shape": shape}
-    return {**form, "min": low, "mean": mean, "max": high}
-
-
-def named(name: str, array: np.ndarray) -> np.ndarray:
-    """An output as it is saved; EncodeError names one that cannot be saved."""
-    if name.startswith("/") or ".." in name.split("/"):  # a server may say anything
-        raise EncodeError(f"output {shown(name)}: is no name of an array in a .npz")
-    try:
-        return savable(array)
-    except EncodeError as error:
-        raise EncodeError(f"output {name}: {error}") from None
+    rows = f"a batch of {report['rows']}, " if report["rows"] > 1 else ""
+    return f"{path_key(report['file'], report['key'])}: {rows}{sent}"

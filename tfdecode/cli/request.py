@@ -11,17 +11,16 @@ import argparse
 import json
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..client.inputs import PAYLOAD_SUFFIX
+from ..client.inputs import PAYLOAD_SUFFIX, ArrayFile
 from ..client.request import request
 from ..files import has_suffix, load
 from ..schema import Schema
-from .predict import assignment, output
+from .predict import assignment, given_file, output
 from .show import say
-from .source import add_casting, add_limit, reading_of
+from .source import add_casting, add_limit
 from .write import refuse_overwriting, write_files
 
 EXAMPLES = """\
@@ -54,16 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     keys = schema.signature(arguments.signature).feature_keys()
     known = {name for pair in keys.items() for name in pair}
     inputs: dict[str, list[Any]] = {}
-    for name, file in arguments.inputs:
-        file = replace(file, **reading_of(arguments))
-        listed = name not in known and is_list(file.path)
-        value = load(file.path, file.key, max_bytes=file.max_bytes) if listed else file
+    files = [given_file(text, arguments) for _, text in arguments.inputs]
+    for (name, _), file in zip(arguments.inputs, files, strict=True):
+        listed = name not in known and isinstance(file, ArrayFile) and is_list(file.path)
+        value = load(file.path, file.key, max_bytes=file.max_bytes) if listed else file  # type: ignore[union-attr]
         inputs.setdefault(name, []).append(value)
     single = {name: values if len(values) > 1 else values[0] for name, values in inputs.items()}
     body = request(schema, single, signature=arguments.signature, by_rows=arguments.rows)
     out: Path | None = arguments.o
     if out is not None:
-        refuse_overwriting([file.path for _, file in arguments.inputs], [out])
+        refuse_overwriting([file.path for file in files if isinstance(file, ArrayFile)], [out])
         write_files({out: body})
     if arguments.json:
         report = {

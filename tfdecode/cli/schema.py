@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..client.grpc import Grpc
 from ..client.rest import Rest
@@ -15,6 +16,7 @@ from ..schema_json import main_of
 from ..spec import ArraySpec
 from .failure import one_line
 from .show import dimensions, say, table
+from .source import byte_count
 
 GRPC = ("grpc://", "grpcs://")
 
@@ -45,6 +47,19 @@ def add_headers(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """The options of requests to a server."""
+    add_headers(parser)
+    add = parser.add_argument
+    schema = "schema file or model directory, for an endpoint that does not tell its schema"
+    add("--schema", type=Path, metavar="FILE", help=schema)
+    body = "largest body that the server takes; 4K and 4M are allowed; a larger batch is split"
+    add("--max-body-bytes", type=byte_count, metavar="N", help=body)
+    retries = "tries again if there is no connection or the server is busy (default: none)"
+    add("--retries", type=int, default=0, metavar="N", help=retries)
+    add("--timeout", type=float, default=60.0, metavar="S", help="seconds to wait (default: 60)")
+
+
 def header_line(text: str) -> tuple[str, str]:
     """The argument ``NAME: VALUE``."""
     name, mark, value = text.partition(":")
@@ -60,9 +75,15 @@ def is_url(text: str) -> bool:
 
 def server_client(arguments: argparse.Namespace) -> Rest | Grpc:
     """The client of the model at a URL."""
-    kind = Grpc if arguments.model.startswith(GRPC) else Rest
-    headers = dict(arguments.header)
-    return kind(arguments.model, signature=arguments.signature, headers=headers)
+    given = vars(arguments)
+    options: dict[str, Any] = {"signature": arguments.signature, "headers": dict(arguments.header)}
+    options |= {name: given[name] for name in ("retries", "timeout") if name in given}
+    if given.get("schema") is not None:
+        options["schema"] = Schema.load(arguments.schema)
+    grpc, most = arguments.model.startswith(GRPC), given.get("max_body_bytes")
+    if most is not None:
+        options["max_message_bytes" if grpc else "max_body_bytes"] = most
+    return Grpc(arguments.model, **options) if grpc else Rest(arguments.model, **options)
 
 
 def run(arguments: argparse.Namespace) -> int:

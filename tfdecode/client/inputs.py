@@ -103,8 +103,7 @@ def prepare(
     Arrays of different length are padded if the signature takes their lengths, and these are not
     given.
     """
-    lengths = {key: of for key, of in lengths_in(known).items() if key not in inputs}
-    given = by_key(inputs, {k: v for k, v in known.items() if k not in lengths}, signature)
+    given, lengths = named_inputs(inputs, known, signature)
     prepared = {
         key: prepare_batch(known[key], value, key in lengths.values())
         for key, value in given.items()
@@ -112,6 +111,15 @@ def prepare(
     for key, of in lengths.items():
         prepared[key] = PreparedInput(np.array(prepared[of].lengths, known[key].dtype), [])
     return prepared
+
+
+def named_inputs(
+    inputs: Mapping[str, Any], known: Mapping[str, Tensor], signature: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """``inputs`` by signature key, and the lengths to add; SpecError for a wrong name."""
+    lengths = {key: of for key, of in lengths_in(known).items() if key not in inputs}
+    named = {key: one for key, one in known.items() if key not in lengths}
+    return by_key(inputs, named, signature), lengths
 
 
 def prepare_batch(
