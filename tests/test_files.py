@@ -92,7 +92,7 @@ def test_real_pickles_equal_the_standard_library() -> None:
 
 
 def test_load_all_says_what_it_leaves_out() -> None:
-    with pytest.warns(SkippedWarning, match=r"body3d.npz: load_all left out imgname: ") as caught:
+    with pytest.warns(SkippedWarning, match=r"body3d.npz: left out imgname: ") as caught:
         arrays = load_all(FIXTURES / "h36m_body3d.npz")
     assert list(arrays) == ["center", "scale", "part", "S"]
     assert caught[0].filename == __file__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,16 @@ SIGNIFICAND = {
 }
 
 
-def exact_astype(array: np.ndarray, dtype: Any) -> np.ndarray:
+def exact_astype(
+    array: np.ndarray,
+    dtype: Any,
+    kept: Callable[[np.ndarray, np.ndarray], Any] | None = None,
+    refusal: Callable[[], str] | None = None,
+) -> np.ndarray:
     """``array`` as ``dtype``, or EncodeError with the first value that would change a bit.
+
+    ``kept(x, y)``, by default ``survives``, says which elements of a cast may be as they are, and
+    ``refusal()`` the message.
 
     >>> exact_astype(np.array([1.0, 0.5]), "uint8")
     Traceback (most recent call last):
@@ -37,7 +45,9 @@ def exact_astype(array: np.ndarray, dtype: Any) -> np.ndarray:
     result = np.empty_like(array, numpy_dtype(target), subok=False)
     for block in blocks(array):
         result[block] = part = cast(array[block], numpy_dtype(target))
-        if not survives(array[block], part).all():
+        if not np.all((kept or survives)(array[block], part)):
+            if refusal:
+                raise EncodeError(refusal())
             exact = survives(array, cast(array, numpy_dtype(target)))
             raise EncodeError(f"array is not exact in {target}: {first_inexact(array, exact)}")
     return result

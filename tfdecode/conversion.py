@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from .casts import blocks, cast, integral, survives
+from .casts import cast, exact_astype, integral, survives
 from .dtypes import dtype_name, numpy_dtype
-from .errors import EncodeError, SpecError
+from .errors import SpecError
 
 Casting: TypeAlias = Literal["equiv", "same_kind", "unsafe"]
 CASTINGS = ("equiv", "same_kind", "unsafe")
@@ -42,16 +42,12 @@ pass --casting same_kind, in Python casting="same_kind"
     if casting not in CASTINGS:
         raise SpecError(f"casting is {casting!r}, needs one of {', '.join(CASTINGS)}")
     target = dtype_name(dtype)
-    if array.dtype.name == target:
-        return array
-    source = dtype_name(array.dtype)
-    result = np.empty_like(array, numpy_dtype(target), subok=False)
-    rounds = casting == "same_kind" and _upwards(source, target)
-    for block in blocks(array):
-        result[block] = part = cast(array[block], numpy_dtype(target))
-        if casting != "unsafe" and not _kept(array[block], part, rounds).all():
-            raise EncodeError(_refusal(array, target, rounds))
-    return result
+    rounds = casting == "same_kind" and _upwards(dtype_name(array.dtype), target)
+
+    def kept(x: np.ndarray, y: np.ndarray) -> Any:
+        return casting == "unsafe" or _kept(x, y, rounds)
+
+    return exact_astype(array, target, kept, lambda: _refusal(array, target, rounds))
 
 
 def _upwards(source: str, target: str) -> bool:

@@ -55,7 +55,7 @@ class FileError(TfdecodeError, ValueError):
 
 
 class SkippedWarning(UserWarning):
-    """Parts of a file were left out by `load_all`; ``skipped`` maps each of them to the reason."""
+    """Parts of a file were left out; ``skipped`` maps each of them to the reason."""
 
     def __init__(self, message: str, skipped: dict[str, str]) -> None:
         super().__init__(message)

@@ -93,6 +93,11 @@ def load(
         If the file cannot be read, is damaged, too large, holds no array or several without a
         ``key``; the message lists what it holds. Nothing that a pickle names is imported or run.
 
+    Warns
+    -----
+    SkippedWarning
+        If columns of text in a table were left out; it names them.
+
     Examples
     --------
     >>> import numpy as np, tempfile
@@ -232,10 +237,15 @@ def load_all(
     contents = _with_sparse(listing(path, max_bytes=max_bytes, missing=missing), sparse)
     with naming(path):
         arrays = contents.read_all(max_bytes=max_bytes)
-    if contents.others:
-        text = f"{reading.name(path)}: load_all left out {contents.left_out}"
-        warnings.warn(SkippedWarning(text, dict(contents.others)), stacklevel=2)
+    if not contents.partial:
+        _warn_of_skipped(path, contents, 3)
     return arrays
+
+
+def _warn_of_skipped(path: str | os.PathLike[str], contents: Contents, level: int) -> None:
+    if contents.others:
+        text = f"{reading.name(path)}: left out {contents.left_out}"
+        warnings.warn(SkippedWarning(text, dict(contents.others)), stacklevel=level)
 
 
 def _with_sparse(contents: Contents, sparse: Literal["dense"] | None) -> Contents:
@@ -308,7 +318,10 @@ def opened(
             return found, data, READERS[found].contents(data, max_bytes=max_bytes)
         reader = CODECS.container(found).contents
         options = {"missing": missing} if found == "csv" and missing else {}
-        return found, data, reader(data, max_bytes=max_bytes, **options)
+        contents = reader(data, max_bytes=max_bytes, **options)
+        if contents.partial:
+            _warn_of_skipped(path, contents, 5)
+        return found, data, contents
 
 
 def has_suffix(path: Path) -> bool:
@@ -340,7 +353,8 @@ def _format(suffix: str, data: bytes) -> str:
             return found.format
         holds = f" and holds {found.name}" if found else ""
         known = [suffix for codec in CODECS.native() for suffix in codec.suffixes]
-        listed = ", ".join([*known, *(s for reader in READERS.values() for s in reader.suffixes)])
+        known += [s for reader in READERS.values() for s in reader.suffixes]
+        listed = ", ".join([*known, headerless.SUFFIX])
         advice = "" if found else f"; if it is numbers without a header, {headerless.ADVICE}"
         if suffix == headerless.SUFFIX and not found:
             raise FileError(f"has no header that says what its numbers are; {headerless.ADVICE}")

@@ -632,6 +632,10 @@ def test_missing_cells_of_a_table_are_packed_as_nan(capsys) -> None:
     array = spec.decode(Path("t.csv.tfd").read_bytes())
     assert np.array_equal(array, [[1, np.nan], [3, 4]], equal_nan=True)
     assert main(["pack", "t.csv", "--missing", "nan", "--as-is"]) == 2
+    Path("words.csv").write_text("x,who\n1,Ann\n3,Bob\n")
+    capsys.readouterr()
+    assert main(["pack", "words.csv"]) == 0
+    assert capsys.readouterr().err.startswith("note: words.csv: left out who: column of text; ")
 
 
 def test_a_payload_is_not_named_as_an_array_file(capsys) -> None:

@@ -182,7 +182,9 @@ def test_a_model_without_a_schema(tmp_path: Path) -> None:
         (
             {"pose": [ARRAY, ARRAY]},
             tfd.SpecError,
-            "inputs differ in their number of rows: pose 2, scale 1, image_bytes 1",
+            "inputs differ in their number of rows: pose 2, scale 1, image_bytes 1; clients send "
+            "as many rows of each. If the model takes fewer of one (independent_rows=False), pack "
+            "them by spec.encode and send the request yourself",
         ),
         ({"pose": []}, tfd.EncodeError, "input pose has no rows"),
         (

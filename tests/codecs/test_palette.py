@@ -86,14 +86,18 @@ def test_an_index_beyond_the_table_of_the_spec_is_a_bad_row(model: Any) -> None:
         model.tensor["spec"](tf.constant([payload[:-2] + b"\3\4"]))
 
 
-def test_an_index_beyond_the_table_of_a_payload_is_its_last_value(model: Any) -> None:
-    spec = tfd.ArraySpec((9, 8, 2), "float32", "palette:5,axis=2")
-    payload = spec.encode(np.ones((9, 8, 2), "f4"))
-    changed = payload[:-2] + b"\xff\xff"
-    decoded, status = model.checked["own"](tf.constant([changed]))
-    assert status.numpy().tolist() == [0]
-    assert_same(decoded[0], np.ones((9, 8, 2), "f4"))
-    assert_same(spec.decode(changed), np.ones((9, 8, 2), "f4"))
+@pytest.mark.parametrize("name", ["own", "own_16_bits", "own_none", "own_nones"])
+def test_an_index_beyond_the_table_of_a_payload_is_a_bad_row(name: str, model: Any) -> None:
+    spec = SPECS[name]
+    x = np.ones(spec.chain.form.max_shape, spec.dtype)
+    payload = spec.encode(x)
+    rows = [payload, payload[:-2] + b"\xff\xff", payload]
+    decoded, status = model.checked[name](tf.constant(rows))
+    assert status.numpy().tolist() == [0, tfd.Status.VALUE, 0]
+    assert not decoded.numpy()[1].any()
+    assert_same(decoded.numpy()[2], x)
+    with pytest.raises(tfd.DecodeError, match=r"index \d+ into \d+ values"):
+        spec.decode(rows[1])
 
 
 def test_a_row_that_is_shorter_than_its_tables_is_bad(model: Any) -> None:

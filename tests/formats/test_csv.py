@@ -218,6 +218,41 @@ def test_the_name_of_a_column_says_where_it_is() -> None:
         csv.contents(b"x,y\n1,2\n").read("y")
 
 
+@pytest.mark.parametrize(
+    ("text", "rows", "others"),
+    [
+        ('name,x\n"Braund, Mr. Owen",1\nMiss,2\n', [[1], [2]], ["name"]),
+        (",x,city\nBob,1,Rome\nAnn,2,\n", [[1], [2]], ["column 1", "city"]),
+        ("x\tcabin\ty\n1\t\t2\n3\tC85\t4\n", [[1, 2], [3, 4]], ["cabin"]),
+        ("ticket;x;\nA/5 21171;1;\n113803;2;\n", [[1], [2]], ["ticket"]),
+        ('"x" "who"\n"1" 2 "a b"\n', [[1, 2]], ["who"]),
+    ],
+    ids=repr,
+)
+def test_named_columns_of_words_are_left_out(text: str, rows: list, others: list) -> None:
+    table = csv.contents(text.encode())
+    assert table.read().tolist() == rows
+    assert list(table.others) == others
+    assert len(table.names) == len(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1,cat\n", "line 1, column 2 is no number: cat"),  # no names
+        ("x,name\n1,cat\n2,dog\ntwo,eel\n", "line 4, column 1 is no number: two"),
+        ("x,name\n1,cat\n,dog\n", "line 3, column 1 is empty"),
+        ("x,day\n1,2020-01-02\n", "line 2, column 2 is no number: 2020-01-02 is a date"),
+        ("x,price\n1,5 kg\n", "column 2 is no number: 5 kg is a number with a text"),
+        ("a,x\ncat,9007199254740993\n", "line 2, column 2 is an integer that float64 does not"),
+        ("a,b\n1 a,\nx y,d\n", "line 2, column 1 is no number"),
+    ],
+)
+def test_no_number_is_left_out_with_a_column(text: str, reason: str) -> None:
+    with pytest.raises(FileError, match=reason):
+        read(text)
+
+
 def test_max_bytes_bounds_the_matrix() -> None:
     assert read("1,2\n3,4\n", max_bytes=32).size == 4
     with pytest.raises(FileError, match="more than the limit of 31 bytes; raise the limit"):

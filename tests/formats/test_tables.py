@@ -46,7 +46,7 @@ TABLES = {
     ),
     "pandas dates": Written(",x\n2020-01-02,1.5\n", "line 2, column 1 .* is a date; write it as"),
     "pandas truth values": Written("x,y\nTrue,1\n", "line 2, column 1 .* is a truth value; wr"),
-    "pandas strings": Written("name,x\ncat,1.5\n", "line 2, column 1 .*cat; leave the column out"),
+    "pandas strings": Written("x,name\n1.5,cat\nb,a\n", "line 3, column 1 .*b; leave the column"),
     "pandas utf-8-sig": Written("\ufeffx,y\n1.5,2.0\n", [XY[0]], "csv:header=1"),
     "pandas utf-8-sig alone": Written("\ufeff1.5,2.0\n", [XY[0]], "begins with a byte order mark"),
     "pandas large integers": Written("x\n9007199254740993\n", "integer that float64 does not hold"),
@@ -127,6 +127,19 @@ def test_a_table_is_read_or_refused_with_its_reason(name: str, tmp_path: Path) -
         with pytest.raises(FileError, match=f"graph: .*{written.as_is}.*; save it with") as failure:
             tfd.infer(path, as_is=True)
         assert str(failure.value).count("pack its array") == 1
+
+
+def test_columns_of_words_are_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text('name,x,"home town"\n"Braund, Mr. Owen",1.5,Rome\nAnn,2,\n')
+    said = r"table.csv: left out name, home town: column of text"
+    for load in (tfd.load, lambda path: tfd.load_all(path)[""]):
+        with pytest.warns(tfd.SkippedWarning, match=said) as caught:
+            assert_same(load(path), np.array([[1.5], [2.0]]))
+        assert list(caught[0].message.skipped) == ["name", "home town"]
+        assert len(caught) == 1
+    with pytest.warns(tfd.SkippedWarning), pytest.raises(FileError, match="has quotes"):
+        tfd.infer(path, as_is=True)
 
 
 def test_missing_cells_of_every_program_are_nan_if_asked_for(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import contextlib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ..errors import TfdecodeError
-from .failure import UsageError, complain, one_line, reason
+from ..errors import SkippedWarning, TfdecodeError
+from .failure import UsageError, complain, note, one_line, reason
 
 COMMANDS = {
     "pack": "pack array files into payloads",
@@ -90,7 +91,12 @@ def run(command: str, given: Sequence[str]) -> int:
     try:
         # Files and options in any order. Not with "--", which argparse loses in that mode.
         parse = parser.parse_args if "--" in given else parser.parse_intermixed_args
-        status: int = module.run(parse(given))
+        with warnings.catch_warnings():
+            show = warnings.showwarning
+            warnings.showwarning = lambda message, *where: (
+                note(str(message)) if where[0] is SkippedWarning else show(message, *where)
+            )
+            status: int = module.run(parse(given))
     except UsageError as error:
         parser.error(str(error))
     return status

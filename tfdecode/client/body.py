@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import EncodeError, SpecError
-from .signature import Tensor
+from .signature import Tensor, check_rows
 from .text import to_base64, to_json
 
 #: What the server's JSON parser does not convert to a tensor.
@@ -79,10 +79,7 @@ def bodies(
     if not batched:
         yield 0, _columns(signature, {}, single)
         return
-    sizes = {key: len(texts) for key, texts in batched.items()}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{key} {size}" for key, size in sizes.items())
-        raise SpecError(f"inputs differ in their number of rows: {listed}")
+    check_rows({key: len(texts) for key, texts in batched.items()})
     format_ = _instances if by_rows else _columns
     empty = len(format_(signature, {key: [] for key in batched}, single))
     keys = sum(len(json.dumps(key)) + 2 for key in batched) if by_rows else 0

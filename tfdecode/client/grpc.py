@@ -20,7 +20,7 @@ from .body import cuts
 from .each import IN_FLIGHT, EachInput
 from .endpoint import check_headers
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import Tensor, chosen, of_signature, tensors
+from .signature import Tensor, check_rows, chosen, of_signature, tensors
 from .tensor import from_message, messages, to_message
 
 grpc: Any = LazyModule("grpc", "grpc")
@@ -218,10 +218,7 @@ class Grpc(EachInput):
     def _parts(self, known: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
         """The first row and the inputs of each request."""
         batched = {key: array for key, array in arrays.items() if known[key].batched}
-        sizes = {known[key].name: len(array) for key, array in batched.items()}
-        if len(set(sizes.values())) > 1:
-            listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise SpecError(f"inputs differ in their number of rows: {listed}")
+        check_rows({known[key].name: len(array) for key, array in batched.items()})
         if not batched:
             yield 0, arrays
             return

@@ -18,7 +18,7 @@ from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from .answer import decoded
 from .each import EachInput
 from .inputs import Inputs, Outputs, PreparedInput, prepare
-from .signature import Tensor, chosen, of_signature, tensors
+from .signature import Tensor, check_rows, chosen, of_signature, tensors
 
 types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
 
@@ -132,10 +132,8 @@ class InProcess(EachInput):
             The result of ``prepare``.
         """
         feeds = {key: one.array for key, one in prepared.items()}
-        sizes = {key: len(feed) for key, feed in feeds.items() if self.inputs[key].batched}
-        if len(set(sizes.values())) > 1:
-            listed = ", ".join(f"{self.inputs[key].name} {size}" for key, size in sizes.items())
-            raise SpecError(f"inputs differ in their number of rows: {listed}")
+        batched = {key: feed for key, feed in feeds.items() if self.inputs[key].batched}
+        check_rows({self.inputs[key].name: len(feed) for key, feed in batched.items()})
         if self._session.closed:
             raise TfdecodeError("the model is closed: use it before close() or inside its with")
         try:

@@ -132,6 +132,17 @@ def _given(name: str, value: Any) -> Tensor:
     return Tensor(name, name, "string" if array.dtype.kind in "OSU" else array.dtype.name, None)
 
 
+def check_rows(sizes: Mapping[str, int]) -> None:
+    """SpecError unless all inputs have as many rows: TensorFlow would repeat a single one."""
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise SpecError(
+            f"inputs differ in their number of rows: {listed}; clients send as many rows of each. "
+            "If the model takes fewer of one (independent_rows=False), pack them by spec.encode "
+            "and send the request yourself"
+        )
+
+
 def lengths_in(known: Mapping[str, Tensor]) -> dict[str, str]:
     """The key of lengths -> the key of the arrays that they are of, which may differ in length."""
     found = {}

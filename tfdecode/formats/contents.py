@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,8 @@ class Contents:
     others: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     dense: Contents | None = None
+    #: Whether the others are parts of the arrays, of which even who reads one array must know.
+    partial: ClassVar[bool] = False
 
     @classmethod
     def of(cls, found: Iterable[tuple[str, Entry | Sparse | str]]) -> Contents:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import nan
-from typing import Literal, NamedTuple, NoReturn
+from typing import ClassVar, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ _LINE = 2**25
 # Lines above the numbers: a text of words is no table.
 _ABOVE = 1000
 _EXACT = 2**53
+_TEXT = "column of text; give it numbers, such as the index of each word"
 _SHOWN = 20
 _FILL = (
     "if the value is missing, read it as NaN by --missing nan, in Python "
@@ -44,13 +45,16 @@ class Layout(NamedTuple):
     columns: int
     #: Whether each line ends in a mark, after which there is no cell.
     trailing: bool
+    #: The columns of words, which are left out.
+    texts: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
 class Table(Contents):
-    """The one matrix of a text, and the ``names`` of its columns."""
+    """The one matrix of a text, and the ``names`` of its columns; others are columns of words."""
 
     names: Sequence[str] = ()
+    partial: ClassVar[bool] = True
 
     def read(self, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> Array:
         """The matrix; for the name of a column, a `FileError` says where it is."""
@@ -69,18 +73,22 @@ def contents(
     integer that float64 does not hold exactly is an error. Cells are separated by tab, ``;``, ``,``
     or, if the first line of numbers has none of them, by white space. Lines before that one are
     skipped if all their cells are names: words that begin with a letter and are no data in another
-    notation, as 0,5 or 12:30 are. So are empty lines and those that begin with ``#`` or ``%``.
+    notation, as 0,5 or 12:30 are. So are empty lines and those that begin with ``#`` or ``%``. If
+    columns have names, those of words are left out.
     """
     if missing not in (None, "nan"):
         raise FileError(f'missing is {missing!r}, needs None or "nan"')
     try:
         layout = layout_of(data)
+        layout = layout._replace(texts=_texts(data, layout))
         numbers = _parse(data, layout, max_bytes, missing is not None)
     except UnicodeDecodeError:
         what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "no UTF-8"
         raise FileError(f"is {what} text; save it as UTF-8") from None
     entry = Entry("", numbers.dtype, numbers.shape, lambda: numbers)
-    return Table([entry], names=layout.names)
+    others = {layout.names[at] or f"column {at + 1}": _TEXT for at in layout.texts}
+    names = [name for at, name in enumerate(layout.names) if at not in layout.texts]
+    return Table([entry], others, names=names)
 
 
 def layout_of(data: bytes) -> Layout:
@@ -144,14 +152,14 @@ def _parse(data: bytes, layout: Layout, max_bytes: int, fill: bool) -> Array:
     # float() also takes 1_000 and the digits of every script, which no program writes into a table.
     read = float if data.isascii() and b"_" not in data else number
     numbers = array("d")
-    columns = layout.columns
+    columns, kept = layout.columns, _kept(layout)
     for line, cells in rows(data, layout):
         if len(cells) != columns:
             start = f"line {layout.first}" if line > layout.first else "it"
             raise FileError(f"line {line} has {len(cells)} cells where {start} has {columns}")
         done = len(numbers)
         try:
-            numbers.extend(map(read, cells))
+            numbers.extend(map(read, [cells[at] for at in kept] if layout.texts else cells))
         except ValueError:
             del numbers[done:]
             numbers.extend(_filled(layout, line, cells, fill))
@@ -159,9 +167,26 @@ def _parse(data: bytes, layout: Layout, max_bytes: int, fill: bool) -> Array:
             raise FileError(
                 f"the array decodes to more than the limit of {max_bytes} bytes; {RAISE_LIMIT}"
             )
-    matrix = np.frombuffer(numbers).reshape(-1, columns)
+    matrix = np.frombuffer(numbers).reshape(-1, len(kept))
     _check_integers(data, layout, matrix)
     return matrix
+
+
+def _texts(data: bytes, layout: Layout) -> list[int]:
+    """The columns of words, if columns have names: their first cell that is not missing is one."""
+    unknown = list(range(layout.columns)) if layout.names else []
+    texts = []
+    for _, cells in rows(data, layout):
+        known = [at for at in unknown if at < len(cells) and not is_missing(cells[at])]
+        texts += [at for at in known if not is_number(cells[at]) and not problem(cells[at])]
+        if not (unknown := [at for at in unknown if at not in known]):
+            break
+    return sorted(texts) if len(texts) < layout.columns else []
+
+
+def _kept(layout: Layout) -> list[int]:
+    """The columns of numbers."""
+    return [at for at in range(layout.columns) if at not in layout.texts]
 
 
 def rows(data: bytes, layout: Layout) -> Iterator[tuple[int, list[str]]]:
@@ -221,13 +246,14 @@ def _are_indices(cells: Sequence[str]) -> bool:
 
 def _filled(layout: Layout, line: int, cells: list[str], fill: bool) -> Iterator[float]:
     """The numbers of a line in which some are missing, as NaN; FileError for any other cell."""
-    for column, cell in enumerate(cells, 1):
+    for at in _kept(layout):
+        cell = cells[at]
         if is_number(cell):
             yield number(cell)
         elif fill and is_missing(cell):
             yield nan
         else:
-            _refuse(layout, line, column, cell.strip())
+            _refuse(layout, line, at + 1, cell.strip())
 
 
 def _refuse(layout: Layout, line: int, column: int, cell: str) -> NoReturn:
@@ -250,12 +276,13 @@ def _check_integers(data: bytes, layout: Layout, matrix: Array) -> None:
     large = np.any((matrix >= _EXACT) | (matrix <= -_EXACT), axis=1).tolist()
     if not any(large):
         return
+    kept = _kept(layout)
     for (line, cells), suspect, values in zip(rows(data, layout), large, matrix, strict=True):
-        for column, cell in enumerate(cells) if suspect else ():
-            digits = cell.strip().lstrip("+-")
+        for at, value in zip(kept, values.tolist(), strict=True) if suspect else ():
+            digits = cells[at].strip().lstrip("+-")
             # Python refuses to parse more digits, and float64 has no integer of as many.
-            if digits.isdecimal() and (len(digits) > 309 or int(cell) != float(values[column])):
+            if digits.isdecimal() and (len(digits) > 309 or int(cells[at]) != value):
                 raise FileError(
-                    f"line {line}, column {column + 1} is an integer that float64 does not hold; "
+                    f"line {line}, column {at + 1} is an integer that float64 does not hold; "
                     "save the array by numpy.save, or write a decimal point to have it rounded"
                 )

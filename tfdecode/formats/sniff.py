@@ -33,6 +33,10 @@ _AGAIN = "download it again, perhaps with a login, and look at it in an editor"
 _COLUMNS = "save its columns as numbers, by numpy.save or as .csv"
 _PIXELS = "save its pixels by numpy.save"
 _NUMBERS = "save its numbers by numpy.save"
+_NETCDF = (
+    "a NetCDF 3 file; make it NetCDF 4 by nccopy -k nc4 OLD.nc NEW.nc, or read it by "
+    "scipy.io.netcdf_file and save its numbers by numpy.save"
+)
 _MODEL = "it is a model, not an array"
 _UTF_16 = "UTF-16 text; save it as UTF-8"
 _JSON = "JSON text; save its numbers by numpy.save"
@@ -78,7 +82,7 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (rb".{128}DICM", f"a DICOM image; {_PIXELS}", ""),
     (rb"NRRD000", f"an NRRD volume; {_NUMBERS}", ""),
     (rb"SIMPLE  =", f"a FITS file; {_NUMBERS}", ""),
-    (rb"CDF[\x01\x02\x05]", f"a NetCDF 3 file; save it as NetCDF 4, or {_NUMBERS}", ""),
+    (rb"CDF[\x01\x02\x05]", _NETCDF, ""),
     (rb"GRIB.{3}[\x01\x02]", f"a GRIB file; {_NUMBERS}", ""),
     (rb"SR\0[\x04\x06]", f"an IDL file; {_NUMBERS}", ""),
     (rb"Octave-1-[LB]|# Created by Octave|# name: \w", "an Octave file; save it by save -v7", ""),

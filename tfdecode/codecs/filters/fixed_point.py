@@ -107,6 +107,11 @@ class FixedPoint(Filter):
                     f"codec fixed_point: {name} has {len(numbers)} numbers, {form} needs one, or "
                     "one for each index of a last axis of known size"
                 )
+        if not np.isfinite(self.added(form)).all():
+            raise SpecError(
+                f"codec fixed_point: offset {self.offset} is infinite in {form.dtype}, in which "
+                "rounding=each adds it; pass rounding=once"
+            )
         return ArrayForm(form.shape, self.dtype, form.max_shape)
 
     def domain(self, form: ArrayForm) -> str:
@@ -141,7 +146,7 @@ class FixedPoint(Filter):
         low, end = limits(self.dtype)
         steps = np.asarray(x, np.float64)
         if any(self.offsets):
-            steps = np.asarray(steps - one_or_all(self.offsets, "float64"))
+            steps = np.asarray(steps - self.added(form))
         steps = np.asarray(steps * one_or_all(self.scale, "float64"))
         np.rint(steps, out=steps)
         exact = (steps >= low) & (steps < end)  # False for NaN
@@ -183,7 +188,7 @@ class FixedPoint(Filter):
         low, end = limits(self.dtype)
         x = cast_tensor(rows.data, "float64")
         if any(self.offsets):
-            x -= tf.constant(one_or_all(self.offsets, "float64"))
+            x -= tf.constant(self.added(form))
         steps = tf.round(x * tf.constant(one_or_all(self.scale, "float64")))
         fits = (steps >= low) & (steps < end)  # False for NaN
         y = tf.cast(tf.where(fits, steps, tf.zeros_like(steps)), self.dtype)
@@ -205,6 +210,12 @@ class FixedPoint(Filter):
         if not any(self.offsets):
             return None
         return form.dtype if self.rounding == "each" else "float64"
+
+    @np.errstate(over="ignore")
+    def added(self, form: ArrayForm) -> np.ndarray:
+        """The offset as decoding adds it, in float64."""
+        dtype = self.addition_dtype(form) or "float64"
+        return np.asarray(one_or_all(self.offsets, dtype), np.float64)
 
     @property
     def offsets(self) -> tuple[float, ...]:

@@ -218,8 +218,6 @@ class Palette(Filter):
     def decode(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
         count = self.count(form)
         if self.table:
-            if y.size and int(y.max()) >= count:
-                raise DecodeError(f"payload has index {y.max()} into {count} values")
             tables = self.spec_bits(form)
         else:
             axis, steps = self.room(y.shape, form)
@@ -230,7 +228,9 @@ class Palette(Filter):
         shape = y.shape if form.shape else ()
         if not y.size:
             return np.zeros(shape, numpy_dtype(form.dtype))
-        places = np.minimum(self.grouped(y.reshape(shape), form).astype(np.intp), count - 1)
+        if int(y.max()) >= count:
+            raise DecodeError(f"payload has index {y.max()} into {count} values")
+        places = self.grouped(y.reshape(shape), form).astype(np.intp)
         x = tables[np.arange(len(tables))[:, np.newaxis], places]
         return x.reshape(shape).view(numpy_dtype(form.dtype))
 
@@ -238,10 +238,8 @@ class Palette(Filter):
         after, count = self.resolve(form), self.count(form)
         if not self.table:
             return self.with_own_tables(rows, after, form)
-        if not rows.verified and count < 2 ** (8 * ITEM_SIZES[after.dtype]):
-            wrong = tf.cast(rows.data, tf.int32) >= count
-            message = f"has {{}} indices of {count} or more"
-            rows = rows.check_elements(wrong, Status.VALUE, message)
+        if not self.fits_all(rows, after, form):
+            rows = self.checked(rows, rows.data, form)
         tables = self.spec_bits(form).reshape(1, -1)
         tables, number = tf.constant(tables.view(f"i{tables.itemsize}")), self.tables(form)
 
@@ -260,6 +258,16 @@ class Palette(Filter):
             return by_element(rows, after, form, flat)
         return by_row(rows, after, form, dense)
 
+    def fits_all(self, rows: Rows, after: ArrayForm, form: ArrayForm) -> bool:
+        """Whether no index can be beyond a table."""
+        return rows.verified or self.count(form) == 2 ** (8 * ITEM_SIZES[after.dtype])
+
+    def checked(self, rows: Rows, indices: Any, form: ArrayForm) -> Rows:
+        """``rows``, of which those are bad that have an index beyond a table."""
+        wrong = tf.cast(indices, tf.int32) >= self.count(form)
+        message = f"has {{}} indices of {self.count(form)} or more"
+        return rows.check_elements(wrong, Status.VALUE, message)
+
     def with_own_tables(self, rows: Rows, after: ArrayForm, form: ArrayForm) -> Rows:
         """As ``decode_rows``, for rows that begin with their tables."""
         axis, most = self.room(form.shape, form)
@@ -268,19 +276,25 @@ class Palette(Filter):
             return replace(rows, data=tf.zeros(tf.stack(shape), form.dtype))
         elements = self.room_elements(form)
 
-        def dense(y: Any) -> Any:
+        def split(y: Any) -> tuple[Any, Any, list[Any]]:
             batch, sides = tf.shape(y)[0], known_sides(y)
             before, behind = prod(sides[:axis]), prod(sides[axis + 1 :])
             steps = steps_of(elements, before * behind)
             y = tf.reshape(y, tf.stack([batch, before, sides[axis], behind]))
             sides[axis] = steps
+            return y[:, :, :steps], y[:, :, steps:], sides
+
+        def dense(y: Any) -> Any:
+            head, y, sides = split(y)
             grid = self.grid(sides)
-            tables = read_tables(y[:, :, :steps], grid, self.values, form.dtype)
-            y = y[:, :, steps:]
+            tables = read_tables(head, grid, self.values, form.dtype)
             sides[axis] = tf.shape(y)[2]
             return look_up(tables, y, grid[1], self.grid(sides)[2], self.values, form.dtype)
 
+        fits_all = self.fits_all(rows, after, form)
         if rows.lengths is None:
+            if not fits_all:
+                rows = self.checked(rows, split(rows.data)[1], form)
             x = tf.reshape(dense(rows.data), tf.stack([rows.size, *form.max_shape]))
             return replace(rows, data=x)
         first, *others = tf.unstack(rows.sides, num=len(form.none_axes), axis=1)
@@ -289,6 +303,11 @@ class Palette(Filter):
         fits = (left >= 0) & (left <= form.max_shape[axis])
         rows = rows.check(fits, first, Status.LENGTH, self.misfit(form))
         sides = tf.stack([tf.maximum(left, 0), *others], 1)
+        if not fits_all:
+            alike = ArrayForm(form.shape, after.dtype, form.max_shape)
+            indices = with_sides(by_row(rows, after, alike, lambda y: split(y)[1]), sides, form)
+            seen = self.checked(indices, indices.data, form)
+            rows = replace(rows, ok=seen.ok, checks=seen.checks, unguarded=seen.unguarded)
         return with_sides(by_row(rows, after, form, dense), sides, form)
 
     def misfit(self, form: ArrayForm) -> str:
