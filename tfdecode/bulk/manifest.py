@@ -92,7 +92,10 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
             if path.stat().st_size != one["bytes"]:
                 raise FileError(f"{path}: was changed after it was written; write it again")
         except OSError as error:
-            raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+            raise FileError(
+                f"{path}: cannot be read: {error.strerror}; all workers need to write to a "
+                "directory that this machine sees"
+            ) from None
     manifest: Manifest = {
         "version": VERSION,
         "plan": first.plan,

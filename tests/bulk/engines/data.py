@@ -1,0 +1,158 @@
+"""Files of which one in twenty is damaged, and the proof that a data set has all others, once."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import tfdecode as tfd
+from tfdecode import bulk
+from tfdecode.formats.tensor_proto import fields
+
+SPEC = tfd.ArraySpec((32, 24), "uint8", "zlib")
+SHARDS = 12
+
+
+class Files(NamedTuple):
+    """Arrays by the names of good files, the names of damaged ones, and where to write."""
+
+    good: dict[str, np.ndarray]
+    bad: set[str]
+    out: Path
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.good, *self.bad]
+
+    def plan(self) -> bulk.Plan:
+        return bulk.plan(self.names, self.out, SPEC, shards=SHARDS, seed=1)
+
+    def prove(self, manifest: bulk.manifest.Manifest) -> None:
+        """Each good file is there once and bit for bit, each bad one is named, nothing else is."""
+        found: dict[str, np.ndarray] = {}
+        for one in manifest["shards"]:
+            path = self.out.with_name(one["shard"])
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == one["sha256"]
+            for data in records(path):
+                features = features_of(data)
+                name = os.fsdecode(features["file"])
+                assert name not in found
+                found[name] = SPEC.decode(features["array_bytes"])
+        assert found.keys() == self.good.keys() and manifest["examples"] == len(found)
+        assert all(np.array_equal(found[name], array) for name, array in self.good.items())
+        assert {one["file"] for one in manifest["failures"]} == self.bad
+        assert len(manifest["failures"]) == len(self.bad) > 0
+        assert json.loads(bulk.manifest.manifest_path(self.out).read_text()) == manifest
+        names = {one["shard"] for one in manifest["shards"]}
+        ends = {f"{self.out.name}.json", f"{self.out.name}.manifest.json"}
+        assert {path.name for path in self.out.parent.iterdir()} == names | ends
+        self.prove_bytes(manifest)
+
+    def prove_bytes(self, manifest: bulk.manifest.Manifest) -> None:
+        """One process writes the same bytes."""
+        alone = self.out.parents[1] / "alone" / self.out.name
+        alone.parent.mkdir(exist_ok=True)
+        again = bulk.run(bulk.plan(self.names, alone, SPEC, shards=SHARDS, seed=1))
+        assert again["shards"] == manifest["shards"]
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """The records of a file whose hash is known to be right."""
+    data, offset = path.read_bytes(), 0
+    while offset < len(data):
+        length = int.from_bytes(data[offset : offset + 8], "little")
+        yield data[offset + 12 : offset + 12 + length]
+        offset += length + 16
+
+
+def features_of(data: bytes) -> dict[str, bytes]:
+    """The features of a ``tf.train.Example`` that are one text each."""
+
+    def parts(message: bytes) -> dict[int, bytes]:
+        return {number: bytes(part) for number, part in fields(memoryview(message))}
+
+    ((_, features),) = fields(memoryview(data))
+    entries = [parts(bytes(entry)) for _, entry in fields(memoryview(features))]
+    return {entry[1].decode(): parts(parts(entry[2])[1])[1] for entry in entries}
+
+
+def make(folder: Path, count: int = 900) -> Files:
+    """Write the files."""
+    good, bad = {}, set()
+    (folder / "out").mkdir(parents=True)
+    for index in range(count):
+        array = np.random.default_rng(index).integers(0, 5, (32, 24), "uint8")
+        path = folder / "in" / str(index % 7) / f"{index:06d}.{('npy', 'pkl')[index % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            (np.save if path.suffix == ".npy" else lambda f, a: pickle.dump(a, f))(file, array)
+        if index % 20:
+            good[str(path)] = array
+            continue
+        data = path.read_bytes()
+        damage = (data[: len(data) // 2], b"", b"<html>404</html>", None)[index // 20 % 4]
+        bad.add(str(path))
+        if damage is None:
+            path.unlink()
+        else:
+            path.write_bytes(damage)
+    return Files(good, bad, folder / "out" / "train.tfrecord")
+
+
+def below(match: str, root: int | None = None) -> list[int]:
+    """The processes below one, this one by default, whose command line has ``match``."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
+    tree, size = {root or os.getpid()}, 0
+    while size < len(tree):
+        size = len(tree)
+        tree |= {int(pid) for pid, parent, _ in rows if int(parent) in tree}
+    tree.discard(os.getpid())
+    return sorted(int(pid) for pid, _, args in rows if int(pid) in tree and match in args)
+
+
+@contextmanager
+def killing(files: Files, victims: Callable[[], list[int]], shards: int = 2) -> Iterator[None]:
+    """SIGKILL of processes when so many shards are written and another one is half written."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def kill() -> None:
+        folder = files.out.parent
+        while not over.wait(0.01):
+            half = [path for path in glob.glob(f"{folder}/.*.tmp") if os.path.getsize(path) >= 0]
+            if len(list(folder.glob("train-*"))) >= shards and half:
+                for pid in victims():
+                    os.kill(pid, 9)
+                    killed.append(pid)
+                if killed:
+                    return
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert killed, "the run was over before anything was killed"
+
+
+def until(done: Callable[[], object], seconds: float = 120) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)

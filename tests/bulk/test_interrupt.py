@@ -1,0 +1,66 @@
+"""Ctrl-C, and a signal to one process: it ends soon, says how to go on, and leaves no half file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfdecode.cli import main
+
+SLOW = Path(__file__).parent / "slow"
+
+
+def ctrl_c(process: subprocess.Popen[str]) -> None:
+    """As a terminal does: to all processes of the command."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def only_one(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize(("workers", "interrupt"), [(1, ctrl_c), (2, ctrl_c), (2, only_one)])
+def test_an_interrupted_command_goes_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    workers: int,
+    interrupt: Callable[[subprocess.Popen[str]], None],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("out").mkdir()
+    for index in range(80):
+        np.save(f"in/{index:03d}.npy", np.full((3, 4), index % 3, "uint8"))
+    command = ["pack", "in", "--tfrecord", "out/train.tfrecord", "--shards", "4"]
+    path = os.pathsep.join([str(SLOW), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfdecode", *command, "--workers", str(workers)],
+        env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    half = Path("out").glob
+    while not (list(half(".train-*.json")) and list(half(".train-*.tfrecord.[0-9a-f]*.tmp"))):
+        assert process.poll() is None
+        time.sleep(0.005)
+    interrupt(process)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(error.splitlines()) == 1, error
+    (line,) = error.splitlines()
+    assert line.startswith("tfdecode pack: interrupted after ") and line.endswith(
+        " of 4 shards; the same command goes on from there"
+    )
+    assert not list(half(".*.tmp")) and len(list(half("train-*"))) < 4
+    assert main(command) == 0
+    out, _ = capsys.readouterr()
+    assert "80 examples in 4 shards" in out and "were there already" in out
+    assert len(os.listdir("out")) == 4 + 2
