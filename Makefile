@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage e2e lint types build protos bench clean
+.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage e2e lint types build protos test-bulk bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -74,6 +74,17 @@ protos:
 	$(PYTHON) -m venv build/protos
 	build/protos/bin/python -m pip install --quiet --disable-pip-version-check 'grpcio-tools==1.62.*' 'setuptools<80'
 	build/protos/bin/python -m grpc_tools.protoc -I. --python_out=. tfdecode/client/proto/serving.proto
+
+# Spark from its wheel, with the machine's Java, and other engines, with what dies in each of them.
+# Each in a process of its own: one that has Spark Connect cannot have another Spark. Beam in an
+# environment of its own: it needs an older protobuf.
+test-bulk:
+	$(PYTHON) -m venv build/engines
+	$(PYTHON) -m venv build/beam
+	build/engines/bin/python -m pip install --quiet --disable-pip-version-check pytest hypothesis --editable '.[bulk]' 'pyspark[sql,connect]>=4' distributed ray
+	build/beam/bin/python -m pip install --quiet --disable-pip-version-check pytest hypothesis --editable '.[bulk]' apache-beam
+	for engine in spark connect dask ray; do build/engines/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_$$engine.py || exit 1; done
+	build/beam/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_beam.py
 
 bench: $(VENV)/bench
 	$(RUN) -m benchmarks

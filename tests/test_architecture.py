@@ -92,6 +92,7 @@ OPENERS = {
     "reading",
     "bulk.output",  # writes
     "bulk.shard",  # its own notes and shards
+    "bulk.spark",  # the notes of its tasks
     "cli",  # os.devnull
     "cli.inputs",  # spools standard input
     "cli.quiet_import",  # os.devnull

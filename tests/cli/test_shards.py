@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.filesize import decimal
+from rich.progress import Progress
 
 import tfdecode as tfd
+from tests.bulk.test_spark import Session
+from tfdecode import bulk
 from tfdecode.cli import main
+from tfdecode.cli.tfrecord import bars
 
 OUT = "out/train.tfrecord"
 
@@ -131,3 +138,40 @@ def test_tables_that_do_not_fit(capsys, table: str, reason: str) -> None:
 def test_wrong_options(capsys, wrong: list[str]) -> None:
     assert main(wrong) == 2
     assert "--shards" in capsys.readouterr().err
+
+
+def test_spark_writes_shards(monkeypatch, capsys) -> None:
+    stub = Session()
+    monkeypatch.setattr("tfdecode.cli.tfrecord.session", lambda master: nullcontext(stub))
+    assert main([*COMMAND, "--shards", "3", "--spark", "local[2,4]"]) == 1
+    out, err = capsys.readouterr()
+    assert "18 examples in 3 shards" in out and "maps/12.npy" in err and stub.jobs
+    assert bulk.verify(OUT)["problems"] == []
+
+
+def test_spark_alone_asks_for_shards_and_its_absence_is_told(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    assert main([*COMMAND, "--spark", "local[2]"]) == 1
+    assert "install tfdecode with its extra 'spark'" in capsys.readouterr().err
+    assert main([*COMMAND, "--spark", "local[2]", "--workers", "2"]) == 2
+    assert "--workers: not allowed with argument --spark" in capsys.readouterr().err
+
+
+def test_progress_counts_files_bytes_and_failures() -> None:
+    files = sorted(str(path) for path in Path("maps").rglob("*.npy"))
+    plan = bulk.plan(files, OUT, tfd.ArraySpec((6, 4), "uint8"), shards=2)
+    shown, done, seen = Progress(disable=True), [], []
+    progress, each = bars(shown, plan, done)
+
+    def both(failure) -> None:
+        each(failure)
+        seen.append((shown.tasks[0].completed, shown.tasks[0].description))
+
+    bulk.run(plan, 1, progress, both)
+    assert [completed for completed, _ in seen] == list(range(1, 21)) and len(done) == 2
+    assert seen[0][1] == "tfdecode pack: shard 0 of 2, 0 bytes, 0 failed"
+    assert "shard 1 of 2, " in seen[-1][1] and seen[-1][1].endswith(" 2 failed")
+    size = decimal(sum(one["bytes"] for one in done))
+    text = f"tfdecode pack: shard 2 of 2, {size}, 2 failed"
+    assert (shown.tasks[0].completed, shown.tasks[0].description) == (20, text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import FileError, SpecError
 from .manifest import Manifest, finish, finished
 from .plans import Plan
-from .shard import Facts, Shard, nothing
+from .shard import Facts, Failure, Shard, nothing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -27,6 +27,7 @@ def run(
     plan: Plan,
     workers: int | Executor | SparkSession = 1,
     progress: Callable[[Facts], object] | None = None,
+    each: Callable[[Failure | None], object] | None = None,
 ) -> Manifest:
     """Write all shards of a plan and finish the data set.
 
@@ -45,6 +46,9 @@ def run(
         The workers of an engine need tfdecode, and the same files under the same names.
     progress : callable, optional
         Called with the facts of each shard as it is done.
+    each : callable, optional
+        Called after each file with its failure, None if it was packed; only by this process, that
+        is if ``workers`` is 1.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def run(
     if complete is not None:
         return complete
     done: list[Facts] = []
-    with closing(_written(plan, workers)) as written:  # it stops the workers
+    with closing(_written(plan, workers, each)) as written:  # it stops the workers
         for facts in written:
             done.append(facts)
             if progress is not None:
@@ -75,7 +79,11 @@ def run(
     return finish(plan, done)
 
 
-def _written(plan: Plan, workers: int | Executor | SparkSession) -> Generator[Facts, None, None]:
+def _written(
+    plan: Plan,
+    workers: int | Executor | SparkSession,
+    each: Callable[[Failure | None], object] | None,
+) -> Generator[Facts, None, None]:
     if isinstance(workers, Executor):
         yield from _submitted(plan, workers, 64)
     elif hasattr(workers, "createDataFrame"):
@@ -87,7 +95,7 @@ def _written(plan: Plan, workers: int | Executor | SparkSession) -> Generator[Fa
         raise SpecError(f"workers is {found}, needs an int, an Executor or a SparkSession")
     elif min(workers, len(plan)) <= 1:
         for shard in plan:
-            yield shard.write()
+            yield shard.write(each)
     else:
         # A new process, not a fork: forks of a process with threads can hang.
         context = multiprocessing.get_context("spawn")

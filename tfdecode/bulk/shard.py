@@ -109,7 +109,7 @@ class Shard:
         """The schema."""
         return Schema.from_json(self.schema)
 
-    def write(self, each: Callable[[], object] | None = None) -> Facts:
+    def write(self, each: Callable[[Failure | None], object] | None = None) -> Facts:
         """Write the shard, unless an earlier run did.
 
         Its file appears whole or not at all, and has the same bytes every time, so it does no harm
@@ -118,7 +118,7 @@ class Shard:
         Parameters
         ----------
         each : callable, optional
-            Called after each example.
+            Called after each example with its failure, None if it was packed.
 
         Returns
         -------
@@ -139,17 +139,18 @@ class Shard:
         files, count, array_bytes = self._files(), 0, 0
         with Output(self.path) as out:
             for one in self.examples:
-                if each is not None:
-                    each()
+                failure: Failure | None = None
                 try:
                     data, nbytes = self._pack(one, files)
                 except (TfdecodeError, OSError, MemoryError) as error:
-                    reason = str(error) or type(error).__name__
-                    failures.append({"file": one.name, "error": reason})
-                    continue
-                out.write(record(data))
-                count += 1
-                array_bytes += nbytes
+                    failure = {"file": one.name, "error": str(error) or type(error).__name__}
+                    failures.append(failure)
+                else:
+                    out.write(record(data))
+                    count += 1
+                    array_bytes += nbytes
+                if each is not None:
+                    each(failure)
             if self.single and not count:
                 raise nothing(self.out, len(self.examples), failures)
         facts: Facts = {

@@ -76,6 +76,7 @@ examples:
   tfdecode pack maps/ --tfrecord train.tfrecord --shards 8 --workers 4 --features labels.csv
   tfdecode pack --input pose='poses/{}.pkl' --input map='maps/{}.mat' --tfrecord train.tfrecord
   tfdecode pack frames.npy --split-axis 0 --tfrecord train.tfrecord --shards 8
+  tfdecode pack --files-from LIST --tfrecord /data/train.tfrecord --spark spark://host:7077
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
@@ -83,7 +84,7 @@ examples:
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "role", "explain")
 SHARED = ("one_spec", "max_shape")
 #: Options of ``--tfrecord``.
-RECORDS = ("input", "split_axis", "name", "shards", "workers", "seed", "features")
+RECORDS = ("input", "split_axis", "name", "shards", "workers", "spark", "seed", "features")
 NOT_AS_IS = ("codec", "dtype", "missing", "seal", "tfrecord", *CHOICE, *SHARED)
 
 SENTENCE = (
@@ -131,6 +132,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again = "for each 150 MB; a run that was stopped goes on"
     add("--shards", type=count, metavar="N", help=f"{shards} {again}")
     add("--workers", type=count, metavar="N", help="processes that write shards (default: 1)")
+    spark = "write shards on Spark: local[2,4], spark://HOST:7077, or sc://HOST for Spark Connect"
+    add("--spark", metavar="MASTER", help=spark)
     add("--seed", type=int, metavar="N", help="shuffle the examples; by default they are sorted")
     pattern = "files of an input; those of several inputs are joined by what {} or * stands for"
     add(
@@ -223,6 +226,8 @@ def check_choice(arguments: argparse.Namespace) -> None:
                 raise UsageError("FILE: not allowed with argument --input")
     elif given := [name for name in RECORDS if getattr(arguments, name) is not None]:
         raise UsageError(f"argument {option_name(given[0])}: needs argument --tfrecord")
+    if arguments.spark is not None:
+        exclude(arguments, "spark", ("workers",))
     for option in ("codec", "spec"):
         if getattr(arguments, option) is not None:
             exclude(arguments, option, CHOICE)

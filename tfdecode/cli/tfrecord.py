@@ -7,13 +7,16 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import bulk
 from ..bulk.manifest import Manifest, manifest_path, schema_path
 from ..bulk.plans import Source
 from ..bulk.shard import Failure
+from ..bulk.spark import session
 from ..codecs.chain_text import brief
 from ..dataset import FILE
 from ..errors import SpecError, TfdecodeError
@@ -30,6 +33,9 @@ from .show import dimensions, doing, ratio, say, spent
 from .source import listing_of, read_specs, reading_of, split_fragment
 from .write import identity_of, refuse_overwriting
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 #: The default name of the input.
 NAME = "array"
 
@@ -42,7 +48,7 @@ def pack_examples(
 ) -> int:
     """Pack all files into ``--tfrecord``, print the report, return the exit status."""
     out: Path = arguments.tfrecord
-    single = arguments.shards is None and arguments.workers is None
+    single = arguments.shards is None and arguments.workers is None and arguments.spark is None
     paired = None
     schema: Schema | ArraySpec
     if arguments.input:
@@ -80,7 +86,7 @@ def pack_examples(
     if paired is not None:
         paired.note_missing()
     doing("packing")
-    manifest, done = written_of(plan, arguments.workers or 1)
+    manifest, done = written_of(plan, arguments)
     if took := spent():
         note(took)
     report(arguments, plan, manifest, done)
@@ -135,30 +141,58 @@ def inputs_of(schema: Schema) -> str:
     )
 
 
-def written_of(plan: bulk.Plan, workers: int) -> tuple[Manifest, list[bulk.Facts]]:
+def written_of(plan: bulk.Plan, arguments: argparse.Namespace) -> tuple[Manifest, list[bulk.Facts]]:
     """Run the plan; a terminal shows how far it is."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import MofNCompleteColumn, Progress
 
     done: list[bulk.Facts] = []
     console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    spark = arguments.spark
     on = "nothing was written" if plan.single else "the same command goes on from there"
     try:
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("tfdecode pack", total=plan.examples)
-
-            def progress(facts: bulk.Facts) -> None:
-                done.append(facts)
-                failed = sum(len(one["failures"]) for one in done)
-                text = f"tfdecode pack: shard {len(done):,} of {len(plan):,}, {failed:,} failed"
-                advance = facts["examples"] + len(facts["failures"])
-                bar.update(task, advance=advance, description=text)
-
-            return bulk.run(plan, workers, progress), done
+        with (
+            shown,
+            session(spark) if spark else nullcontext(arguments.workers or 1) as workers,
+        ):
+            progress, each = bars(shown, plan, done)
+            return bulk.run(plan, workers, progress, each if console.is_terminal else None), done
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"after {len(done):,} of {len(plan):,} shard{'s' * (len(plan) > 1)}; {on}"
         ) from None
+
+
+def bars(
+    shown: Progress, plan: bulk.Plan, done: list[bulk.Facts]
+) -> tuple[Callable[[bulk.Facts], None], Callable[[Failure | None], None]]:
+    """What to call after each shard, which is added to ``done``, and after each file."""
+    from rich.filesize import decimal
+
+    task = shown.add_task("tfdecode pack", total=plan.examples)
+    total: Counter[str] = Counter()  # of all shards that are done
+    current: Counter[str] = Counter()  # of the one that this process writes
+
+    def show() -> None:
+        failed = total["failed"] + current["failed"]
+        shards = "" if plan.single else f"shard {len(done):,} of {len(plan):,}, "
+        text = f"tfdecode pack: {shards}{decimal(total['bytes'])}, {failed:,} failed"
+        shown.update(task, description=text, completed=total["files"] + current["files"])
+
+    def progress(facts: bulk.Facts) -> None:
+        done.append(facts)
+        current.clear()
+        failed = len(facts["failures"])
+        total.update(files=facts["examples"] + failed, failed=failed, bytes=facts["bytes"])
+        show()
+
+    def each(failure: Failure | None) -> None:
+        current.update(files=1, failed=failure is not None)
+        show()
+
+    return progress, each
 
 
 # -- which arrays, and how they are packed ---------------------------------------------------------
