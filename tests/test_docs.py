@@ -87,6 +87,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = keras.Model([pose, segment], {"score": score, "mask": mask})
     model.save(folder / "pose.keras")
     model.export(folder / "theirs", verbose=False)
+    photo = keras.Input((256, 192, 3), name="prod_image", dtype="float32")
+    shop = keras.Model(photo, keras.layers.GlobalAveragePooling2D()(photo))
+    shop.export(folder / "shop", verbose=False)
     specs = {
         "pose_map": tfd.ArraySpec((256, 192, 18), "float32", codecs="astype:int8|zlib_bounded"),
         "segment_map": tfd.ArraySpec((256, 192), "float64", "astype:uint8|zlib_bounded or zlib"),
@@ -233,7 +236,8 @@ EXAMPLES = {
     "transpose": ("transpose:1,0", "float32"), "astype": ("astype:int8", "float32"),
     "fixed_point": ("fixed_point:10,dtype=int32", "float32"), "delta": ("delta:0", "uint16"),
     "packbits": ("packbits", "bool"), "npz": ("npz:x", "float32"), "mat": ("mat:x", "float32"),
-    "safetensors": ("safetensors:x", "float32"),
+    "safetensors": ("safetensors:x", "float32"), "png_image": ("png_image", "uint8"),
+    "jpeg": ("jpeg", "uint8"),
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from tfdecode.spec_graph import BATCH_BUDGET
 
 TEXT = (Path(__file__).parents[1] / "docs" / "wire-format.md").read_text()
 #: Codecs that leave their encoder a choice of bytes.
-FREE = {"zlib", "zlib_bounded", "zstd", "png", "png_image"}
+FREE = {"zlib", "zlib_bounded", "zstd", "png", "png_image", "jpeg"}
 
 
 def blocks(kind: str) -> list[str]:
@@ -226,6 +226,7 @@ def test_limits() -> None:
         "dimensions; a side": f"{MAX_RANK}; 2^31 - 1",
         "bytes of an array, a side of 0 taken as 1; the most bytes of each step": "2^31 - 1024",
         "a side of a `png` or `png_image`; its pixels": "10^6; 2^29",
+        "a side of a `jpeg`; its pixels; its scans": "65500; 2^26; 64",
         "bytes before `zlib_bounded`": "2^29",
         "an input's name; the JSON of a schema": "128 characters; 2^20 bytes",
         "rows of a batch": "as the model was exported; by default arrays of 2^32 bytes, or 1 row",

@@ -51,8 +51,8 @@ def load(
     ----------
     path : str or os.PathLike
         A regular file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
-        .safetensors .h5 .hdf5 .nc .png .tif .nii .nii.gz .bin``), or else its first bytes do. HDF5,
-        which ``.mat`` of version 7.3 is too, needs the extra ``hdf5``.
+        .safetensors .h5 .hdf5 .nc .png .jpg .tif .nii .nii.gz .bin``), or else its first bytes do.
+        HDF5, which ``.mat`` of version 7.3 is too, needs the extra ``hdf5``, JPEG ``jpeg``.
     key : str, optional
         Which of several arrays: the member of an ``.npz``, the variable of a ``.mat`` or the path
         in its structs and cells (``"S.seg"``, ``"C[1]"``, ``"S[2].seg"``; indices begin at 0 and

@@ -40,7 +40,8 @@ def cover(wanted: set[str]) -> list[int]:
 
 
 BARE = {f"{name} without a seal" for name in ("zlib", "zlib_bounded", "zstd")}
-SEEDS = cover({*CODECS, *BARE, "several None", "one_of"})
+#: Without jpeg: libraries give up on damaged files at different places (test_jpeg.py).
+SEEDS = cover({*CODECS, *BARE, "several None", "one_of"} - {"jpeg"})
 MORE = range(10_000, 10_000 + int(os.environ.get("FUZZ_SPECS", "0")))
 #: Changed payloads of each spec.
 ROWS = 400

@@ -440,6 +440,15 @@ ALL = (
     Case("png_image|seal", (40, 30, 3), "uint8", constant),
     Case("png_image", (4, 5), "uint16"),
     Case("png_image:labels=true", (4, 5, 1), "uint8"),
+    # jpeg: what comes back bit for bit
+    Case(
+        "jpeg",
+        (4, 5, 3),
+        "uint8",
+        constant,
+        ((np.arange(60, dtype="u1").reshape(4, 5, 3) * 37, "at index ["),),
+    ),
+    Case("astype:uint8|jpeg", (9, 8), "float32", constant),
     # tensor_proto
     *(Case("tensor_proto", (2, 3), dtype) for dtype in ("bool", "float32")),
     Case("tensor_proto", (), "uint16"),

@@ -33,13 +33,20 @@ SPECS: dict[str, tuple[tuple[int, ...], str, str]] = {
     "labels": (SIDES, "uint8", "png_image:labels=true"),
 }
 spec_of = {name: tfd.ArraySpec(*about) for name, about in SPECS.items()}
+#: The same for images of any size up to one that is larger.
+any_size = {
+    name: tfd.ArraySpec((None, None, *shape[2:]), dtype, chain, max_shape=(14, 30, *shape[2:]))
+    for name, (shape, dtype, chain) in SPECS.items()
+    if name in ("rgb", "depth", "mask")
+}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     module = Decoders({"grey": spec_of["grey"]})
     module.tensor = {}
-    module.checked = {n: checked(spec) for n, spec in spec_of.items()}
+    specs = spec_of | {f"any_{name}": spec for name, spec in any_size.items()}
+    module.checked = {n: checked(spec) for n, spec in specs.items()}
     return save(module, tmp_path_factory.mktemp("png_image"))
 
 
@@ -287,6 +294,31 @@ def test_numpy_and_the_graph_take_the_same_files(model: Any, name: str) -> None:
     assert len(rows) > 300
 
 
+@pytest.mark.parametrize("name", any_size)
+def test_images_of_any_size(model: Any, name: str) -> None:
+    spec, array = any_size[name], array_of(name)
+    parts = [array[:h, :w] for h, w in ((13, 21), (1, 1), (13, 2), (3, 21))]
+    rows = [*map(spec.encode, parts), *files(name), *hostile(name)]
+    rows += [next(files(other)) for other in ("grey", "rgba") if other != name]
+    rows += [spec_of["grey"].encode(array_of("grey")), by_pillow(np.zeros((15, 3), "uint8"))]
+    rows += [by_pillow(np.zeros((3, 31), "uint8"))]
+    decoded, status = model.checked[f"any_{name}"](tf.constant(rows))
+    taken = 0
+    for row, got, code in zip(rows, decoded.numpy(), status.numpy(), strict=True):
+        try:
+            expected = spec.decode(row)
+        except tfd.DecodeError as error:
+            assert code, (str(error), row.hex())
+        else:
+            assert code == 0, row.hex()
+            height, width = expected.shape[:2]
+            assert_same(np.ascontiguousarray(got[:height, :width]), expected)
+            taken += 1
+    assert taken > 20
+    with pytest.raises(tfd.EncodeError, match="has no elements"):
+        spec.encode(array[:0])
+
+
 def test_the_message_says_what_the_image_is() -> None:
     rgb, wide = by_pillow(array_of("rgb")), by_pillow(np.zeros((13, 22), "uint8"))
     with pytest.raises(tfd.DecodeError, match="it has 21 x 13 pixels of 8 bits, RGB"):
@@ -311,6 +343,8 @@ def test_the_message_says_what_the_image_is() -> None:
         ((4, 5, 3), "uint8", "png_image:labels=true", "is not an image"),
         ((4, 5), "uint16", "png_image:labels=true", "labels needs uint8"),
         ((4, 5), "uint8", "png_image:labels=1", "needs true or false"),
+        ((None, 5), "uint8", "png_image:labels=true", "None dimension"),
+        ((4, 5, None), "uint8", "png_image", "needs a number of channels"),
         ((0, 5), "uint8", "png_image", "sides of 1 to 1000000"),
         ((5, 1_000_001), "uint8", "png_image", "sides of 1 to 1000000"),
         ((40_000, 20_000), "uint8", "png_image", "more than 536870912 pixels"),
@@ -318,7 +352,7 @@ def test_the_message_says_what_the_image_is() -> None:
 )
 def test_what_no_png_file_can_be(shape: Any, dtype: str, chain: str, reason: str) -> None:
     with pytest.raises(tfd.SpecError, match=reason):
-        tfd.ArraySpec(shape, dtype, chain)
+        tfd.ArraySpec(shape, dtype, chain, max_shape=[4 if s is None else s for s in shape])
 
 
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "mask"])

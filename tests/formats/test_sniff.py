@@ -88,7 +88,6 @@ FILES = {
     "7z": (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive", "extract"),
     "tar": (tarred(), "a tar archive", "extract"),
     "parquet": (b"PAR1\x15\x04", "a Parquet table", ".csv"),
-    "jpeg": (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a JPEG image", "numpy.save"),
     "pfm": (b"PF\n640 480\n-1.0\n", "a PNM or PFM image", "numpy.save"),
     "exr": (b"v/1\1\2\0\0\0", "an OpenEXR image", "numpy.save"),
     "dicom": (bytes(128) + b"DICM\2\0", "a DICOM image", "numpy.save"),

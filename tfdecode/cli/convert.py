@@ -5,7 +5,8 @@ devices. Tensors are named as in the graph, encode_ids:0; --suggest lists candid
 version is run as a server runs it before it gets its name.
 
 SPEC is a spec file (SPEC.json, or MODEL_DIR#INPUT), a chain, or an array file like those that
-clients will send: then the chain is chosen for it. An input without SPEC takes arrays.
+clients will send: then the chain is chosen for it. Of images it is image/png, image/jpeg or
+image/*, as in tfdecode wrap. An input without SPEC takes arrays.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any
 
 from ..errors import ExportError
 from ..saved_models.convert import KERAS, convert, placeholder_of, read_graph
+from ..saved_models.media_types import is_media_type
 from ..schema import Schema
 from .failure import UsageError, one_line
 from .packing import add_choice
 from .quiet_import import import_quietly
 from .show import say, table
-from .source import add_limit
-from .wrap import spec_of
+from .source import add_casting, add_limit
+from .wrap import add_cast, spec_of
 
 EXAMPLES = """\
 examples:
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--input", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
     each = "an output: NAME=TENSOR, or NAME=TENSOR=SPEC to encode it; of a Keras file NAME=SPEC"
     add("--output", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
+    add_cast(parser)
     each = "the value of a tensor that no client sends, a number or JSON"
     add("--constant", action="append", type=constant, default=[], metavar="TENSOR=V", help=each)
     add("--suggest", action="store_true", help="list tensors that look like inputs and outputs")
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-safe-mode", action="store_true", help=unsafe)
     add("--version", type=int, metavar="N", help="number of the version (default: the next)")
     add_choice(parser)
+    add_casting(parser)
     add_limit(parser)
     add("--json", action="store_true", help="print a JSON object")
 
@@ -88,6 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("OUT_DIR is needed, or --suggest")
     keras = arguments.source.suffix in KERAS
     graph = None if keras else read_graph(arguments.source)[0]
+    cast = {
+        name: graph_dtype(name, dict(arguments.input), graph) if graph else "float32"
+        for name in arguments.cast
+    }
     inputs, outputs = (
         {name: one(name, rest, graph, arguments) for name, rest in given}
         for given in (arguments.input, arguments.output)
@@ -100,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         constants=dict(arguments.constant),
         signature=arguments.signature,
         on_invalid="mask" if arguments.mask else "error",
+        cast=cast,
         safe_mode=not arguments.no_safe_mode,
         version=arguments.version,
     )
@@ -115,6 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def one(name: str, rest: list[str], graph: Any, arguments: argparse.Namespace) -> Any:
     """An input or output as ``convert`` takes it."""
+    if is_media_type(rest[-1]):  # the model says the shape
+        return rest[0] if graph is None else tuple(rest)
     if graph is None:
         return spec_of(name, rest[-1], None, arguments)
     if len(rest) == 1:
@@ -124,6 +135,14 @@ def one(name: str, rest: list[str], graph: Any, arguments: argparse.Namespace) -
     except ExportError:  # its shape is not in the graph
         known = None
     return rest[0], spec_of(name, rest[1], known, arguments)
+
+
+def graph_dtype(name: str, inputs: dict[str, list[str]], graph: Any) -> str:
+    """The dtype of the tensor of an input; UsageError if there is no such input."""
+    if name not in inputs:
+        raise UsageError(f"argument --cast: {name} is not named by --input")
+    dtype: str = placeholder_of(graph, name, inputs[name][0])[1].dtype.name
+    return dtype
 
 
 def suggest(arguments: argparse.Namespace) -> int:

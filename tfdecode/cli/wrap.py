@@ -5,7 +5,8 @@ else of the model stays as it is: signatures, weights, assets. The new version i
 runs it, and compared with the old signature, before it gets its name.
 
 SPEC is a spec file (SPEC.json, or MODEL_DIR#INPUT), a chain, or an array file like those that
-clients will send: then the chain is chosen for it.
+clients will send: then the chain is chosen for it. Of images it is image/png, image/jpeg, or
+image/* for both; ;max_shape=HEIGHT,WIDTH,CHANNELS bounds sizes that the model leaves open.
 """
 
 from __future__ import annotations
@@ -15,25 +16,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..casts import exact_astype
 from ..choose.infer import infer
 from ..codecs.chain_text import brief
+from ..conversion import converted
 from ..errors import EncodeError, ExportError, SpecError
 from ..files import has_suffix, load
 from ..names import bytes_key
+from ..saved_models.media_types import image_spec, is_media_type
 from ..saved_models.wrap import signature_of, wrap
 from ..spec import ArraySpec
 from .failure import UsageError, one_line
 from .packing import add_choice, preferences
 from .quiet_import import import_quietly
 from .show import dimensions, say, table
-from .source import add_limit, read_spec, split_fragment
+from .source import add_casting, add_limit, read_spec, split_fragment
 
 EXAMPLES = """\
 examples:
   tfdecode wrap theirs/ models/pose --input pose_map=pose.pkl
   tfdecode wrap theirs/1 models/pose --input pose_map=spec.json --input labels='astype:uint8|png'
   tfdecode wrap theirs/ models/seg --input image=image.npy --output mask=mask.npy --replace-default
+  tfdecode wrap theirs/ models/shop --input prod_image=image/jpeg --cast prod_image --mask
 """
 
 
@@ -48,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--input", action="append", type=assigned, metavar="NAME=SPEC", required=True, help=each)
     each = "an output that becomes NAME_bytes; once for each"
     add("--output", action="append", type=assigned, metavar="NAME=SPEC", default=[], help=each)
+    add_cast(parser)
     source = "signature of the model to take them from (default: %(default)s)"
     add("--source", default="serving_default", metavar="S", help=source)
     new = "name of the new signature (default: %(default)s)"
@@ -66,29 +70,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--unequal-rows", action="store_true", help=unequal)
     add("--version", type=int, metavar="N", help="number of the version (default: the next)")
     add_choice(parser)
+    add_casting(parser)
     add_limit(parser)
     add("--json", action="store_true", help="print a JSON object")
 
 
-def assigned(text: str) -> tuple[str, str]:
+def add_cast(parser: argparse.ArgumentParser) -> None:
+    """``--cast``."""
+    each = "an input of pixels that the graph casts to the dtype of the model; once for each"
+    parser.add_argument("--cast", action="append", metavar="NAME", default=[], help=each)
+
+
+def assigned(text: str) -> str:
     """The argument ``NAME=SPEC``."""
     name, mark, spec = text.partition("=")
     if not (name and mark and spec):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SPEC")
-    return name, spec
+    return text
+
+
+def named(texts: list[str], known: dict[str, Any]) -> dict[str, str]:
+    """Name -> spec of arguments ``NAME=SPEC``; UsageError for a name twice.
+
+    A name of the model can have a ``=``: the longest that it has is meant.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        pieces = text.split("=")
+        splits = [("=".join(pieces[:n]), "=".join(pieces[n:])) for n in range(1, len(pieces))]
+        name, spec = next((s for s in reversed(splits) if s[0] in known), splits[0])
+        if name in found:
+            raise UsageError(f"{name} is named twice")
+        found[name] = spec
+    return found
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Wrap one model."""
-    for option in ("input", "output"):
-        names = [name for name, _ in getattr(arguments, option)]
-        if len(set(names)) < len(names):
-            raise UsageError(f"argument --{option}: {', '.join(names)} has a name twice")
     import_quietly()
     inputs, outputs = signature_of(arguments.model, arguments.source)
-    specs = {name: spec_of(name, text, inputs, arguments) for name, text in arguments.input}
+    given = named(arguments.input, inputs)
+    cast = {name: inputs[name].dtype.name for name in arguments.cast if name in inputs}
+    unknown = [name for name in arguments.cast if name not in given]
+    if unknown:
+        raise UsageError(f"argument --cast: {unknown[0]} is not named by --input")
+    specs = {name: spec_of(name, text, inputs, arguments) for name, text in given.items()}
     arguments.role = "output"
-    encoded = {name: spec_of(name, text, outputs, arguments) for name, text in arguments.output}
+    given = named(arguments.output, outputs)
+    encoded = {name: spec_of(name, text, outputs, arguments) for name, text in given.items()}
     path = wrap(
         arguments.model,
         arguments.out,
@@ -98,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         signature=arguments.signature,
         replace_default=arguments.replace_default,
         on_invalid="mask" if arguments.mask else "error",
+        cast=cast,
         ragged=dict.fromkeys(arguments.padded, "padded"),
         max_rows=arguments.max_rows,
         independent_rows=not arguments.unequal_rows,
@@ -133,12 +163,15 @@ def spec_of(
         listed = ", ".join(known)
         raise ExportError(f"{arguments.source} has no {name!r}; it has: {listed}")
     dtype, shape = (known[name].dtype.name, known[name].shape) if known else (None, None)
+    cast = name in arguments.cast
+    if is_media_type(text):
+        return image_spec(name, text, known[name] if known else None, {name: dtype} if cast else {})
     path, key = split_fragment(text)
     if path.is_file() and has_suffix(path):
         array = load(path, key, max_bytes=arguments.max_bytes)
-        if dtype is not None and array.dtype.name != dtype:
+        if dtype is not None and not cast:
             try:
-                array = exact_astype(array, dtype)
+                array = converted(array, dtype, arguments.casting)
             except EncodeError as error:
                 raise EncodeError(f"{text}: the model takes {dtype} for {name}: {error}") from None
         return infer(array, label=name, **preferences(arguments))
@@ -150,6 +183,6 @@ def spec_of(
             f"file or SPEC.json"
         )
     try:
-        return ArraySpec(shape.as_list()[1:], dtype, text, label=name)
+        return ArraySpec(shape.as_list()[1:], "uint8" if cast else dtype, text, label=name)
     except SpecError as error:
         raise SpecError(f"{text!r} is neither a file nor a chain for {name}: {error}") from None

@@ -16,7 +16,7 @@ from .. import reading
 from ..array_like import as_array
 from ..choose.as_is import reads_as_is, same, untouched
 from ..conversion import Casting, converted
-from ..errors import DecodeError, EncodeError, FileError, TfdecodeError
+from ..errors import DecodeError, EncodeError, FileError, MissingExtraError, TfdecodeError
 from ..files import form_for, load, naming, opened
 from ..formats.contents import MAX_BYTES
 from ..layouts import lengths_of, stacked
@@ -194,7 +194,14 @@ def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:
         if isinstance(file, ArrayFile):
             if given.spec is None or file.path.suffix == PAYLOAD_SUFFIX:
                 return file_bytes(file), Provenance()
-            return encode_file(given.spec, file)
+            try:
+                return encode_file(given.spec, file)
+            except MissingExtraError:  # a JPEG image without Pillow: the model looks at it
+                data = file_bytes(file)
+                chain, _ = given.spec.chain.chosen(data)
+                if not (chain.native and chain.magics and data.startswith(chain.magics)):
+                    raise
+                return data, Provenance("untouched", chain.text)
         if given.spec is not None:
             return encode_array(given.spec, value)
         return np.asarray(value, object), Provenance()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .filters.sortable import Sortable as Sortable
     from .filters.transpose import Transpose as Transpose
     from .native.csv import Csv as Csv
+    from .native.jpeg import Jpeg as Jpeg
     from .native.mat.codec import Mat as Mat
     from .native.npy import Npy as Npy
     from .native.npz import Npz as Npz

@@ -147,6 +147,7 @@ CODECS = Registry(
         "safetensors": "native.safetensors:Safetensors",
         "pkl": "native.pkl:Pkl",
         "png_image": "native.png_image:PngImage",
+        "jpeg": "native.jpeg:Jpeg",
         "tensor_proto": "native.tensor_proto:TensorProto",
         "zlib": "compressors.zlib:Zlib",
         "zlib_bounded": "compressors.zlib_bounded:ZlibBounded",

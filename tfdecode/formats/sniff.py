@@ -25,7 +25,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 #: Of the protocols that say which they are.
 PICKLE_MAGICS = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
 #: Formats that are never text; a pickle of protocol 0 is.
-_BINARY = ("npy", "npz", "mat", "safetensors", "hdf5", "png_image", "tiff", "nifti")
+_BINARY = ("npy", "npz", "mat", "safetensors", "hdf5", "png_image", "jpeg", "tiff", "nifti")
 #: Bytes that are looked at, and inflated of compressed data.
 _BEGINNING = 4096
 
@@ -56,6 +56,7 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (rb".{124}(?:\x00[\x01\x02]IM|[\x01\x02]\x00MI)", "a MATLAB file", "mat"),
     (rb"(?:|.{512}|.{1024}|.{2048})" + re.escape(HDF5_MAGIC), "HDF5 data", "hdf5"),
     (re.escape(png.SIGNATURE), "a PNG image", "png_image"),
+    (rb"\xff\xd8\xff", "a JPEG image", "jpeg"),
     (rb"II[*+]\0|MM\0[*+]", "a TIFF image", "tiff"),
     (rb".{344}(?:n\+1|ni1)\0|.{4}n[+i]2\0\r\n\x1a\n", "a NIfTI volume", "nifti"),
     # In the place of a file.
@@ -86,7 +87,6 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (rb"GRIB.{3}[\x01\x02]", f"a GRIB file; {_NUMBERS}", ""),
     (rb"SR\0[\x04\x06]", f"an IDL file; {_NUMBERS}", ""),
     (rb"Octave-1-[LB]|# Created by Octave|# name: \w", "an Octave file; save it by save -v7", ""),
-    (rb"\xff\xd8\xff", "a JPEG image; send its bytes to tf.io.decode_jpeg, or " + _PIXELS, ""),
     (rb"GIF8[79]a", f"a GIF image; {_PIXELS}", ""),
     (rb"BM.{4}\0\0\0\0", f"a BMP image; {_PIXELS}", ""),
     (rb"RIFF.{4}WEBP", f"a WebP image; {_PIXELS}", ""),

@@ -1,4 +1,4 @@
-"""PNG images of untrusted rows: what libpng refuses makes a bad row, not a failed batch."""
+"""Images of untrusted rows: what libpng or libjpeg refuses makes a bad row, not a failed batch."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def check_window(rows: Rows, first: Any, nbytes: Any) -> Rows:
 
 
 def decode_images(
-    function: Callable[..., Any], rows: Rows, image: Any, *data: Any, row: Any = None
+    function: Callable[..., Any], rows: Rows, nbytes: int, *data: Any, row: Any = None
 ) -> Rows:
-    """``function`` of each row of ``data``, which decodes a `formats.png.Image` to a ``row``."""
+    """``function`` of each row of ``data``, which decodes an image of ``nbytes`` to a ``row``."""
     if rows.verified:
         return replace(rows, data=map_rows(function, *data, row=row))
-    large = image.data_bytes >= LARGE_IMAGE
-    images, sound = try_rows(function, *data, row=row, parallel=large)
+    parallel = nbytes >= LARGE_IMAGE
+    images, sound = try_rows(function, *data, row=row, parallel=parallel)
     message, length = "has {} bytes with a damaged image", tf.strings.length(rows.data)
     return replace(rows, data=images).check(sound, length, Status.DAMAGED, message)

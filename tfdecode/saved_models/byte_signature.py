@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from ..dtypes import ITEM_SIZES, dtype_name
 from ..errors import ExportError, SpecError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
@@ -15,6 +16,7 @@ from ..names import bytes_key
 from ..schema import Schema
 from ..spec import ArraySpec
 from .limits import STATUS
+from .media_types import resolved
 from .plan import Plan, schema_rows, warn_of_domains
 from .splice import Splice, Tensor, tensor
 
@@ -31,8 +33,9 @@ class ByteSignature:
         self,
         meta: Any,
         source: str,
-        inputs: Mapping[str, ArraySpec],
+        inputs: Mapping[str, ArraySpec | str],
         outputs: Mapping[str, ArraySpec],
+        cast: Mapping[str, Any],
         mask: bool,
         max_rows: int | None,
         max_batch_size: int | None,
@@ -51,12 +54,15 @@ class ByteSignature:
             for name, info in known.items():
                 if info.WhichOneof("encoding") != "name":
                     raise ExportError(f"{what} {name} of {source} is not a dense tensor")
+        inputs = resolved(inputs, tensor_specs(self.given.inputs), cast)
         try:
             check_ragged(inputs, ragged, inputs)
         except SpecError as error:
             raise ExportError(str(error)) from None
+        self.cast = {name: cast_of(name, self.given.inputs, inputs, cast[name]) for name in cast}
         for name, spec in inputs.items():
-            check_spec(f"input {name}", self.given.inputs[name], spec, name in ragged)
+            dtype = self.cast.get(name)
+            check_spec(f"input {name}", self.given.inputs[name], spec, name in ragged, dtype)
         for name, spec in outputs.items():
             check_spec(f"output {name}", self.given.outputs[name], spec)
         warn_of_domains(outputs)
@@ -188,7 +194,7 @@ class ByteSignature:
                     tf.identity(status, name=STATUS)
                 for name, array in arrays.items():
                     array = tf.squeeze(array, 0) if name in self.single else array
-                    if name in self.lengths:
+                    if name in self.lengths or name in self.cast:
                         array = tf.cast(array, self.given.inputs[name].dtype)
                     tf.identity(array, name=f"array_{numbers[name]}")
         return graph
@@ -244,13 +250,39 @@ def definition(graph: Any) -> Any:
     return meta.graph_def
 
 
-def check_spec(what: str, info: Any, spec: ArraySpec, padded: bool = False) -> None:
-    """ExportError unless arrays of the spec are what the signature takes or gives."""
+def tensor_specs(infos: Mapping[str, Any]) -> dict[str, Any]:
+    """A tf.TensorSpec of each input or output of a signature."""
+    return {
+        name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype).base_dtype)
+        for name, info in sorted(infos.items())
+    }
+
+
+def cast_of(name: str, infos: Mapping[str, Any], inputs: Mapping[str, Any], dtype: Any) -> str:
+    """The dtype that arrays of a spec are cast to; ExportError if it is not the signature's."""
+    if name not in inputs:
+        raise ExportError(f"cast has no byte input {name!r}; these are: {', '.join(inputs)}")
+    try:
+        wanted = dtype_name(dtype)
+    except SpecError as error:
+        raise ExportError(f"cast of {name}: {error}") from None
+    takes: str = tf.as_dtype(infos[name].dtype).base_dtype.name
+    if wanted != takes:
+        raise ExportError(f"cast of {name} is {wanted}, but the model takes {takes}")
+    return wanted
+
+
+def check_spec(
+    what: str, info: Any, spec: ArraySpec, padded: bool = False, cast: str | None = None
+) -> None:
+    """ExportError unless arrays of the spec, cast if need be, are what the signature has."""
     if not isinstance(spec, ArraySpec):
         raise ExportError(f"{what} is {type(spec).__name__}, needs an ArraySpec")
     dtype, shape = tf.as_dtype(info.dtype).base_dtype.name, tf.TensorShape(info.tensor_shape)
-    if dtype != spec.dtype:
-        raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}")
+    if dtype != (cast or spec.dtype):
+        advice = f"; cast={{{what.split()[1]!r}: {dtype!r}}} casts in the graph"
+        advice *= what.startswith("input") and dtype in ITEM_SIZES
+        raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}{advice}")
     sides = list(spec.chain.form.max_shape if padded else spec.shape)
     if not shape.is_compatible_with([None, *sides]) and not _is_single(info, spec):
         raise ExportError(f"{what} has shape {shape}, the spec makes [B, *{sides}]")

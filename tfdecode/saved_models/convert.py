@@ -34,7 +34,7 @@ KERAS = (".keras", ".h5", ".hdf5")
 FROZEN = (".pb", ".pbtxt")
 
 #: The tensor of an input, what it takes, or both.
-Input = str | ArraySpec | tuple[str, "ArraySpec | tf.TensorSpec"]
+Input = str | ArraySpec | tuple[str, "ArraySpec | tf.TensorSpec | str"]
 #: A function of the variables and the session to give them their values in.
 Fill = Callable[[Serving, list[Any], Any], None]
 
@@ -49,6 +49,7 @@ def convert(
     signature: str = "serving_default",
     arrays_signature: str = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
+    cast: Mapping[str, npt.DTypeLike] | None = None,
     ragged: Mapping[str, Any] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
@@ -71,7 +72,8 @@ def convert(
     inputs : mapping
         Of a graph: input name to the tensor to feed, ``"pose:0"`` if that is a placeholder that
         knows its shape, else ``("pose:0", tf.TensorSpec)``. With ``("pose:0", ArraySpec)`` it
-        becomes a byte input. Of a Keras file: what `tfdecode.export` takes.
+        becomes a byte input, and so with a media type as `tfdecode.export` takes it, ``("image:0",
+        "image/png")``. Of a Keras file: what `tfdecode.export` takes.
     outputs : mapping, optional
         Of a graph: output name to tensor name, or ``(tensor name, ArraySpec)`` to encode it. Of a
         Keras file: the ArraySpec of each output to encode.
@@ -83,6 +85,8 @@ def convert(
         The signature that takes arrays, if ``signature`` takes bytes.
     on_invalid : {"error", "mask"}
         What a bad row does; see `tfdecode.export`.
+    cast : mapping of str to dtype, optional
+        Inputs to cast in the graph; see `tfdecode.wrap`.
     ragged : mapping of str to {"ragged", "padded"}, optional
         What inputs with ``None`` dimensions become: as in `tfdecode.export` of a Keras file, as in
         `tfdecode.wrap` of a graph.
@@ -125,6 +129,7 @@ def convert(
     options: dict[str, Any] = {
         "signature": signature,
         "on_invalid": on_invalid,
+        "cast": cast or {},
         "ragged": ragged or {},
         "max_rows": max_rows,
         "max_batch_size": max_batch_size,
@@ -144,11 +149,14 @@ def convert(
             "outputs is empty: name tensors of the graph; convert --suggest finds some"
         )
     graph, fill = read_graph(source)
-    packed = {
-        n: i[1] for n, i in inputs.items() if isinstance(i, tuple) and isinstance(i[1], ArraySpec)
+    packed: dict[str, Any] = {
+        n: i[1]
+        for n, i in inputs.items()
+        if isinstance(i, tuple) and isinstance(i[1], ArraySpec | str)
     }
     encoded = {n: o[1] for n, o in given.items() if isinstance(o, tuple)}
-    fed = {name: placeholder_of(graph, name, one) for name, one in inputs.items()}
+    casts = cast or {}
+    fed = {n: placeholder_of(graph, n, one, casts.get(n)) for n, one in inputs.items()}
     fetched = {name: one if isinstance(one, str) else one[0] for name, one in given.items()}
     name = arrays_signature if packed or encoded else signature
 
@@ -241,8 +249,10 @@ def parse(message: Any, path: Path) -> None:
         raise FileError(f"{path}: is not a {type(message).__name__}: {text}") from None
 
 
-def placeholder_of(graph: TrainingGraph, name: str, given: Any) -> tuple[str, Any]:
-    """The tensor that an input feeds, and its tf.TensorSpec."""
+def placeholder_of(
+    graph: TrainingGraph, name: str, given: Any, cast: Any = None
+) -> tuple[str, Any]:
+    """The tensor that an input feeds, after a ``cast``, and its tf.TensorSpec."""
     at, spec = given if isinstance(given, tuple) else (given, None)
     if not isinstance(at, str):
         kind = type(at).__name__
@@ -257,8 +267,8 @@ def placeholder_of(graph: TrainingGraph, name: str, given: Any) -> tuple[str, An
         old = graph.meta.graph_def.versions.producer < 24
         shape = None if old and not shape.dim else shape
     if isinstance(spec, ArraySpec):
-        spec = tf.TensorSpec([None, *spec.shape], spec.dtype)
-    if spec is None:
+        spec = tf.TensorSpec([None, *spec.shape], spec.dtype if cast is None else cast)
+    if spec is None or isinstance(spec, str):  # a media type, for the shape that the graph has
         if shape is None or shape.unknown_rank:
             raise ExportError(f"{at} does not say its shape: pass ({at!r}, tf.TensorSpec(...))")
         spec = tf.TensorSpec(tf.TensorShape(shape), dtype_named(at, known))

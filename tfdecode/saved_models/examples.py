@@ -108,6 +108,7 @@ def variants(array: np.ndarray, sampled: bool) -> Iterator[np.ndarray]:
             changed = array.copy()
             changed.reshape(-1)[-1] = value
             yield changed
+        yield np.ones_like(array)  # all that a JPEG image of one grey can be
 
 
 def packed(plan: Plan, rows: list[Mapping[str, Any]]) -> dict[str, Any]:

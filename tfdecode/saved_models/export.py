@@ -14,7 +14,9 @@ from ..extras import tensorflow as tf
 from ..layouts import Layout
 from ..schema import ASSET
 from ..spec import ArraySpec
+from .declared import declared
 from .endpoints import endpoints, functions, schema_of
+from .media_types import is_media_type, resolved
 from .model import holder
 from .plan import Plan, check_options
 from .publish import publish
@@ -23,7 +25,7 @@ from .verify import verify
 from .warmup import ASSET as WARMUP
 from .warmup import write_warmup
 
-Input: TypeAlias = "ArraySpec | tf.TensorSpec"
+Input: TypeAlias = "ArraySpec | tf.TensorSpec | str"
 Value: TypeAlias = "npt.ArrayLike | bytes"
 Example: TypeAlias = Mapping[str, Value]
 
@@ -62,11 +64,14 @@ def export(
         Variables that they share are saved once.
     directory : str or os.PathLike
         The directory of the model's versions: ``--model_base_path`` of TensorFlow Serving.
-    inputs : mapping of str to ArraySpec or tf.TensorSpec
+    inputs : mapping of str to ArraySpec, tf.TensorSpec or str
         An ArraySpec becomes the byte input ``<name>_bytes`` ``[B]``. A tf.TensorSpec, with its
         batch dimension, becomes an input of its own name. A name can be any text; its signature
         key has ``_`` in place of all but ASCII letters and digits, and begins with a letter, an
-        added ``x`` if need be.
+        added ``x`` if need be. The text ``"image/png"``, ``"image/jpeg"`` or ``"image/*"`` (either)
+        stands for the ArraySpec of such files, ``png_image`` or ``jpeg``, with the shape that the
+        model declares. Sizes that it leaves open are bounded in the text:
+        ``"image/png;max_shape=1024,1024,3"``. A model of floats needs ``cast``.
     outputs : mapping of str to ArraySpec, optional
         Outputs to encode as ``<name>_bytes``. A single output without a name takes this name.
     signature : str, default "serving_default"
@@ -144,6 +149,8 @@ def export(
         taken, encoded, *rest = (
             one.options[what] for what in ("inputs", "outputs", "cast", "ragged")
         )
+        if any(map(is_media_type, taken.values())):
+            taken = resolved(taken, declared(one.model, list(taken)), rest[0])
         plans[one.name] = plan = Plan(one.model, taken, encoded, *limits, *rest)
         plan.warn_of_keys()
     schema = schema_of(plans)

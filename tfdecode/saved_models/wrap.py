@@ -12,14 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ExportError
+from ..dtypes import numpy_dtype
+from ..errors import DecodeError, ExportError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of, stacked
 from ..names import bytes_key
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from ..spec import ArraySpec
-from .byte_signature import ByteSignature, batch_of, signature_in
+from .byte_signature import ByteSignature, batch_of, signature_in, tensor_specs
 from .examples import as_array, check_known, encoded, filler, passed_row, unlike
 from .plan import batched, check_options
 from .protobuf import read_protobuf
@@ -39,13 +40,14 @@ DEFAULT, OLD_DEFAULT = "serving_default", "arrays"
 def wrap(
     saved_model: str | os.PathLike[str],
     directory: str | os.PathLike[str],
-    inputs: Mapping[str, ArraySpec],
+    inputs: Mapping[str, ArraySpec | str],
     outputs: Mapping[str, ArraySpec] | None = None,
     *,
     source: str = "serving_default",
     signature: str = "bytes",
     replace_default: bool = False,
     on_invalid: Literal["error", "mask"] = "error",
+    cast: Mapping[str, npt.DTypeLike] | None = None,
     ragged: Mapping[str, Literal["padded"]] | None = None,
     max_rows: int | None = None,
     max_batch_size: int | None = None,
@@ -68,9 +70,11 @@ def wrap(
         TensorFlow from 1 on. It is not changed.
     directory : str or os.PathLike
         The directory of the versions of the result: ``--model_base_path`` of TensorFlow Serving.
-    inputs : mapping of str to ArraySpec
+    inputs : mapping of str to ArraySpec or str
         The inputs of the source signature that become the byte inputs ``<name>_bytes`` ``[B]``, or
-        a scalar if the input has no batch dimension. The others stay as they are.
+        a scalar if the input has no batch dimension. The others stay as they are. The text
+        ``"image/png"``, ``"image/jpeg"`` or ``"image/*"`` stands for the spec of such files, with
+        the shape that the signature has; see `tfdecode.export`.
     outputs : mapping of str to ArraySpec, optional
         Outputs to encode as ``<name>_bytes``.
     source : str, default "serving_default"
@@ -81,6 +85,9 @@ def wrap(
         Make the new signature ``serving_default`` too; the old one is then called ``arrays``.
     on_invalid : {"error", "mask"}
         What a bad row does; see `tfdecode.export`.
+    cast : mapping of str to dtype, optional
+        Inputs to cast in the graph, from the dtype of the spec to that of the signature:
+        ``{"image": "float32"}`` of pixels.
     ragged : mapping of str to "padded", optional
         Inputs with ``None`` dimensions whose rows may differ in length. Their arrays are padded
         with zeros to ``max_shape``, and the source's input ``<name>_lengths``, int32 or int64
@@ -88,7 +95,7 @@ def wrap(
     max_rows, max_batch_size : int, optional
         See `tfdecode.export`.
     sample : mapping of str to array_like or bytes, optional
-        One example of each input to try, by default zeros.
+        One example of each input to try, an array or its payload; by default zeros.
     warmup : bool, default True
         Add what was tried to the records that TensorFlow Serving runs before it serves the model.
     independent_rows : bool, default True
@@ -125,8 +132,9 @@ def wrap(
     ['pose']
     """
     sample = {} if sample is None else sample
-    ragged = {} if ragged is None else ragged
-    mappings = {"inputs": inputs, "outputs": outputs or {}, "sample": sample, "ragged": ragged}
+    ragged, cast = ragged or {}, cast or {}
+    mappings: dict[str, Any] = {"inputs": inputs, "outputs": outputs or {}, "sample": sample}
+    mappings |= {"ragged": ragged, "cast": cast}
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     if not inputs:
         raise ExportError("inputs is empty: name those that become bytes")
@@ -134,7 +142,7 @@ def wrap(
     model = read_protobuf(path)
     meta = _serving_graph(path, model)
     options = (on_invalid == "mask", max_rows, max_batch_size, ragged, independent_rows)
-    added = ByteSignature(meta, source, inputs, outputs or {}, *options)
+    added = ByteSignature(meta, source, inputs, outputs or {}, cast, *options)
     if signature == SIGNATURE:
         raise ExportError(f"signature {SIGNATURE!r} is that of the schema; pass another one")
     if signature in meta.signature_def:
@@ -186,14 +194,7 @@ def signature_of(
     """The inputs and outputs of a signature, each a tf.TensorSpec; ExportError if there is none."""
     path = version_directory(Path(saved_model))
     signature = signature_in(_serving_graph(path, read_protobuf(path)), name)
-    return _specs(signature.inputs), _specs(signature.outputs)
-
-
-def _specs(infos: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype).base_dtype)
-        for name, info in sorted(infos.items())
-    }
+    return tensor_specs(signature.inputs), tensor_specs(signature.outputs)
 
 
 def _compare(
@@ -226,11 +227,11 @@ def _compare(
             row = passed_row(name, tensor, sample)
             old[name] = new[name] = np.concatenate([row] * count) if batched(tensor) else row
         else:
-            what = f"sample of {name}"
-            first = as_array(sample[name], what) if name in sample else filler(spec)
+            first, payload = _sampled(name, spec, sample)
             ragged = name in added.lengths.values()
-            arrays = [first, *[unlike(spec, first, name in sample, ragged)] * (count - 1)]
-            payloads = [encoded(spec, array, what) for array in arrays]
+            other = unlike(spec, first, name in sample, ragged)
+            arrays = [first, *[other] * (count - 1)]
+            payloads = [payload, *[payload if other is first else spec.encode(other)] * (count - 1)]
             single = name in added.single
             if ragged:
                 key = lengths_key(name)
@@ -240,6 +241,8 @@ def _compare(
                 old[name] = stacked(arrays, spec.chain.form.max_shape)
             else:
                 old[name] = first if single else np.stack(arrays)
+            if name in added.cast:
+                old[name] = old[name].astype(numpy_dtype(added.cast[name]))
             new[added.keys[name]] = payloads[0] if single else payloads
     try:
         with ServingSession(target) as session:
@@ -265,6 +268,18 @@ def _compare(
             raise ExportError(differs)
         warnings.warn(f"{differs} a little: kernels may round in another way", stacklevel=5)
     return new
+
+
+def _sampled(name: str, spec: ArraySpec, sample: Mapping[str, Any]) -> tuple[np.ndarray, bytes]:
+    """The array of an input to try, and its payload: of a sample, either may be given."""
+    given, what = sample.get(name), f"sample of {name}"
+    if isinstance(given, bytes):
+        try:
+            return spec.decode(given), given
+        except DecodeError as error:
+            raise ExportError(f"{what}: {error}") from None
+    array = as_array(given, what) if name in sample else filler(spec)
+    return array, encoded(spec, array, what)
 
 
 def _bits(array: Any) -> Any:

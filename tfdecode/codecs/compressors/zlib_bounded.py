@@ -177,7 +177,7 @@ class ZlibBounded(Compressor):
             pixels = tf.io.decode_png(file, 1)
             return raw_string(pixels, tf.size(pixels), count)
 
-        return decode_images(one, rows, image, files, count)
+        return decode_images(one, rows, image.data_bytes, files, count)
 
     def encode_rows(self, rows: Rows, form: BytesForm) -> Rows:
         count = form.max_nbytes

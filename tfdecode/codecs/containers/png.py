@@ -169,7 +169,7 @@ class Png(Container):
         # Of an array without elements nothing else would need the image: it must not be skipped.
         rows = replace(rows, verified=rows.verified and prod(form.max_shape) > 0)
         row = tf.TensorSpec([image.pixels], dtype)
-        return tiles.tensor(decode_images(one, rows, image, rows.data, row=row))
+        return tiles.tensor(decode_images(one, rows, image.data_bytes, rows.data, row=row))
 
     def check_chunks(self, rows: Rows, has_text: Any, form: ArrayForm) -> tuple[Rows, Any]:
         """Check what is after the header, and after the text; the first byte of each stream."""

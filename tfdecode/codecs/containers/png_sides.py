@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -12,11 +11,8 @@ from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
 from ...formats.png import Image
-from ...graph.by_row import with_sides
-from ...graph.casts import flat_numbers
-from ...graph.images import decode_images
-from ...graph.raw_bytes import raw_string
 from ...graph.rows import Rows, Status
+from .images import varied_images
 from .sides import check_sides, checked_shape, of_good_rows
 
 #: Where the sizes of an image are in its header, and where that ends without its CRC.
@@ -92,10 +88,6 @@ def decode_sides(rows: Rows, sides: Any, form: ArrayForm, image: Image) -> Rows:
         if image.samples == 1:  # planes of the bytes of each element, each of all channels
             planes = [each // channels, channels, tf.size(pixels) // each]
             pixels = tf.transpose(tf.reshape(pixels, planes), [2, 1, 0])
-        return raw_string(pixels, tf.size(pixels) * dtype.size)
+        return pixels
 
-    rows = decode_images(one, rows, image, rows.data)
-    # The image in place of a bad row has elements.
-    rows = replace(rows, unguarded=True).guard(b"")
-    rows = with_sides(rows, of_good_rows(sides, rows), form)
-    return flat_numbers(rows, form.dtype)
+    return varied_images(one, rows, sides, form, image.data_bytes, rows.data)
