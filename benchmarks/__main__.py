@@ -24,6 +24,7 @@ BENCHMARKS = {
     "worst": "the peak of memory for the worst payloads of what infer proposes",
     "choices": "what infer chooses beside plain deflate",
     "costs": "what each codec costs to decode, beside what infer assumes",
+    "bulk": "CPU to write and read data sets of many files",
     "start": "imports, a whole pack process, the first request of a model",
 }
 

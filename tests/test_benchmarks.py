@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tfdecode as tfd
-from benchmarks import peers, report, rest, targets, timing
+from benchmarks import bench_bulk, peers, report, rest, targets, timing
 from benchmarks.chains import CHAINS, REQUEST, any_tensorflow
 from benchmarks.inputs import FILES, KINDS, LARGE, SCALED, make, variants
 from tests.common import assert_same
@@ -101,6 +103,24 @@ def test_functions_take_turns() -> None:
     works = {name: lambda name=name: calls.append(name) for name in "ab"}
     assert set(timing.medians(works, seconds=0, least=2)) == {"a", "b"}
     assert "".join(calls) == "ab" + "ab" + "ba"
+
+
+def test_data_sets_are_written_and_read_in_each_way(tmp_path: Path) -> None:
+    for name in ("write", "read"):
+        (tmp_path / name).mkdir()
+    ways = bench_bulk.writers(tmp_path / "write", 12)
+    assert len(ways) == 4
+    for name, work in ways.items():
+        if "two" not in name:  # a pool takes a second to start
+            work()
+    taken = bench_bulk.costs(bench_bulk.readers(tmp_path / "read", 40), 40, 1)
+    found = bench_bulk.table("Title", "Note.", taken, next(iter(taken)), {"raw, decode_tensors": 9})
+    assert found.rows[0][2] == "1.00" and found.rows[1][3].startswith("<= 9 ")
+    assert [step[0] for step in bench_bulk.planned(50)] == [
+        "start",
+        "plan of 50 examples",
+        "1 shards, 1 failures, manifest",
+    ]
 
 
 TABLE = report.Table("Title", "Note.", ("a", "b", "c"), [("raw|zlib", "x", "1")], words=2)

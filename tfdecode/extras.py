@@ -20,8 +20,8 @@ class LazyModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # inspection by tools must not import a heavy library
             raise AttributeError(name)
-        try:
-            module = importlib.import_module(self.__name__)
+        try:  # import_module takes 5 us even if there is nothing to import
+            module = sys.modules.get(self.__name__) or importlib.import_module(self.__name__)
         except ModuleNotFoundError as error:
             ours = self.__name__.startswith("tfdecode.")  # then what it imports is missing
             missing = str(error.name) if ours else self.__name__

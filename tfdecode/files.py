@@ -204,7 +204,7 @@ def form_for(spec: ArraySpec, path: str | os.PathLike[str], rows: bool = False) 
     ``rows``: the spec is that of a row.
     """
     shape = (None, *spec.shape) if rows else spec.shape
-    if Path(path).suffix.lower() != headerless.SUFFIX or shape.count(None) > 1:
+    if not os.fspath(path).lower().endswith(headerless.SUFFIX) or shape.count(None) > 1:
         return {}
     return {"dtype": spec.dtype, "shape": [-1 if n is None else n for n in shape]}
 

@@ -23,7 +23,8 @@ def varints(numbers: Iterable[int]) -> bytes:
     """Each number in groups of 7 bits, the lowest first; the last one has no high bit."""
     out = bytearray()
     for number in numbers:
-        rest = number % 2**64  # negative numbers are stored as unsigned ones
+        # Negative numbers are stored as unsigned ones.
+        rest = number if number >= 0 else number % 2**64
         while rest > 127:
             out.append(rest & 127 | 128)
             rest >>= 7

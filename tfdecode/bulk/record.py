@@ -145,6 +145,8 @@ def _kind(item: object) -> int | None:
 
 
 def _feature(name: str, value: Value) -> bytes:
+    if isinstance(value, bytes):  # a payload: the rest is slower
+        return field(BYTES, field(1, value))
     found, values = typed(name, value)
     if found == BYTES:
         return field(BYTES, b"".join(field(1, item) for item in values))
