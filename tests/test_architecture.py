@@ -31,7 +31,7 @@ FLOORS = (
     {"form"},
     {"dtypes", "extras", "reading"},
     {"names"},
-    {"base64_text", "errors", "messages"},
+    {"errors", "lookalikes", "messages"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -1,8 +1,7 @@
-"""Objects of other libraries in the place of arrays, and base64 text in the place of payloads."""
+"""Objects of other libraries in the place of arrays."""
 
 from __future__ import annotations
 
-import base64
 import pathlib
 from typing import Any
 
@@ -12,7 +11,6 @@ import scipy.sparse
 import tensorflow as tf
 
 import tfdecode as tfd
-from tests.reloaded import Decoders, save
 
 X = np.eye(2, dtype="float32")
 SPEC = tfd.ArraySpec((2, 2), "float32", "raw|seal")
@@ -99,33 +97,3 @@ def test_a_path_and_rows_of_different_length_are_no_array() -> None:
         SPEC.encode(pathlib.Path("x.npy"))
     with pytest.raises(tfd.EncodeError, match="rows of different shapes"):
         SPEC.encode([[1.0], [2.0, 3.0]])
-
-
-CHAINS = ["raw", "raw|seal", "zlib", "png", "npy"]
-
-
-@pytest.fixture(scope="module")
-def decoders(tmp_path_factory: pytest.TempPathFactory) -> Decoders:
-    specs = {f"s{i}": tfd.ArraySpec((8, 8), "float32", chain) for i, chain in enumerate(CHAINS)}
-    return save(Decoders(specs, ()), tmp_path_factory.mktemp("base64"))
-
-
-@pytest.mark.parametrize("chain", CHAINS)
-def test_base64_text_in_place_of_a_payload_is_recognised(decoders: Decoders, chain: str) -> None:
-    spec = tfd.ArraySpec((8, 8), "float32", chain)
-    payload = spec.encode(np.random.default_rng(0).random((8, 8), "float32"))
-    hint = "it looks like base64 text: decode it first (base64.b64decode); in JSON for REST"
-    name = f"s{CHAINS.index(chain)}"
-    for text in (base64.b64encode(payload), base64.urlsafe_b64encode(payload)):
-        with pytest.raises(tfd.DecodeError) as numpy_side:
-            spec.decode(text)
-        assert hint in str(numpy_side.value)
-        with pytest.raises(tf.errors.InvalidArgumentError) as graph_side:
-            decoders.tensor[name]([payload, text])
-        assert "row 1 " in graph_side.value.message and hint in graph_side.value.message
-    for damaged in (payload[:-1], b"AAAA", b""):
-        with pytest.raises(tfd.DecodeError) as numpy_side:
-            spec.decode(damaged)
-        with pytest.raises(tf.errors.InvalidArgumentError) as graph_side:
-            decoders.tensor[name]([damaged])
-        assert "base64" not in str(numpy_side.value) + graph_side.value.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 MAX_MESSAGE_LENGTH = 4000
@@ -27,6 +28,19 @@ def meant(word: object, known: Iterable[str]) -> str:
     names = {name.lower(): name for name in known}
     close = difflib.get_close_matches(str(word).lower()[:64], names, 1, 0.7)
     return f" (did you mean {names[close[0]]!r}?)" if close else ""
+
+
+def asserted(text: str) -> str | None:
+    """The sentence in the message of a failed op ``Assert``, in one line; None for other errors.
+
+    >>> asserted("assertion failed: [x: row 3 has 3 bytes] [[{{node Assert}}]]")
+    'x: row 3 has 3 bytes'
+    """
+    found = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", text, re.DOTALL)
+    if found is None:
+        return None
+    # The op escapes quotes.
+    return " ".join(found[1].replace('\\"', '"').replace("\\'", "'").split())
 
 
 class TfdecodeError(Exception):

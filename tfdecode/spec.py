@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from . import spec_json
 from .array_like import advice_on, as_array
-from .base64_text import BASE64, looks_like_base64
 from .codecs.base import AnyCodec
 from .codecs.chain import Chain
 from .codecs.chain_text import Alternatives, Codecs, brief, parse_any
@@ -23,6 +22,7 @@ from .dtypes import ITEM_SIZES, dtype_name, in_words, numpy_dtype
 from .errors import DecodeError, EncodeError, SpecError
 from .extras import tensorflow as tf
 from .form import ArrayForm, Shape
+from .lookalikes import hint
 from .spec_graph import GraphSide
 
 
@@ -208,9 +208,10 @@ class ArraySpec(GraphSide):
         try:
             x = self.chain.decode(bytes(payload))
         except DecodeError as error:
-            if not looks_like_base64(payload):
+            looks_like = "" if "; it looks like" in str(error) else hint(payload, *self.mistaken)
+            if not looks_like:
                 raise
-            raise DecodeError(f"{error}; {BASE64}") from None
+            raise DecodeError(f"{error}{looks_like}") from None
         assert x.dtype == numpy_dtype(self.dtype) and x.ndim == len(self.shape)
         return np.ascontiguousarray(x).reshape(x.shape)
 

@@ -54,7 +54,7 @@ class EncodeSide:
         """
         with tf.device("/cpu:0"):
             rows = self._encode(tensor)
-            return rows.enforce(output_name, advice=self._advice).data
+            return rows.enforce(output_name, advice=lambda _: self._advice).data
 
     @no_autograph
     def encode_checked(self, tensor: Any) -> tuple[Any, Any]:

@@ -6,15 +6,17 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from .codecs.chain import Chain
+from .codecs.chain_text import brief
 from .codecs.compressors.seal import Seal
 from .codecs.one_of import OneOf
-from .errors import SpecError
+from .errors import SpecError, shown
 from .extras import tensorflow as tf
 from .form import ArrayForm, Shape
 from .graph import ragged
 from .graph import rows as graph
 from .graph.autograph import no_autograph
 from .graph.by_row import with_sides
+from .graph.lookalikes import hint
 from .graph.slices import in_slices
 from .spec_encode import EncodeSide
 
@@ -284,7 +286,10 @@ class GraphSide(EncodeSide):
 
         def step(payloads: Any, start: Any) -> list[Any]:
             rows = self.chain.decode_rows(payloads, tf.shape(payloads)[0])
-            rows = rows.zero_bad() if mask else rows.enforce(name, start, size, payloads=payloads)
+            if mask:
+                rows = rows.zero_bad()
+            else:
+                rows = rows.enforce(name, start, size, lambda row: self._advise(payloads, row))
             sides = [rows.sides] if flat else []
             return [rows.data, *sides, *([rows.status()] if mask else [])]
 
@@ -296,6 +301,26 @@ class GraphSide(EncodeSide):
             part.set_shape([payloads.shape[0], *part.shape[1:]])
         rows = graph.Rows(data, size)
         return with_sides(rows, others[0], form) if flat else rows, others[-1] if mask else None
+
+    def _advise(self, payloads: Any, row: Any) -> Any:
+        """What follows the message of a bad row: what it looks like, and what to send."""
+        looks_like = hint(tf.gather(payloads, row), *self.mistaken)
+        return tf.strings.join([looks_like, f"; send {self.wanted}"])
+
+    @cached_property
+    def mistaken(self) -> tuple[tuple[bytes, ...], int | None]:
+        """How payloads begin, and the bytes of the bare array unless they are a payload."""
+        begins = tuple(magic for chain in self.chains for magic in chain.magics)
+        size = self.chain.form.max_nbytes
+        lengths = [(one.payload.min_nbytes, one.payload.max_nbytes) for one in self.chains]
+        bare = not self.chain.form.none_axes and size > 0 and (size, size) not in lengths
+        return begins, size if bare else None
+
+    @cached_property
+    def wanted(self) -> str:
+        """The payloads in words, for messages; without quotes, which ``Assert`` escapes."""
+        chains = " or ".join(brief(chain.text) for chain in self.chains)
+        return f"{self.chain.form} packed by {shown(chains, 200)}"
 
     @property
     def chains(self) -> tuple[Chain, ...]:

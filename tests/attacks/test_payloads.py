@@ -291,7 +291,8 @@ def test_the_message_names_input_row_expected_and_got(
     good = spec.chain.payload.filler()
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
         spec.decode_tensor([good, good, good, payload, payload[:1]], input_name="pose_map_bytes")
-    assert f"[{message} (in a batch of 5 rows" in failure.value.message
+    said = failure.value.message
+    assert f"[{message}" in said and f"; send {spec.wanted} (in a batch of 5 rows" in said
 
 
 def test_the_first_bad_row_is_named() -> None:

@@ -228,12 +228,21 @@ def test_a_model_without_a_schema(tmp_path: Path) -> None:
             {"pose": bytes(20)},
             tfd.DecodeError,
             "pose_bytes: row 0 has 20 bytes that do not match their seal: "
-            "damaged, of another input, or packed with another spec",
+            "damaged, of another input, or packed with another spec; "
+            "send float32 [2, 3] packed by raw|zlib|seal",
+        ),
+        (
+            {"pose": b"b'AAAAAAAAAAAAAAA='"},
+            tfd.DecodeError,
+            "pose_bytes: row 0 has 19 bytes that do not match their seal: damaged, of another "
+            "input, or packed with another spec; it looks like Python's str() of bytes: send "
+            "base64.b64encode(payload).decode(); send float32 [2, 3] packed by raw|zlib|seal",
         ),
         (
             {"pose": [POSE.encode(ARRAY), b""], "scale": [SCALE] * 2, "image_bytes": [b""] * 2},
             tfd.DecodeError,
-            "pose_bytes: row 1 has 0 bytes, needs 16 to 101 "
+            "pose_bytes: row 1 has 0 bytes, needs 16 to 101; "
+            "send float32 [2, 3] packed by raw|zlib|seal "
             "(in a batch of 2 rows, which may be of several requests)",
         ),
     ],

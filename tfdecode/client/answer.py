@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import RefusedError, ServerError, shown
+from ..errors import RefusedError, ServerError, asserted, shown
 from ..names import bytes_key
 from ..schema import Schema
 from .signature import Tensor
@@ -160,9 +160,9 @@ def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
 def refusal(text: str, status: int, prefix: str, first: int = 0) -> ServerError:
     """The exception for a server's sentence, a RefusedError if that names an input."""
     text = text[:MAX_TEXT]
-    asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", text, re.DOTALL)
-    sentence = " ".join((asserted[1] if asserted else text).split())
-    named = re.match(r"(\w+): (?:row (\d{1,18}) )?", sentence) if asserted else None
+    said = asserted(text)
+    sentence = " ".join(text.split()) if said is None else said
+    named = None if said is None else re.match(r"(\w+): (?:row (\d{1,18}) )?", said)
     kind = RefusedError if named else ServerError
     row = first + int(named[2]) if named and named[2] else None
     part = f", in the part from row {first} on" if first else ""

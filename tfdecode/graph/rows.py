@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..base64_text import BASE64, BASE64_PATTERN, FEWEST, LOOKED_AT
 from ..errors import SpecError
 from ..extras import tensorflow as tf
 from .switch import cond, outlined
@@ -160,22 +159,20 @@ class Rows:
         name: str,
         start: Any = 0,
         total: Any = None,
-        advice: str = "",
-        payloads: Any = None,
+        advice: Callable[[Any], Any] = lambda row: "",
     ) -> Rows:
         """Fail unless every row is good; the message states ``name``, the row, expected and got.
 
-        The first row is row ``start`` of a batch of ``total``. The message ends in ``advice``, and
-        says if the bad one of ``payloads`` looks like base64 text.
+        The first row is row ``start`` of a batch of ``total``. ``advice`` follows the message: a
+        function from the index of the bad row.
         """
         if self.ok is None:
             return self
 
         def fail() -> Any:
             row, message = self.first_bad()
-            hint = "" if payloads is None else base64_hint(tf.gather(payloads, row))
             number = tf.strings.as_string(row + tf.cast(start, tf.int64))
-            text = tf.strings.join([f"{name}: row ", number, " ", message, hint, advice])
+            text = tf.strings.join([f"{name}: row ", number, " ", message, advice(row)])
             # A client may have sent fewer rows: servers merge requests.
             size = tf.strings.as_string(self.size if total is None else total)
             of = [text, " (in a batch of ", size, " rows, which may be of several requests)"]
@@ -223,14 +220,6 @@ def long_rows(data: Any, count: Any) -> Any:
     Together ops take 8 to 24 bytes for the index of each element, 12 times the memory of bool.
     """
     return tf.size(data, tf.int64) >= LONG * tf.cast(count, tf.int64)
-
-
-def base64_hint(payload: Any) -> Any:
-    """What follows the message of a payload that looks like base64 text; "" for any other."""
-    start = tf.strings.substr(payload, 0, LOOKED_AT)
-    text = tf.strings.regex_full_match(start, BASE64_PATTERN)
-    text = tf.logical_and(text, tf.strings.length(start) >= FEWEST)
-    return tf.where(text, f"; {BASE64}", "")
 
 
 def fail_with(message: Any, data: Any) -> Any:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..errors import asserted
 from ..extras import tensorflow as tf
 
 
@@ -50,9 +51,9 @@ class ServingSession:
 def reason(error: Any) -> str:
     """Why a run failed, in one line: the message of a TensorFlow error without its traceback."""
     text = str(error.message)
-    asserted = re.search(r"assertion failed: \[(.*?)\]\s*(?:\[|\n|$)", text, re.DOTALL)
-    if asserted:
-        return " ".join(asserted[1].split())
+    sentence = asserted(text)
+    if sentence is not None:
+        return sentence
     frame = re.compile(r"\s|Graph execution error|Detected at|Node: |File |\d+ root error|\(\d+\) ")
     lines = [line for line in text.splitlines() if line and not frame.match(line)]
     return lines[0][:300] if lines else type(error).__name__
