@@ -130,3 +130,18 @@ def test_a_server_that_is_not_there(capsys) -> None:
         assert main([*command, "http://127.0.0.1:9/v1/models/m"]) == 1
         error = capsys.readouterr().err
         assert "no answer" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["schema", "predict"])
+def test_an_address_without_http_is_told_what_to_write(command: str, capsys) -> None:
+    for text in ("localhost:8501", "10.0.0.1:8501/v1/models/m", "gateway/v1/models/m"):
+        assert main([command, text]) == 1
+        assert f"if it is a server, write http://{text} (REST)" in capsys.readouterr().err
+
+
+def test_the_url_of_a_server_is_told_that_of_a_model(server: Server, capsys) -> None:
+    address = server.url.rpartition("/v1/")[0]
+    assert main(["schema", address]) == 1
+    assert f"the URL of a model is {address}/v1/models/NAME" in capsys.readouterr().err
+    assert main(["predict", f"{address}/v1/none", "x=word.bin"]) == 1
+    assert "; pass --schema FILE" in capsys.readouterr().err

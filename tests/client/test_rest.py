@@ -103,6 +103,44 @@ def test_many_requests_are_answered_in_order(server: Server, expected: dict[str,
             check(out, {name: value[index % 5 : index % 5 + 1] for name, value in expected.items()})
 
 
+def test_an_error_may_come_in_the_place_of_an_answer(
+    server: Server, expected: dict[str, Any]
+) -> None:
+    many = [one(0), {**one(1), "pose": b"bad"}, one(2)]
+
+    async def ask() -> list[Any]:
+        async with AsyncRest(server.url) as client:
+            each = client.predict_each(many, max_in_flight=2, return_exceptions=True)
+            return [answer async for answer in each]
+
+    with Rest(server.url) as client:
+        sync = list(client.predict_each(many, max_in_flight=2, return_exceptions=True))
+    for answers in (sync, asyncio.run(ask())):
+        for index in (0, 2):
+            want = {name: value[index : index + 1] for name, value in expected.items()}
+            check(answers[index], want)
+        assert isinstance(answers[1], tfd.errors.RefusedError)
+
+
+def test_limits_below_one_are_refused() -> None:
+    for kind in (Rest, AsyncRest):
+        with pytest.raises(tfd.SpecError, match="max_in_flight is 0, needs 1 or more"):
+            kind("http://localhost/v1/models/m").predict_each([], max_in_flight=0)
+        with pytest.raises(tfd.SpecError, match="max_body_bytes is -1, needs 1 or more"):
+            kind("http://localhost/v1/models/m", max_body_bytes=-1)
+
+
+def test_an_array_of_one_dimension_more_is_a_batch(
+    server: Server, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "poses.npy", np.stack(ARRAYS).astype("float64"))
+    with Rest(server.url) as client:
+        for poses in (np.stack(ARRAYS), tmp_path / "poses.npy"):
+            check(client.predict({**INPUTS, "pose": poses}), expected)
+        with pytest.raises(tfd.EncodeError, match=r"shape \[3, 2\]"):
+            client.predict({**INPUTS, "pose": np.zeros((5, 3, 2), "float32")})
+
+
 def test_a_refusal_of_a_part_names_the_row_of_the_batch(server: Server) -> None:
     with Rest(server.url, max_body_bytes=400) as client, pytest.raises(tfd.DecodeError) as error:
         client.predict({**INPUTS, "pose": [*ARRAYS[:3], b"bad", ARRAYS[4]]})

@@ -89,8 +89,13 @@ def test_every_client_and_command_runs_the_only_one(
             body = capfdbinary.readouterr().out
             assert json.loads(body)["signature_name"] == name
             with urllib.request.urlopen(f"{rest.url}:predict", body) as answer:
-                (got,) = response(schema, answer.read()).values()
-            check({"sum": got})
+                text = answer.read()
+            with urllib.request.urlopen(f"{rest.url}/metadata") as answer:
+                told = response(schema, text, metadata=answer.read())
+            check(told)
+            assert told["sum"].dtype == np.float32
+            (untold,) = response(schema, text).values()
+            check({"sum": untold})
         for where in (str(path), rest.url, f"grpc://{target}"):
             assert main(["predict", where, *files, "--json"]) == 0
             assert json.loads(capfdbinary.readouterr().out)["signature"] == name
@@ -107,6 +112,7 @@ def test_every_client_and_command_runs_the_only_one(
 def test_the_signature_of_arrays_is_asked_by_name(wrapped: Path) -> None:
     with InProcess(wrapped, "serving_default") as client:
         check(client.predict({"pose": np.stack(ARRAYS)}))
+        assert client.schema.max_batch_size is None  # which is for payloads
 
 
 def test_wrapped_as_the_default_it_needs_no_name(theirs: Path, tmp_path: Path) -> None:

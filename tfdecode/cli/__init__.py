@@ -11,13 +11,14 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from ..errors import SkippedWarning, TfdecodeError
-from .failure import UsageError, complain, note, one_line, reason
+from .failure import OPTIONS, UsageError, complain, note, noted, one_line, reason
 
 COMMANDS = {
     "pack": "pack array files into payloads",
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = shape_as_one(sys.argv[1:] if argv is None else argv)
     command = given[0] if given and given[0] in COMMANDS else None
+    shown = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"{noted(str(message))}\n"
     try:
         status = run(command, given[1:]) if command else overview(given)
         if sys.stdout is not None:  # a shell can start us without one
@@ -62,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TfdecodeError, OSError, MemoryError) as error:
         complain(command, reason(error))
         return 1
+    finally:
+        warnings.formatwarning = shown
 
 
 def shape_as_one(argv: Sequence[str]) -> list[str]:
@@ -86,6 +91,8 @@ def run(command: str, given: Sequence[str]) -> int:
         allow_abbrev=False,  # an abbreviation in a script breaks when an option is added
     )
     module.add_arguments(parser)
+    OPTIONS.clear()
+    OPTIONS.update(re.findall("--[a-z-]+", parser.format_usage()))
     if any("\0" in argument for argument in given):  # no shell passes one, but a caller of main
         parser.error("an argument has a null character")
     try:

@@ -7,6 +7,10 @@ import sys
 from typing import Any
 
 from ..errors import FileError
+from .words import in_options
+
+#: The options of the command that runs, in whose words messages speak.
+OPTIONS: set[str] = set()
 
 
 class UsageError(Exception):
@@ -16,12 +20,17 @@ class UsageError(Exception):
 def complain(command: str | None, text: str) -> None:
     """Write ``text`` to stderr as one line under the name of the command."""
     name = f"tfdecode {command}" if command else "tfdecode"
-    print(f"{name}: {one_line(text)}", file=sys.stderr)
+    print(f"{name}: {one_line(in_options(text, OPTIONS))}", file=sys.stderr)
 
 
 def note(text: str) -> None:
     """Write what is worth knowing but not an error to stderr."""
-    print(f"note: {one_line(text)}", file=sys.stderr)
+    print(noted(text), file=sys.stderr)
+
+
+def noted(text: str) -> str:
+    """The line of a note."""
+    return f"note: {one_line(in_options(text, OPTIONS))}"
 
 
 def reason(error: BaseException, path: str | os.PathLike[str] | None = None) -> str:

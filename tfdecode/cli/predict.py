@@ -40,7 +40,7 @@ from .npy import save_npz
 from .outputs import STATISTICS, for_json, masked_rows, output_report
 from .quiet_import import import_quietly
 from .saved import named
-from .schema import add_server, is_url, server_client
+from .schema import add_server, check_place, is_url, server_client
 from .show import dimensions, fields, number, say, table
 from .source import (
     DASH,
@@ -187,6 +187,7 @@ def opened_model(arguments: argparse.Namespace) -> InProcess | Rest | Grpc:
     """The model of a directory, in this process, or of a URL."""
     if is_url(arguments.model):
         return server_client(arguments)
+    check_place(arguments.model)
     import_quietly()
     return InProcess(Path(arguments.model), arguments.signature)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..client.grpc import Grpc
 from ..client.rest import Rest
 from ..client.signature import Tensor, schema_inputs
 from ..codecs.chain_text import brief
+from ..errors import FileError
 from ..names import bytes_key
 from ..schema import Schema
 from ..schema_json import main_of
@@ -73,6 +75,15 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://", *GRPC))
 
 
+def check_place(text: str) -> None:
+    """FileError for a server's address without ``http://``, which is taken for a path."""
+    if not Path(text).exists() and re.match(r"[\w.-]+:\d+(/|$)|[^/]+/v1/models/", text):
+        raise FileError(
+            f"{text}: there is no such file; if it is a server, write http://{text} (REST) or "
+            f"grpc://{text} (gRPC)"
+        )
+
+
 def server_client(arguments: argparse.Namespace) -> Rest | Grpc:
     """The client of the model at a URL."""
     given = vars(arguments)
@@ -93,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         with server_client(arguments) as client:
             schema, inputs, outputs = client.describe()
     else:
+        check_place(arguments.model)
         schema = Schema.load(Path(arguments.model), arguments.signature)
         inputs = schema_inputs(schema)
     if arguments.json:

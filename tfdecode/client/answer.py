@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import RefusedError, ServerError, asserted, shown
+from ..errors import RefusedError, ServerError, SpecError, asserted, shown
 from ..names import bytes_key
 from ..schema import Schema
 from .signature import Tensor
@@ -134,6 +134,14 @@ def signatures_of(body: bytes) -> dict[str, tuple[Forms, Forms]]:
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ServerError(f"the server's metadata cannot be read: {error!r}") from None
+
+
+def signature_of(name: str, signatures: Mapping[str, tuple[Forms, Forms]]) -> tuple[Forms, Forms]:
+    """The inputs and outputs of one of them; SpecError lists those that there are."""
+    if name not in signatures:
+        known = ", ".join(map(shown, sorted(signatures)))
+        raise SpecError(f"the model has no signature {name!r}; it has {known}")
+    return signatures[name]
 
 
 def _form(info: Mapping[str, Any]) -> tuple[str, tuple[int | None, ...] | None]:

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import ServerError, SpecError, shown
+from ..errors import ServerError, SpecError
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
-from .answer import Forms, arrays_of, decoded, error_of, joined, signatures_of
+from .answer import Forms, arrays_of, decoded, error_of, joined, signature_of, signatures_of
 from .body import bodies, rows_of
 from .inputs import Inputs, Outputs, PreparedInput, prepare
 from .signature import Tensor, chosen, of_signature, schema_inputs, tensors, with_given
@@ -110,10 +110,7 @@ class Endpoint:
             self.schema, self._inputs = schema, schema_inputs(schema)
             self._told = not failed
             return
-        if self.signature not in signatures:
-            known = ", ".join(map(shown, sorted(signatures)))
-            raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
-        inputs, outputs = signatures[self.signature]
+        inputs, outputs = signature_of(self.signature, signatures)
         # The inputs last: other threads may be here too.
         self.schema, self._outputs = schema, tensors(outputs, Schema({}))
         self._inputs = tensors(inputs, schema)
@@ -123,8 +120,11 @@ class Endpoint:
         body = b'{"signature_name":"%b","inputs":{"batch":["-"]}}' % SIGNATURE.encode()
         ((status, answer),) = yield [Request(self._predict_url, body, 8 * MAX_BYTES)]
         if status != 200:
+            advice = "pass schema="
+            if self._model is None and not httpx2.URL(self.url).path.strip("/"):
+                advice = f"the URL of a model is {self.url.rstrip('/')}/v1/models/NAME"
             raise SpecError(
-                f"{self.url} does not tell its schema ({error_of(status, answer)}); pass schema="
+                f"{self.url} does not tell its schema ({error_of(status, answer)}); {advice}"
             )
         # From a server: limited and checked.
         texts = [item for array in arrays_of(answer, None).values() for item in np.ravel(array)]

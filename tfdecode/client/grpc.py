@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..errors import ServerError, SpecError, shown
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
-from .answer import Forms, decoded, joined, refusal
+from .answer import Forms, decoded, joined, refusal, signature_of
 from .body import cuts
 from .each import IN_FLIGHT, EachInput
 from .endpoint import check_headers
@@ -170,11 +170,8 @@ class Grpc(EachInput):
         if self.schema is None:
             self.schema = self._ask_schema() if SIGNATURE in signatures else Schema({})
         self.signature = chosen(self.schema, self._signature)
-        if self.signature not in signatures:
-            known = ", ".join(map(shown, sorted(signatures)))
-            raise SpecError(f"the model has no signature {self.signature!r}; it has {known}")
         self.schema = of_signature(self.schema, self.signature)
-        inputs, outputs = signatures[self.signature]
+        inputs, outputs = signature_of(self.signature, signatures)
         self._outputs = tensors(outputs, Schema({}))
         self._inputs = tensors(inputs, self.schema)
 

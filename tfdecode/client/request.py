@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..schema import Schema
-from .answer import arrays_of, decoded
+from .answer import arrays_of, decoded, signature_of, signatures_of
 from .body import bodies, rows_of
 from .inputs import Inputs, Outputs, prepare
-from .signature import chosen, schema_inputs, with_given
+from .signature import chosen, schema_inputs, tensors, with_given
 
 
 def request(
@@ -51,8 +51,11 @@ def request(
     return body
 
 
-def response(schema: Schema, body: bytes) -> Outputs:
+def response(schema: Schema, body: bytes, *, metadata: bytes | None = None) -> Outputs:
     """The arrays of an answer of TensorFlow Serving, by output name.
+
+    JSON does not say the dtype of an output, nor its name if it is the only one. `Rest` reads both
+    from the server's metadata. Without them a fraction is float64, and one output ``output_0``.
 
     Parameters
     ----------
@@ -60,11 +63,16 @@ def response(schema: Schema, body: bytes) -> Outputs:
         Its outputs are decoded. Of several signatures, pass ``schema.signature(name)``.
     body : bytes
         The body of the answer, in either format.
+    metadata : bytes, optional
+        The body of the answer to ``GET /v1/models/NAME/metadata``: the arrays are then those of
+        `Rest`, by name and dtype.
 
     Raises
     ------
     ServerError
-        If it is not an answer with outputs.
+        If it is not an answer with outputs, or not with those of the metadata.
+    SpecError
+        If the model of the metadata does not have the signature of the schema.
 
     Examples
     --------
@@ -72,4 +80,9 @@ def response(schema: Schema, body: bytes) -> Outputs:
     >>> response(tfd.Schema({}), b'{"outputs": {"score": [[0.5]]}}')
     {'score': array([[0.5]])}
     """
-    return decoded(arrays_of(body, None), schema)
+    outputs = None
+    if metadata is not None:
+        outputs = tensors(
+            signature_of(chosen(schema, None), signatures_of(metadata))[1], Schema({})
+        )
+    return decoded(arrays_of(body, outputs), schema)

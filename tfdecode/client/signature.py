@@ -106,8 +106,10 @@ def chosen(schema: Schema | None, signature: str | None) -> str:
 
 
 def of_signature(schema: Schema, signature: str) -> Schema:
-    """The schema of one signature: empty for one that takes arrays, if there are several."""
-    return schema.signatures.get(signature, Schema({})) if schema.signatures else schema
+    """The schema of one signature; of one that takes arrays only their names are known."""
+    if schema.signatures:
+        return schema.signatures.get(signature, Schema({}))
+    return schema if schema.name in (None, signature) else Schema(dict(schema))
 
 
 def schema_inputs(schema: Schema) -> dict[str, Tensor]:
@@ -159,7 +161,7 @@ def by_key(
     inputs: Mapping[str, Any], known: Mapping[str, Tensor], signature: str
 ) -> dict[str, Any]:
     """``inputs`` by signature key; each may be given by its name or by its key."""
-    takes = f"signature {signature} takes {', '.join(map(str, known.values())) or 'nothing'}"
+    takes = f"signature {signature} takes {', '.join(map(str, known.values())) or 'no inputs'}"
     names = {**{key: key for key in known}, **{given.name: key for key, given in known.items()}}
     found: dict[str, Any] = {}
     for name, value in inputs.items():
