@@ -1,7 +1,8 @@
 """README and docs: blocks run, links resolve, tables say what the code says.
 
 The blocks of a document run in its order, in one namespace and in one directory with the files that
-they name: ``pose.pkl``, ``segment.mat``, ``pose.keras``, ``theirs``, ``models/pose`` ...
+they name: ``pose.pkl``, ``segment.mat``, ``pose.keras``, ``theirs``, ``models/pose``, and those in
+``tests/fixtures/files``.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         sys.path.pop(0)
     folder = tmp_path_factory.mktemp("docs")
+    shutil.copytree(ROOT / "tests" / "fixtures" / "files", folder / "tests" / "fixtures" / "files")
     labels = render.segment_map()
     (folder / "pose.pkl").write_bytes(pickle.dumps(render.pose_map(), 4))
     savemat(folder / "segment.mat", {"labels": labels}, do_compression=True)
