@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
-from ..saved_models.convert import KERAS, convert, placeholder_of, read_graph
+from ..saved_models import suggest as suggestions
+from ..saved_models.convert import KERAS, convert, placeholder_of
 from ..saved_models.media_types import is_media_type
+from ..saved_models.sources import read_source
 from ..schema import Schema
 from .failure import UsageError, one_line
 from .packing import add_choice
@@ -52,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cast(parser)
     each = "the value of a tensor that no client sends, a number or JSON"
     add("--constant", action="append", type=constant, default=[], metavar="TENSOR=V", help=each)
+    where = "directory of the vocabulary files that the graph names (default: that of SOURCE)"
+    add("--assets", type=Path, metavar="DIR", help=where)
     add("--suggest", action="store_true", help="list tensors that look like inputs and outputs")
     name = "signature with these inputs (default: %(default)s)"
     add("--signature", default="serving_default", metavar="S", help=name)
@@ -91,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UsageError("OUT_DIR is needed, or --suggest")
     keras = arguments.source.suffix in KERAS
-    graph = None if keras else read_graph(arguments.source)[0]
+    graph = None if keras else read_source(arguments.source).graph
     cast = {
         name: graph_dtype(name, dict(arguments.input), graph) if graph else "float32"
         for name in arguments.cast
@@ -106,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         inputs,
         outputs,
         constants=dict(arguments.constant),
+        assets=arguments.assets,
         signature=arguments.signature,
         on_invalid="mask" if arguments.mask else "error",
         cast=cast,
@@ -149,10 +154,17 @@ def suggest(arguments: argparse.Namespace) -> int:
     """List tensors that look like inputs and outputs."""
     if arguments.source.suffix in KERAS:
         raise UsageError("--suggest is for graphs; a Keras model knows its inputs")
-    inputs, outputs = read_graph(arguments.source)[0].suggest()
+    graph = read_source(arguments.source).graph
+    inputs, outputs = suggestions.suggest(graph)
+    known = {name: suggestions.about(graph, name) for name in (*inputs, *outputs)}
     if arguments.json:
-        say(json.dumps({"inputs": inputs, "outputs": outputs}, indent=2))
+        found = {name: {"dtype": dtype, "shape": shape} for name, (dtype, shape) in known.items()}
+        say(json.dumps({"inputs": inputs, "outputs": outputs, "tensors": found}, indent=2))
         return 0
-    rows = [["input", name] for name in inputs] + [["output", name] for name in outputs]
-    table(("", "tensor"), rows)
+    rows = [
+        [role, name, *known[name]]
+        for role, names in (("input", inputs), ("output", outputs))
+        for name in names
+    ]
+    table(("", "tensor", "dtype", "shape"), rows)
     return 0

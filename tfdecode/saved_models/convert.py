@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy.typing as npt
 
 from .. import reading
-from ..errors import ExportError, FileError, shown
-from ..extras import LazyModule
+from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .check import check
 from .examples import check_known, passed_row
 from .export import export
 from .plan import check_options
-from .protobuf import MAX_BYTES
 from .publish import publish
 from .session import ServingSession, quiet, reason
+from .sources import Source, check_assets, read_source
 from .splice import PLACEHOLDERS
-from .training_graph import COLLECTIONS, Serving, TrainingGraph, constant_of, dtype_named, dtype_of
+from .training_graph import TrainingGraph, constant_of, dtype_named, dtype_of
 from .wrap import wrap
 
-meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "tensorflow")
-text_format: Any = LazyModule("google.protobuf.text_format", "tensorflow")
-
 KERAS = (".keras", ".h5", ".hdf5")
-FROZEN = (".pb", ".pbtxt")
 
 #: The tensor of an input, what it takes, or both.
 Input = str | ArraySpec | tuple[str, "ArraySpec | tf.TensorSpec | str"]
-#: A function of the variables and the session to give them their values in.
-Fill = Callable[[Serving, list[Any], Any], None]
 
 
 def convert(
@@ -46,6 +38,7 @@ def convert(
     outputs: Mapping[str, str | ArraySpec | tuple[str, ArraySpec]] | None = None,
     *,
     constants: Mapping[str, npt.ArrayLike] | None = None,
+    assets: str | os.PathLike[str] | None = None,
     signature: str = "serving_default",
     arrays_signature: str = "arrays",
     on_invalid: Literal["error", "mask"] = "error",
@@ -79,6 +72,9 @@ def convert(
         Keras file: the ArraySpec of each output to encode.
     constants : mapping of str to array_like, optional
         Values of tensors that the outputs need and no client sends: ``{"keep_prob:0": 1.0}``.
+    assets : str or os.PathLike, optional
+        The directory with the vocabulary files that the graph names, which are copied; by default
+        that of the source. Files elsewhere are refused: a graph of somebody else could name any.
     signature : str, default "serving_default"
         The signature with these inputs.
     arrays_signature : str, default "arrays"
@@ -148,7 +144,9 @@ def convert(
         raise ExportError(
             "outputs is empty: name tensors of the graph; convert --suggest finds some"
         )
-    graph, fill = read_graph(source)
+    origin = read_source(source)
+    if assets is not None:
+        origin.root = Path(assets)
     packed: dict[str, Any] = {
         n: i[1]
         for n, i in inputs.items()
@@ -156,12 +154,12 @@ def convert(
     }
     encoded = {n: o[1] for n, o in given.items() if isinstance(o, tuple)}
     casts = cast or {}
-    fed = {n: placeholder_of(graph, n, one, casts.get(n)) for n, one in inputs.items()}
+    fed = {n: placeholder_of(origin.graph, n, one, casts.get(n)) for n, one in inputs.items()}
     fetched = {name: one if isinstance(one, str) else one[0] for name, one in given.items()}
     name = arrays_signature if packed or encoded else signature
 
     def build(path: Path) -> None:
-        write(graph, fill, fed, fetched, constants or {}, name, path)
+        write(origin, fed, fetched, constants or {}, name, path)
         try_out(path, name, fed, sample or {})
 
     if not packed and not encoded:
@@ -171,17 +169,6 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="tfdecode-") as folder:
         plain = publish(build, Path(folder), 1)
         return wrap(plain, directory, packed, encoded, source=name, **options)
-
-
-def suggest(source: str | os.PathLike[str] | tf.compat.v1.Session) -> tuple[list[str], list[str]]:
-    """The tensors of a graph that look like inputs, and those that look like outputs.
-
-    Parameters
-    ----------
-    source : str, os.PathLike or tf.compat.v1.Session
-        A checkpoint with its ``.meta``, a frozen graph or a session, as `convert` takes it.
-    """
-    return read_graph(source)[0].suggest()
 
 
 def keras_model(path: Path, safe_mode: bool) -> Any:
@@ -199,54 +186,6 @@ def keras_model(path: Path, safe_mode: bool) -> Any:
             text = "it has a Lambda layer, which is code that the file brings"
             advice = "; if you trust it, pass safe_mode=False"
         raise ExportError(f"{path}: Keras cannot load it: {text}{advice}") from None
-
-
-def read_graph(source: Any) -> tuple[TrainingGraph, Fill]:
-    """The graph of a source, and what gives its variables their values."""
-    if hasattr(source, "graph"):
-        meta = meta_graph_pb2.MetaGraphDef()
-        meta.graph_def.CopyFrom(source.graph.as_graph_def(add_shapes=False))
-        with source.graph.as_default():
-            for key in COLLECTIONS:
-                for variable in source.graph.get_collection(key):
-                    raw = variable.to_proto().SerializeToString()
-                    meta.collection_def[key].bytes_list.value.append(raw)
-        return TrainingGraph(meta), lambda *given: fill_from_session(source, *given)
-    path = Path(source)
-    if path.is_dir():
-        what = "a SavedModel" if (path / "saved_model.pb").exists() else "a directory"
-        raise ExportError(
-            f"{path} is {what}: tfdecode.wrap takes SavedModels, convert a checkpoint by its "
-            "prefix, as model.ckpt-7"
-        )
-    if path.suffix in FROZEN:
-        return TrainingGraph(frozen(path)), lambda *_: None
-    prefix = path.with_suffix("") if path.suffix in (".meta", ".index") else path
-    meta = meta_graph_pb2.MetaGraphDef()
-    parse(meta, prefix.with_name(f"{prefix.name}.meta"))
-    return TrainingGraph(meta), lambda *given: fill_from_checkpoint(prefix, *given)
-
-
-def frozen(path: Path) -> Any:
-    """A MetaGraphDef with the graph of a ``.pb`` or ``.pbtxt``."""
-    meta = meta_graph_pb2.MetaGraphDef()
-    parse(meta.graph_def, path)
-    if not meta.graph_def.node:
-        raise FileError(f"{path}: has no nodes, so it is not a frozen graph")
-    return meta
-
-
-def parse(message: Any, path: Path) -> None:
-    """Read a protobuf, in text or binary; FileError if it is another file."""
-    data = reading.read(path, MAX_BYTES)
-    try:
-        if path.suffix == ".pbtxt":
-            text_format.Parse(data.decode(), message)
-        else:
-            message.ParseFromString(data)
-    except Exception as error:  # protobuf's errors have moved between its releases
-        text = " ".join(str(error).split())[:200]
-        raise FileError(f"{path}: is not a {type(message).__name__}: {text}") from None
 
 
 def placeholder_of(
@@ -282,8 +221,7 @@ def placeholder_of(
 
 
 def write(
-    graph: TrainingGraph,
-    fill: Fill,
+    source: Source,
     inputs: Mapping[str, tuple[str, Any]],
     outputs: Mapping[str, str],
     constants: Mapping[str, npt.ArrayLike],
@@ -291,7 +229,7 @@ def write(
     path: Path,
 ) -> None:
     """Write the part of the graph that serves as a SavedModel."""
-    v1 = tf.compat.v1
+    v1, graph = tf.compat.v1, source.graph
     fed = {graph.find(at, f"input {name}"): name for name, (at, _) in inputs.items()}
     known = {graph.find(at, "a constant"): value for at, value in constants.items()}
     wanted = {name: graph.find(at, f"output {name}") for name, at in outputs.items()}
@@ -322,54 +260,29 @@ def write(
             text = " ".join(str(error).split())[:300]
             raise ExportError(f"the graph cannot be taken apart: {text}") from None
         assets = [made.get_tensor_by_name(name) for name in serving.assets()]
-        for asset in assets:
-            file = tf.get_static_value(asset)
-            if file is not None and not tf.io.gfile.exists(file.item()):
-                text = shown(os.fsdecode(file.item()), 200)
-                raise ExportError(f"the outputs need the file {text}, which is not on this machine")
+        files = (tf.get_static_value(asset) for asset in assets)
+        check_assets((os.fsdecode(x.item()) for x in files if x is not None), source.root)
+        tables = [made.get_operation_by_name(name) for name in serving.tables]
+        for name in serving.filled:
+            handle = made.get_tensor_by_name(f"{name}:0")
+            # A dense table gives its buckets, in another shape than the op is declared for.
+            keys, values = (v1.placeholder_with_default(x, None) for x in source.contents(name))
+            put: Any = {"table_handle": handle, "keys": keys, "values": values}
+            tables.append(tf.raw_ops.LookupTableImportV2(**put))
         variables = v1.get_collection("variables")
-        fill(serving, variables, session)
+        source.fill(serving, variables, session)
         builder = v1.saved_model.Builder(str(path))
         builder.add_meta_graph_and_variables(
             session,
             ["serve"],
             {signature: v1.saved_model.predict_signature_def(sent, found)},
             assets_collection=assets,
-            main_op=tf.group(*map(made.get_operation_by_name, serving.tables)),
+            main_op=tf.group(*tables),
             clear_devices=True,
             strip_default_attrs=True,
             saver=v1.train.Saver(variables) if variables else None,
         )
         builder.save()
-
-
-def fill_from_session(source: Any, serving: Serving, variables: list[Any], session: Any) -> None:
-    """Give the variables the values that they have in another session."""
-    try:
-        values = source.run([one.snapshot_name for one in serving.variables])
-    except tf.errors.FailedPreconditionError as error:
-        raise ExportError(
-            f"the session has no values for its variables ({reason(error)}): run their "
-            "initializers, or restore a checkpoint"
-        ) from None
-    for variable, value in zip(serving.variables, values, strict=True):
-        session.run(variable.initializer_name.lstrip("^"), {variable.initial_value_name: value})
-
-
-def fill_from_checkpoint(prefix: Path, _: Serving, variables: list[Any], session: Any) -> None:
-    """Give the variables the values of a checkpoint."""
-    if not prefix.with_name(f"{prefix.name}.index").is_file():
-        raise FileError(f"{prefix}.index: no such file, so the checkpoint has no values")
-    if not variables:
-        return
-    try:
-        tf.compat.v1.train.Saver(variables).restore(session, str(prefix))
-    except (tf.errors.OpError, ValueError) as error:
-        message = str(getattr(error, "message", error))
-        key = re.search(r"Key (\S+) not found in checkpoint", message)
-        text = " ".join(message.split("\n")[0].split())[:300]
-        text = f"it has no value of {shown(key[1])}" if key else text
-        raise ExportError(f"{prefix}: the checkpoint cannot be restored: {text}") from None
 
 
 def try_out(

@@ -23,18 +23,11 @@ variable_pb2: Any = LazyModule("tensorflow.core.framework.variable_pb2", "tensor
 PIPELINES = ("QueueDequeue", "IteratorGetNext", "ReaderRead", "IteratorFromStringHandle")
 TABLES = ("InitializeTable", "LookupTableImport")
 #: Tables that training fills: the checkpoint or the session has what is in them.
-FILLED = ("MutableHashTable", "MutableDenseHashTable", "AnonymousMutable")
+FILLED = ("MutableHashTableV2", "MutableHashTableOfTensorsV2", "MutableDenseHashTableV2")
+#: Those of which nothing tells what is in them: they have no name, or are not resources.
+LOST = ("MutableHashTable", "MutableDenseHashTable", "AnonymousMutable")
 #: Names of collections of variables; each is a list of VariableDef.
 COLLECTIONS = ("variables", "local_variables", "model_variables", "moving_average_variables")
-#: Ops of training, saving and logging.
-DULL = {"Assert", "Const", "IsVariableInitialized", "NoOp", "MergeSummary", *VARIABLES}
-DULL_PREFIXES = ("Apply", "Assign", "Restore", "ResourceApply", "Save", "Scalar", "Summary")
-
-
-def dull(node: Any) -> bool:
-    """Whether no client wants the output of a node, though nothing in the graph takes it."""
-    training = node.op.startswith(DULL_PREFIXES) or node.name.startswith("gradients")
-    return training or node.op in DULL | PYTHON_OPS
 
 
 class TrainingGraph:
@@ -61,17 +54,6 @@ class TrainingGraph:
             f"no tensor '{name}' for {what}" + (f"; did you mean {words}?" * bool(near))
         )
 
-    def suggest(self) -> tuple[list[str], list[str]]:
-        """The tensors that look like inputs, and those that look like outputs."""
-        taken = {source.node for node in self.nodes.values() for _, source in inputs_of(node)}
-        inputs, outputs = [], []
-        for name, node in self.nodes.items():
-            if node.op in (*PLACEHOLDERS, "PlaceholderWithDefault"):
-                inputs.append(f"{name}:0")
-            elif name not in taken and not dull(node):
-                outputs.append(f"{name}:0")
-        return inputs, outputs
-
     def cut(self, given: Iterable[Tensor], outputs: Iterable[Tensor]) -> Serving:
         """The nodes that the outputs need if the tensors ``given`` are; ExportError if too many."""
         given, known = set(given), {one.node for one in given}
@@ -84,7 +66,9 @@ class TrainingGraph:
         tables = [
             node.name
             for node in self.nodes.values()
-            if node.op.startswith(TABLES) and node.input and tensor(node.input[0]).node in keep
+            if node.op.startswith(TABLES) and node.input
+            for name in [tensor(node.input[0]).node]
+            if name in keep and op(self, name) not in FILLED  # that of a saver reads a checkpoint
         ]
         keep |= upstream(self.nodes, [tensor(name) for name in tables], stops)
         self._refuse(keep)
@@ -100,10 +84,10 @@ class TrainingGraph:
                 f"the outputs need {name} ({python[0].op}), which calls Python: cut the graph "
                 f"behind it, with the input '{name}:0'"
             )
-        filled = [node for node in used if node.op.startswith(FILLED)]
-        if filled:
+        lost = [node for node in used if node.op.startswith(LOST) and node.op not in FILLED]
+        if lost:
             raise ExportError(
-                f"the outputs need the table {filled[0].name} ({filled[0].op}), whose contents "
+                f"the outputs need the table {lost[0].name} ({lost[0].op}), whose contents "
                 "convert does not copy: look up in a StaticHashTable with these contents instead"
             )
         pipes = [node for node in used if node.op.startswith(PIPELINES)]
@@ -126,6 +110,8 @@ class Serving:
 
     def __init__(self, graph: TrainingGraph, keep: set[str], tables: list[str]) -> None:
         self.graph, self.keep, self.tables = graph, keep, tables
+        #: The tables whose contents are in no node.
+        self.filled = [name for name in graph.nodes if name in keep and op(graph, name) in FILLED]
         self.variables = list(self._variables())
         named = {tensor(one.variable_name).node for one in self.variables}
         lost = [n for n in keep if graph.nodes[n].op in VARIABLES and n not in named]
@@ -149,16 +135,19 @@ class Serving:
 
     def _variables(self) -> Iterator[Any]:
         """A VariableDef for each variable that serves."""
-        seen = set()
-        for key in COLLECTIONS:
+        seen: set[str] = set()
+        # The collections of TensorFlow first, then those of the model's own.
+        for key in [*COLLECTIONS, *sorted({*self.graph.meta.collection_def} - {*COLLECTIONS})]:
             for raw in self.graph.meta.collection_def[key].bytes_list.value:
                 variable = variable_pb2.VariableDef()
                 try:
                     variable.ParseFromString(raw)
                 except Exception:  # protobuf's DecodeError has moved between its releases
+                    if key not in COLLECTIONS:
+                        continue
                     raise damaged(f"its collection {key} cannot be read") from None
                 name = tensor(variable.variable_name).node
-                if name in self.keep and name not in seen:
+                if name in self.keep - seen and op(self.graph, name) in VARIABLES:
                     seen.add(name)
                     for part in (variable.initializer_name.lstrip("^"), variable.snapshot_name):
                         if part and tensor(part).node not in self.graph.nodes:
@@ -222,6 +211,12 @@ def _copy_functions(library: Any, graph: Any) -> None:
     kept = [function for function in library.function if function.signature.name in found]
     del graph.library.function[:]
     graph.library.function.extend(kept)
+
+
+def op(graph: TrainingGraph, name: str) -> str:
+    """The op of a node."""
+    found: str = graph.nodes[name].op
+    return found
 
 
 def damaged(what: str) -> ExportError:
