@@ -7,6 +7,7 @@ import gc
 import gzip
 import json
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ import tfdecode as tfd
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
-from tfdecode.client import AsyncRest, Rest, response  # noqa: E402
-from tfdecode.client.answer import refusal  # noqa: E402
+from tfdecode.client import AsyncRest, Rest, request, response  # noqa: E402
+from tfdecode.client.answer import error_of, refusal  # noqa: E402
 
 from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
 from .server import Server, serving  # noqa: E402
@@ -225,6 +226,36 @@ def test_a_row_that_a_server_names_may_be_any_text() -> None:
     start = time.monotonic()
     refusal("assertion failed: [" * 10**6, 400, "HTTP 400")
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b'{"error": "of TensorFlow Serving"}', "of TensorFlow Serving"),
+        (b'{"error": {"code": 400, "message": "of Vertex AI", "status": "X"}}', "of Vertex AI"),
+        (b'{"message": "of a gateway"}', "of a gateway"),
+        (b'{"detail": 1}', '{"detail": 1}'),
+        (b'["list"]', '["list"]'),
+        (b"<html> of\nanything", "<html> of anything"),
+    ],
+)
+def test_the_sentence_of_an_error_whoever_says_it(body: bytes, sentence: str) -> None:
+    assert str(error_of(418, body)) == f"HTTP 418: {sentence}"
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_large_batch_is_held_once_more_as_its_body(by_rows: bool) -> None:
+    payloads = [bytes(10_000)] * 500
+    schema = tfd.Schema({"x": tfd.ArraySpec((10_000,), "uint8")})
+    request(schema, {"x": payloads[:1]})
+    tracemalloc.start()
+    try:
+        body = request(schema, {"x": payloads}, by_rows=by_rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(json.loads(body)["instances" if by_rows else "inputs"]) in (1, 500)
+    assert peak < 1.25 * len(body)
 
 
 def test_an_answer_has_a_limit(server: Server, monkeypatch) -> None:

@@ -159,8 +159,11 @@ MAX_TEXT = 20_000
 def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
     """The exception for an HTTP status that is not 200, to a request whose first row is that."""
     try:
-        text = from_json(body)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        answer = from_json(body)
+        # Vertex AI has an object with a message there, a gateway often a message alone.
+        text = answer.get("error") or answer["message"]
+        text = text["message"] if isinstance(text, dict) else text
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         text = body[:500].decode(errors="replace")
     return refusal(str(text), status, f"HTTP {status}", first)
 

@@ -5,9 +5,11 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +21,23 @@ from .text import to_base64, to_json
 #: What the server's JSON parser does not convert to a tensor.
 NOT_IN_JSON = ("uint16", "float16", "bfloat16", "complex64", "complex128")
 
+
+class Base64:
+    """The JSON text of a payload, made when it is written: a large batch is not held twice more."""
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+
+    def __len__(self) -> int:
+        return len(b'{"b64":""}') + (len(self.payload) + 2) // 3 * 4
+
+    def __bytes__(self) -> bytes:
+        return b'{"b64":"%b"}' % to_base64(self.payload)  # base64 needs no escapes
+
+
+Text: TypeAlias = "bytes | Base64"
 #: The rows of each input as JSON text; one text for an input without a batch dimension.
-Rows = dict[str, list[bytes] | bytes]
+Rows: TypeAlias = "dict[str, list[Text] | Text]"
 
 
 def rows_of(inputs: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]]) -> Rows:
@@ -36,16 +53,16 @@ def rows_of(inputs: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]]
     return found
 
 
-def _text(value: Any) -> bytes:
+def _text(value: Any) -> Text:
     """A row as JSON: base64 for bytes, nested lists for numbers."""
-    if isinstance(value, bytes):  # base64 needs no escapes
-        return b'{"b64":"%b"}' % to_base64(value)
+    if isinstance(value, bytes):
+        return Base64(value)
     if isinstance(value, str):
         return json.dumps(value).encode()
     array = np.asarray(value)
     if array.dtype.kind in "OSU":
         if array.ndim:
-            return b"[%b]" % b",".join(_text(item) for item in array)
+            return b"[%b]" % b",".join(bytes(_text(item)) for item in array)
         if isinstance(array.item(), bytes | str):
             return _text(array.item())
     if array.dtype.kind not in "biuf":
@@ -70,7 +87,7 @@ def bodies(
     max_body_bytes : int or None
         The budget of a body; EncodeError if one row does not fit.
     """
-    single = {key: text for key, text in rows.items() if isinstance(text, bytes)}
+    single = {key: text for key, text in rows.items() if not isinstance(text, list)}
     batched = {key: texts for key, texts in rows.items() if isinstance(texts, list)}
     if by_rows and single:
         raise SpecError(
@@ -107,26 +124,51 @@ def cuts(costs: Sequence[int], budget: int | None, what: str) -> Iterator[int]:
 
 
 def _columns(
-    signature: str, batched: Mapping[str, Sequence[bytes]], single: Mapping[str, bytes]
+    signature: str, batched: Mapping[str, Sequence[Text]], single: Mapping[str, Text]
 ) -> bytes:
-    columns = {**{key: b"[%b]" % b",".join(texts) for key, texts in batched.items()}, **single}
-    return b'{%b,"inputs":%b}' % (_signature(signature), _object(columns))
+    columns = {key: _list([text] for text in texts) for key, texts in batched.items()}
+    others = {key: [text] for key, text in single.items()}
+    head = [b"{", _signature(signature), b',"inputs":']
+    return _joined(chain(head, _object({**columns, **others}), [b"}"]))
 
 
 def _instances(
-    signature: str, batched: Mapping[str, Sequence[bytes]], _: Mapping[str, bytes]
+    signature: str, batched: Mapping[str, Sequence[Text]], _: Mapping[str, Text]
 ) -> bytes:
-    rows = zip(*batched.values(), strict=True)
-    texts = (_object(dict(zip(batched, row, strict=True))) for row in rows)
+    rows = (
+        _object({key: [text] for key, text in zip(batched, row, strict=True)})
+        for row in zip(*batched.values(), strict=True)
+    )
     # Vertex AI knows no signature_name and refuses what it does not know.
-    named = b"" if signature == "serving_default" else b"%b," % _signature(signature)
-    return b'{%b"instances":[%b]}' % (named, b",".join(texts))
+    named = [] if signature == "serving_default" else [_signature(signature), b","]
+    return _joined(chain([b"{", *named, b'"instances":'], _list(rows), [b"}"]))
 
 
 def _signature(name: str) -> bytes:
     return b'"signature_name":%b' % json.dumps(name).encode()
 
 
-def _object(texts: Mapping[str, bytes]) -> bytes:
-    pairs = (b"%b:%b" % (json.dumps(key).encode(), text) for key, text in texts.items())
-    return b"{%b}" % b",".join(pairs)
+def _list(items: Iterable[Iterable[Text]]) -> Iterator[Text]:
+    """The pieces of a JSON list of what has these pieces."""
+    yield b"["
+    for index, pieces in enumerate(items):
+        if index:
+            yield b","
+        yield from pieces
+    yield b"]"
+
+
+def _object(values: Mapping[str, Iterable[Text]]) -> Iterator[Text]:
+    """The pieces of a JSON object of what has these pieces."""
+    yield b"{"
+    for index, (key, pieces) in enumerate(values.items()):
+        yield b"%b%b:" % (b"," if index else b"", json.dumps(key).encode())
+        yield from pieces
+    yield b"}"
+
+
+def _joined(pieces: Iterable[Text]) -> bytes:
+    body = io.BytesIO()
+    for piece in pieces:
+        body.write(bytes(piece))
+    return body.getvalue()
