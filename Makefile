@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage e2e lint types build protos test-bulk bench clean
+.PHONY: demo test pytest pytest-others pytest-codecs pytest-cases pytest-attacks coverage e2e lint types build protos test-bulk test-versions bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -85,6 +85,10 @@ test-bulk:
 	build/beam/bin/python -m pip install --quiet --disable-pip-version-check pytest hypothesis --editable '.[bulk]' apache-beam
 	for engine in spark connect dask ray; do build/engines/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_$$engine.py || exit 1; done
 	build/beam/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_beam.py
+
+# Exports of this TensorFlow in older ones, whose wheels it installs. Takes 20 minutes and 8 GB.
+test-versions: $(VENV)/installed
+	$(RUN) -m tests.versions $(VERSIONS)
 
 bench: $(VENV)/bench
 	$(RUN) -m benchmarks

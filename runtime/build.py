@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent
@@ -16,6 +17,8 @@ CACHE = SOURCE.parent / "build" / "runtime"
 COMPILERS = ("gcc", "cc", "clang")
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
+#: Wheels before 2.11 have the C API in a library that needs the symbols of a Python, any will do.
+OLD_LIBRARIES = ("python/_pywrap_tensorflow_internal.so", "libtensorflow_framework.so.2")
 DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu")
 
 
@@ -42,13 +45,30 @@ def tensorflow_version() -> str:
     return "unknown"
 
 
-def build(directory: pathlib.Path | None = None) -> pathlib.Path:
-    """Path of the program, built into `directory` unless it is there already."""
+def libraries(tensorflow: pathlib.Path) -> list[str]:
+    """Where a package has the C API, as arguments of the linker."""
+    new = (tensorflow / LIBRARIES[0]).is_file()
+    files = [tensorflow / library for library in (LIBRARIES if new else OLD_LIBRARIES)]
+    options = [f"-Wl,-rpath,{folder}" for folder in sorted({file.parent for file in files})]
+    if not new:  # its Python has one symbol that newer ones have not, and it is never read
+        python = f"-lpython{sys.version_info.major}.{sys.version_info.minor}"
+        options += ["-Wl,--no-as-needed,--defsym=_Py_CheckRecursionLimit=main", python]
+    return [*options, *map(str, files)]
+
+
+def build(
+    directory: pathlib.Path | None = None, tensorflow: pathlib.Path | None = None
+) -> pathlib.Path:
+    """Path of the program, built into `directory` unless it is there already.
+
+    `tensorflow` is the folder of a package, by default of the installed one.
+    """
     directory = (directory or CACHE).resolve()
-    tensorflow = find_tensorflow()
+    version = str(tensorflow) if tensorflow else tensorflow_version()
+    tensorflow = tensorflow or find_tensorflow()
     sources = sorted(SOURCE.glob("*.[ch]"))
     digest = hashlib.sha256()
-    for text in (tensorflow_version(), str(tensorflow), *FLAGS):
+    for text in (version, str(tensorflow), *FLAGS):
         digest.update(text.encode() + b"\0")
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
@@ -66,8 +86,8 @@ def build(directory: pathlib.Path | None = None) -> pathlib.Path:
         command = [
             *(compiler, *FLAGS, "-isystem", str(tensorflow / "include")),
             *(str(source) for source in sources if source.suffix == ".c"),
-            *(str(tensorflow / library) for library in LIBRARIES),
-            *("-Xlinker", "-rpath", "-Xlinker", str(tensorflow), "-o", str(built)),
+            *libraries(tensorflow),
+            *("-o", str(built)),
         ]
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, errors="replace"

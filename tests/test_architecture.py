@@ -29,7 +29,7 @@ FLOORS = (
     {"array_like", "conversion", "formats", "graph", "statistics"},
     {"casts"},
     {"form"},
-    {"dtypes", "extras", "reading"},
+    {"dtypes", "extras", "reading", "releases"},
     {"names"},
     {"errors", "lookalikes", "messages"},
 )

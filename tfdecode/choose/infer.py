@@ -7,9 +7,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from ..codecs.base import Codec
 from ..codecs.registry import CODECS
 from ..errors import SpecError
+from ..releases import release
 from ..spec import ArraySpec
 from .as_is import spec_of_file
 from .order import BANDWIDTHS
@@ -49,7 +49,8 @@ def infer(
         The goal. "balanced" is smaller than zlib and decodes faster, if a chain is both and no
         other is half as large; it is never larger and slower than plain deflate at any level.
     min_tensorflow : str, default "2.12"
-        The oldest TensorFlow version that must run the model. ``zstd`` needs "2.20".
+        The oldest TensorFlow version that must run the model, "2.3" or later. ``zstd`` needs
+        "2.20". Before 2.12 it needs an export with the same ``min_tensorflow``.
     portable : bool, default False
         Use only codecs that the JavaScript client supports.
     bandwidth : float, optional
@@ -148,24 +149,12 @@ def rank(
     ArraySpec(**fields)  # a SpecError that is of the arrays and of no chain
     if role == "output" and None in fields["shape"]:
         raise SpecError("the arrays differ in shape, but an output needs one that is fixed")
-    release = version(min_tensorflow)
+    oldest = release(min_tensorflow)
     codecs = [
         codec
         for codec in CODECS.values()
-        if codec.min_tensorflow <= release
+        if codec.min_tensorflow <= oldest
         and (codec.portable or not portable)
         and (codec.encodes_in_graph() or role == "input")
     ]
     return Search(samples, fields, codecs, trusted, prefer, bandwidth).run()
-
-
-def version(text: str) -> tuple[int, int]:
-    """Major and minor number of a TensorFlow version."""
-    parts = text.split(".") if isinstance(text, str) else []
-    if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):
-        raise SpecError(f"min_tensorflow is {text!r}, needs a version as '2.12'")
-    release = int(parts[0][:9]), int(parts[1][:9])
-    if release < Codec.min_tensorflow:
-        oldest = ".".join(map(str, Codec.min_tensorflow))
-        raise SpecError(f"min_tensorflow is {text!r}, the oldest release that decodes is {oldest}")
-    return release

@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         cast=cast,
         safe_mode=not arguments.no_safe_mode,
         version=arguments.version,
+        min_tensorflow=arguments.min_tensorflow,
     )
     bytes_too = any(not isinstance(given, str) for given in inputs.values())
     packed = Schema.load(path) if bytes_too else Schema({})

@@ -13,6 +13,7 @@ from ..casts import checked_bool
 from ..conversion import converted
 from ..errors import SpecError
 from ..files import form_for, load
+from ..releases import release
 from ..spec import ArraySpec
 from .batch import Report
 from .inputs import shown_path
@@ -35,8 +36,8 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     """The options of the choice of a chain."""
     add = parser.add_argument
     add("--prefer", choices=PREFER, help="goal when choosing a chain (default: balanced)")
-    oldest = "oldest TensorFlow that must run the model (default: 2.12; zstd needs 2.20)"
-    add("--min-tensorflow", type=argument(release), metavar="VERSION", help=oldest)
+    oldest = "oldest TensorFlow that must run the model, 2.3 or later (default: 2.12 for the chain)"
+    add("--min-tensorflow", type=argument(version), metavar="VERSION", help=oldest)
     trusted = (
         "allow zlib on large rows, where a hostile payload can take 2,070 times its length in "
         "memory (default: only chains that the spec bounds)"
@@ -62,11 +63,9 @@ def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
     return parsed
 
 
-def release(text: str) -> str:
+def version(text: str) -> str:
     """The argument of ``--min-tensorflow``."""
-    from ..choose.infer import version  # not before it is used: infer takes a while to import
-
-    version(text)
+    release(text)
     return text
 
 

@@ -37,6 +37,7 @@ examples:
   tfdecode wrap theirs/1 models/pose --input pose_map=spec.json --input labels='astype:uint8|png'
   tfdecode wrap theirs/ models/seg --input image=image.npy --output mask=mask.npy --replace-default
   tfdecode wrap theirs/ models/shop --input prod_image=image/jpeg --cast prod_image --mask
+  tfdecode wrap theirs/ models/pose --input pose_map=pose.pkl --min-tensorflow 2.8
 """
 
 
@@ -133,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         independent_rows=not arguments.unequal_rows,
         warmup=not arguments.no_warmup,
         version=arguments.version,
+        min_tensorflow=arguments.min_tensorflow,
     )
     groups = (("input", specs), ("output", encoded))
     added = [

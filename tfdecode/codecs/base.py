@@ -20,6 +20,7 @@ from ..dtypes import LARGEST
 from ..errors import SpecError, meant
 from ..form import ArrayForm, BytesForm
 from ..graph.rows import Rows
+from ..releases import OLDEST
 
 if TYPE_CHECKING:  # these modules are not needed to encode
     from ..formats.contents import Contents
@@ -77,7 +78,7 @@ class Codec(ABC, Generic[Source, Target, SourceForm, TargetForm]):
     #: Whether the JavaScript client of ``examples/js`` packs it too.
     portable: ClassVar[bool] = False
     #: The first TensorFlow release that decodes it.
-    min_tensorflow: ClassVar[tuple[int, int]] = (2, 12)
+    min_tensorflow: ClassVar[tuple[int, int]] = OLDEST
 
     @abstractmethod
     def resolve(self, form: SourceForm) -> TargetForm:

@@ -14,7 +14,7 @@ from .. import reading
 from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
-from .check import check
+from .backport import checked, rewrite, target
 from .examples import check_known, passed_row
 from .export import export
 from .plan import check_options
@@ -48,6 +48,7 @@ def convert(
     max_batch_size: int | None = None,
     sample: Mapping[str, npt.ArrayLike | bytes] | None = None,
     version: int | None = None,
+    min_tensorflow: str | None = None,
     safe_mode: bool = True,
 ) -> Path:
     """Make a SavedModel of a model that is not one, with byte inputs in the same step.
@@ -92,6 +93,8 @@ def convert(
         One example of each input to try, by default zeros.
     version : int, optional
         The number of the version directory; by default the newest plus one.
+    min_tensorflow : str, optional
+        See `tfdecode.export`.
     safe_mode : bool, default True
         Refuse Keras files with code in them (``Lambda`` layers); False runs it.
 
@@ -131,7 +134,9 @@ def convert(
         "max_batch_size": max_batch_size,
         "sample": sample,
         "version": version,
+        "min_tensorflow": min_tensorflow,
     }
+    oldest = target(min_tensorflow)
     given: Mapping[str, Any] = {} if outputs is None else outputs
     mappings = {"inputs": inputs, "outputs": given, "constants": constants or {}}
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
@@ -160,7 +165,8 @@ def convert(
 
     def build(path: Path) -> None:
         write(origin, fed, fetched, constants or {}, name, path)
-        try_out(path, name, fed, sample or {})
+        rewrite(path, oldest)
+        try_out(path, name, fed, sample or {}, oldest)
 
     if not packed and not encoded:
         return publish(build, Path(directory), version)
@@ -286,12 +292,14 @@ def write(
 
 
 def try_out(
-    path: Path, signature: str, inputs: Mapping[str, tuple[str, Any]], sample: Mapping[str, Any]
+    path: Path,
+    signature: str,
+    inputs: Mapping[str, tuple[str, Any]],
+    sample: Mapping[str, Any],
+    oldest: str | None,
 ) -> None:
     """Run the model as a server does, on the sample or on zeros."""
-    report = check(path)
-    if not report.ok:
-        raise ExportError(f"a stock server cannot run the result: {'; '.join(report.problems[:3])}")
+    checked(path, oldest, "result")
     check_known(sample, inputs, "sample")
     feeds = {name: passed_row(name, spec, sample) for name, (_, spec) in inputs.items()}
     try:

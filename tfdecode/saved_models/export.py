@@ -14,6 +14,7 @@ from ..extras import tensorflow as tf
 from ..layouts import Layout
 from ..schema import ASSET
 from ..spec import ArraySpec
+from .backport import rewrite, target
 from .declared import declared
 from .endpoints import endpoints, functions, schema_of
 from .media_types import is_media_type, resolved
@@ -47,6 +48,7 @@ def export(
     warmup: bool | Sequence[Example] | Mapping[str, Sequence[Example]] = True,
     independent_rows: bool = True,
     version: int | None = None,
+    min_tensorflow: str | None = None,
 ) -> Path:
     """Write a model as a SavedModel with byte inputs.
 
@@ -113,6 +115,10 @@ def export(
         the others, or takes inputs whose rows do not correspond; serve it without batching.
     version : int, optional
         The number of the version directory, below 2^63; by default the newest plus one.
+    min_tensorflow : str, optional
+        The oldest TensorFlow whose server must run the model, "2.3" or later. What newer ones add
+        and this one lacks is taken out where no answer depends on it, and the rest is refused. By
+        default nothing is taken out: for servers of the TensorFlow that runs now, or of newer ones.
 
     Returns
     -------
@@ -123,9 +129,9 @@ def export(
     ------
     ExportError
         If a spec does not have the dtype or shape that the model declares, or the model cannot be
-        traced, saved, loaded or run.
+        traced, saved, loaded or run, or needs a newer TensorFlow than ``min_tensorflow``.
     SpecError
-        If the chain of an output cannot encode in a graph.
+        If the chain of an output cannot encode in a graph, or ``min_tensorflow`` is not known.
 
     Examples
     --------
@@ -136,6 +142,7 @@ def export(
     ...     path.name, sorted(tfd.Schema.load(path))
     ('1', ['pose'])
     """
+    oldest = target(min_tensorflow)
     options = {"inputs": inputs, "outputs": outputs, "cast": cast, "sample": sample}
     options |= {"ragged": ragged}
     options = {what: {} if given is None else given for what, given in options.items()}
@@ -159,9 +166,10 @@ def export(
     def build(path: Path) -> None:
         with quiet():
             save(traced, path)
+        rewrite(path, oldest)
         (path / ASSET).parent.mkdir(parents=True)
         schema.save(path / ASSET)
-        ran = verify(plans, path, found, independent_rows)
+        ran = verify(plans, path, found, independent_rows, oldest)
         if warmup and ran:
             write_warmup(path / WARMUP, ran)
 

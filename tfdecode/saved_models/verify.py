@@ -15,7 +15,7 @@ from ..layouts import lengths_key
 from ..names import bytes_key
 from ..schema import SIGNATURE
 from . import any_length
-from .check import check
+from .backport import checked
 from .endpoints import Endpoint
 from .examples import batch_of_one, example, packed, passed, unlike
 from .plan import Plan, batched
@@ -31,7 +31,11 @@ ADVICE = (
 
 
 def verify(
-    plans: Mapping[str, Plan], path: Path, endpoints: Iterable[Endpoint], independent_rows: bool
+    plans: Mapping[str, Plan],
+    path: Path,
+    endpoints: Iterable[Endpoint],
+    independent_rows: bool,
+    oldest: str | None,
 ) -> list[tuple[str, dict[str, Any]]]:
     """Load the export as a server would, and run every signature.
 
@@ -40,10 +44,7 @@ def verify(
     list of (str, dict)
         The signatures with payloads that ran, each with what it ran on.
     """
-    report = check(path)
-    if not report.ok:
-        raise ExportError("a stock server cannot run the export: " + "; ".join(report.problems))
-    for limit in report.limits:
+    for limit in checked(path, oldest, "export").limits:
         # What the options chose is documented; what dtypes and shapes bring with them is not.
         if "on_invalid" not in limit:
             warnings.warn(limit, stacklevel=6)

@@ -20,6 +20,7 @@ from ..layouts import lengths_key, lengths_of, stacked
 from ..names import bytes_key
 from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from ..spec import ArraySpec
+from . import backport
 from .byte_signature import ByteSignature, batch_of, signature_in, tensor_specs
 from .examples import as_array, check_known, encoded, filler, passed_row, unlike
 from .plan import batched, check_options
@@ -55,6 +56,7 @@ def wrap(
     warmup: bool = True,
     independent_rows: bool = True,
     version: int | None = None,
+    min_tensorflow: str | None = None,
 ) -> Path:
     """Add a signature with byte inputs to a SavedModel that somebody else made.
 
@@ -103,6 +105,8 @@ def wrap(
         inputs whose rows do not correspond.
     version : int, optional
         The number of the version directory; by default the newest plus one.
+    min_tensorflow : str, optional
+        See `tfdecode.export`. The nodes of the source are changed too, and all of them must run.
 
     Returns
     -------
@@ -138,6 +142,7 @@ def wrap(
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     if not inputs:
         raise ExportError("inputs is empty: name those that become bytes")
+    oldest = backport.target(min_tensorflow)
     path = version_directory(Path(saved_model))
     model = read_protobuf(path)
     meta = _serving_graph(path, model)
@@ -154,6 +159,7 @@ def wrap(
         added.source = _replace_default(path, meta, signature, source)
     meta.signature_def[SIGNATURE].CopyFrom(added.schema_signature(schema))
     _name_ops(meta)
+    backport.backport(model, oldest)
 
     def build(target: Path) -> None:
         shutil.copytree(path, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
@@ -167,6 +173,8 @@ def wrap(
                 "the warm-up records are left out: they may call the old serving_default",
                 stacklevel=4,
             )
+        if oldest is not None:
+            backport.checked(target, oldest, "result")
         ran = _compare(added, schema, target, signature, sample)
         if warmup:
             add_warmup(target / WARMUP, [(signature, ran)])

@@ -12,10 +12,14 @@ from typing import Any
 from ...errors import SpecError
 from ...extras import LazyModule
 
+attr_value_pb2: Any = LazyModule("tensorflow.core.framework.attr_value_pb2", "tensorflow")
 types_pb2: Any = LazyModule("tensorflow.core.framework.types_pb2", "tensorflow")
+text_format: Any = LazyModule("google.protobuf.text_format", "tensorflow")
 
-#: From here on a server leaves out attributes that it does not know, if they have their default.
+#: From here on a server ignores attributes that it does not know.
 LENIENT = "2.5"
+#: Attributes that only name things, for people who debug or profile.
+NAMES = ("debug_name", "metadata")
 #: Values that no registry lists, and the first version that takes them.
 VALUES = {("DecodeCompressed", "compression_type", b"ZSTD"): "2.20"}
 
@@ -67,25 +71,62 @@ def missing(node: Any, version: str) -> Iterator[str]:
     for name, value in node.attr.items():
         if name.startswith("_"):
             continue
-        came = start(entry.get("attrs", {}).get(name, 0))
-        if came > at and at < versions.index(LENIENT):
-            yield f"has the attribute {name}, which comes with TensorFlow {versions[came]}"
+        if lacks_attribute(node, name, version):
+            lenient = at >= versions.index(LENIENT)
+            if not (lenient and is_idle(node, name)):
+                first = versions[start(entry["attrs"][name])]
+                ignored = ": an older one ignores it" if lenient else ""
+                yield f"has the attribute {name}, which comes with TensorFlow {first}{ignored}"
+            continue
         kind = value.WhichOneof("value")
         if kind == "type":
             types[name] = dtype = dtype_name(value.type)
             allowed = entry.get("types", {}).get(name, {"*": 0})
             spans = [allowed[one] for one in (dtype, "*") if one in allowed]
-            if not any(within(one, at) for one in spans):
-                came = min(map(start, spans), default=at)
+            known = start(history()["dtypes"].get(dtype, 0))
+            if known > at or not any(within(one, at) for one in spans):
+                came = max(known, min(map(start, spans), default=at))
                 since = f"only from TensorFlow {versions[came]} on" if came > at else "never"
                 yield f"takes {dtype} for {name} {since}"
         elif kind == "s" and (node.op, name, value.s) in VALUES:
-            known = VALUES[node.op, name, value.s]
-            if at < versions.index(known):
-                yield f"takes {name}={value.s.decode()} from TensorFlow {known} on"
+            first = VALUES[node.op, name, value.s]
+            if at < versions.index(first):
+                yield f"takes {name}={value.s.decode()} from TensorFlow {first} on"
     if at not in history()["without_kernels"] and not runs_on_cpu(entry["kernels"], types, at):
         given = ", ".join(f"{name}={dtype}" for name, dtype in sorted(types.items()))
         yield "has no CPU kernel" + (f" for {given}" if entry["kernels"] else "")
+
+
+def newer(version: str) -> list[str]:
+    """The versions after one, oldest first."""
+    versions: list[str] = history()["versions"]
+    return versions[versions.index(version) + 1 :]
+
+
+def lacks(op: str, version: str) -> bool:
+    """Whether an op comes after a version."""
+    at = int(history()["versions"].index(version))
+    return knows(op) and start(history()["ops"][op]["in"]) > at
+
+
+def lacks_attribute(node: Any, name: str, version: str) -> bool:
+    """Whether an attribute of a node comes after a version."""
+    came = start(history()["ops"].get(node.op, {}).get("attrs", {}).get(name, 0))
+    return came > int(history()["versions"].index(version))
+
+
+def is_idle(node: Any, name: str) -> bool:
+    """Whether a node without this attribute, which came after its op, does the same."""
+    if name in NAMES and not node.op.startswith("RegisterDataset"):
+        return True
+    default = history()["ops"][node.op].get("defaults", {}).get(name)
+    return bool(default and node.attr[name] == attribute(default))
+
+
+@cache
+def attribute(text: str) -> Any:
+    """An AttrValue of its text."""
+    return text_format.Parse(text, attr_value_pb2.AttrValue())
 
 
 def runs_on_cpu(kernels: Mapping[str, Any], types: Mapping[str, str], at: int) -> bool:

@@ -6,7 +6,8 @@ Run once with the Python of each TensorFlow, then once with all that they wrote:
     python make.py table 1.15.json 2.3.json ... 2.21.json
 
 A thing that came with the third version and stayed is written as 2; one that left with the seventh
-as [2, 6]; what all versions of its op have is left out.
+as [2, 6]; what all versions of its op have is left out. An attribute that came later has its
+default as a protobuf in text.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def dump(path: Path) -> None:
     ops: dict[str, Any] = {}
     for op in listed.op:
         attributes = {
-            one.name: {"allowed": [name(kind) for kind in one.allowed_values.list.type]}
+            one.name: {
+                "allowed": [name(kind) for kind in one.allowed_values.list.type],
+                "default": str(one.default_value).strip(),
+            }
             for one in op.attr
         }
         ops[op.name] = {"attrs": attributes}
@@ -47,7 +51,8 @@ def dump(path: Path) -> None:
             )
             found.setdefault(kernel.op, set()).add(",".join(limits))
     kern = {op: sorted(texts) for op, texts in found.items()}
-    path.write_text(json.dumps({"version": tf.__version__, "ops": ops, "kern": kern}))
+    here = {"ops": ops, "kern": kern, "dtypes": list(types_pb2.DataType.keys())}
+    path.write_text(json.dumps({"version": tf.__version__, **here}))
 
 
 def table(paths: Iterable[Path]) -> dict[str, Any]:
@@ -64,6 +69,8 @@ def table(paths: Iterable[Path]) -> dict[str, Any]:
             found = [attribute in one for one in known]
             if found != have:
                 entry["attrs"][attribute] = span(found)
+                defaults = [one[attribute]["default"] for one in known if attribute in one]
+                entry.setdefault("defaults", {})[attribute] = defaults[-1]
             allowed = [one.get(attribute, {"allowed": []})["allowed"] for one in known]
             kinds = sorted({kind for one in allowed for kind in one if kind.startswith("DT_")})
             if kinds:
@@ -79,7 +86,10 @@ def table(paths: Iterable[Path]) -> dict[str, Any]:
             entry.pop("attrs", None)
         ops[name] = entry
     unknown = [index for index, one in enumerate(registries) if not one["kern"]]
-    return {"versions": versions, "without_kernels": unknown, "ops": ops}
+    names = sorted({name for one in registries for name in one["dtypes"]})
+    dtypes = {n[3:].lower(): span([n in one["dtypes"] for one in registries]) for n in names}
+    dtypes = {name: came for name, came in dtypes.items() if came}
+    return {"versions": versions, "without_kernels": unknown, "dtypes": dtypes, "ops": ops}
 
 
 def span(present: list[bool]) -> int | list[int]:

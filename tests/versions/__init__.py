@@ -1,0 +1,1 @@
+"""Exports of this TensorFlow in older ones: ``make test-versions``."""
