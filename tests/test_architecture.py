@@ -29,8 +29,9 @@ FLOORS = (
     {"array_like", "conversion", "formats", "graph", "statistics"},
     {"casts"},
     {"form"},
-    {"dtypes", "extras", "reading", "releases"},
-    {"names"},
+    {"dtypes", "reading", "releases"},
+    {"sources"},
+    {"extras", "names"},
     {"errors", "lookalikes", "messages"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -101,6 +102,7 @@ OPENERS = {
     "saved_models.op_history",  # its own table
     "saved_models.op_history.make",  # the registries that it dumped
     "saved_models.publish",  # a directory
+    "sources",  # objects at URLs
 }
 OPENING = {"open", "fdopen", "read_bytes", "read_text", "fromfile", "memmap", "mmap"}
 

@@ -412,7 +412,7 @@ def test_a_file_that_changes_after_it_was_listed_is_refused(tmp_path: Path) -> N
         entry.read()
 
 
-@pytest.mark.parametrize("path", [b"a.npy", 3, None])
+@pytest.mark.parametrize("path", [3, None, ["a.npy"]])
 def test_a_path_of_another_type_is_a_sentence(path: Any) -> None:
     for read in (load, load_all, tfdecode.Schema.load):
         with pytest.raises(TypeError, match=f"path is {type(path).__name__}, needs a str or os."):

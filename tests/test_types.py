@@ -32,6 +32,7 @@ assert_type(spec.encode(array), bytes)
 assert_type(spec.decode(b""), Array)
 assert_type(tfd.load("a.npz", "x", max_bytes=9), Array)
 assert_type(tfd.load_all(Path("a.npz")), dict[str, Array])
+assert_type(tfd.load(b"bytes"), Array)
 assert_type(tfd.Schema({"x": spec})["x"], tfd.ArraySpec)
 assert_type(tfd.Schema.load("m"), tfd.Schema)
 assert_type(tfd.check("m").ok, bool)
@@ -45,7 +46,7 @@ except tfd.FileError as error:
     assert_type(error, tfd.FileError)
 # Both checkers must find that these are wrong; an unused comment is an error, too.
 tfd.infer(array, prefre="smallest")  # type: ignore
-tfd.load(b"a.npy")  # type: ignore
+tfd.load(3)  # type: ignore
 tfd.check("m").okay  # type: ignore
 """
 

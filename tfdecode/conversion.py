@@ -10,10 +10,10 @@ import numpy as np
 
 from .casts import cast, exact_astype, integral, survives
 from .dtypes import dtype_name, numpy_dtype
-from .errors import SpecError
+from .errors import EncodeError, SpecError
 
-Casting: TypeAlias = Literal["equiv", "same_kind", "unsafe"]
-CASTINGS = ("equiv", "same_kind", "unsafe")
+Casting: TypeAlias = Literal["no", "equiv", "same_kind", "unsafe"]
+CASTINGS = ("no", "equiv", "same_kind", "unsafe")
 #: Elements that are compared at a time for the message: all of 2 GiB would need 27 GB.
 PART = 2**18
 #: The order of kinds in which NumPy's "same_kind" goes upwards.
@@ -21,8 +21,9 @@ _KINDS = ("bool", "uint", "int", "float", "complex")
 
 
 def converted(array: np.ndarray, dtype: Any, casting: Casting = "equiv") -> np.ndarray:
-    """``array`` as ``dtype``, under one of three rules that are NumPy's, checked value by value.
+    """``array`` as ``dtype``, under one of four rules that are NumPy's, checked value by value.
 
+    - "no": the array must have that dtype.
     - "equiv": each value stays the same number, in all its bits.
     - "same_kind": what `numpy.can_cast` calls so, where floats may be rounded; but each value must
       be in the range of the dtype.
@@ -42,6 +43,9 @@ pass --casting same_kind, in Python casting="same_kind"
     if casting not in CASTINGS:
         raise SpecError(f"casting is {casting!r}, needs one of {', '.join(CASTINGS)}")
     target = dtype_name(dtype)
+    if casting == "no" and array.dtype.name != target:
+        how = '--casting equiv, in Python casting="equiv", converts it if no value changes'
+        raise EncodeError(f"array is {array.dtype.name}, needs {target}; {how}")
     rounds = casting == "same_kind" and _upwards(dtype_name(array.dtype), target)
 
     def kept(x: np.ndarray, y: np.ndarray) -> Any:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy.typing as npt
 
 from . import reading
-from .casts import checked_bool
 from .codecs.registry import CODECS
 from .conversion import Casting, converted
 from .dtypes import ITEM_SIZES, dtype_name
@@ -22,18 +20,17 @@ from .formats import headerless, npy, npz, safetensors
 from .formats.contents import MAX_BYTES, Array, Contents, beyond
 from .formats.readers import READERS, by_suffix, suffix_of
 from .formats.sniff import GZIP_MAGIC, HDF5_MAGIC, ZIP_MAGIC, Kind, sniff
+from .sources import Held, Source, held
 
 if TYPE_CHECKING:
     from .spec import ArraySpec
 
 #: Files up to this many bytes are read whole.
 LARGE = 2**20
-#: How many files `Reader` keeps of which it read the headers alone, or which are smaller.
-SMALL = 64
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | bytes | BinaryIO,
     key: str | None = None,
     *,
     dtype: npt.DTypeLike | None = None,
@@ -49,9 +46,11 @@ def load(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        A regular file; its suffix says the format (``.npy .npz .mat .pkl .pickle .p .csv .tsv .txt
-        .safetensors .h5 .hdf5 .nc .png .jpg .tif .nii .nii.gz .bin``), or else its first bytes do.
+    path : str, os.PathLike, bytes or binary file
+        A regular file, or what is in one: bytes, or an object with a method ``read``, whose
+        attribute ``name`` has the suffix. That says the format (``.npy .npz .mat .pkl .pickle .p
+        .csv .tsv .txt .safetensors .h5 .hdf5 .nc .png .jpg .tif .nii .nii.gz .bin``), or else the
+        first bytes do.
         HDF5, which ``.mat`` of version 7.3 is too, needs the extra ``hdf5``, JPEG ``jpeg``.
     key : str, optional
         Which of several arrays: the member of an ``.npz``, the variable of a ``.mat`` or the path
@@ -64,10 +63,11 @@ def load(
     shape : sequence of int, optional
         The shape of a file without a header, ``.bin`` or of an unknown suffix; one size may be -1.
         By default all its numbers are one dimension.
-    casting : {"equiv", "same_kind", "unsafe"}
-        Which changes ``dtype`` may make, in NumPy's words, but decided by the values: "equiv" none,
-        each value stays the same number; "same_kind" rounds floats to a shorter float, and refuses
-        values out of range; "unsafe" does what `numpy.ndarray.astype` does.
+    casting : {"no", "equiv", "same_kind", "unsafe"}
+        Which changes ``dtype`` may make, in NumPy's words, but decided by the values: "no" refuses
+        another dtype; "equiv" none, each value stays the same number; "same_kind" rounds floats to
+        a shorter float, and refuses values out of range; "unsafe" does what
+        `numpy.ndarray.astype` does.
     max_bytes : int, default 2 GiB
         Most bytes that the array may have; checked before any of them is decoded. Of a large
         ``.npy``, ``.npz``, ``.safetensors`` or ``.h5`` only this array is read. Other files are
@@ -108,12 +108,13 @@ def load(
     """
     if not isinstance(key, str | None):
         raise TypeError(f"key is {type(key).__name__}, needs a str as load_all has it, such as '7'")
+    source = held(path, 2 * max(max_bytes, MAX_BYTES))
     form: Any = {"dtype": dtype, "shape": shape}
-    found = listing(path, max_bytes=max_bytes, missing=missing, **form)
-    return _read(_with_sparse(found, sparse), path, key, dtype, casting, max_bytes)
+    found = listing(source, max_bytes=max_bytes, missing=missing, **form)
+    return read_one(_with_sparse(found, sparse), source, key, dtype, casting, max_bytes)
 
 
-def _read(
+def read_one(
     contents: Contents,
     path: str | os.PathLike[str],
     key: str | None,
@@ -121,6 +122,7 @@ def _read(
     casting: Casting,
     max_bytes: int,
 ) -> Array:
+    """One array of the contents of a file, as `load` returns it."""
     with naming(path):
         array = contents.read(key, max_bytes=max_bytes)
         if dtype is None:
@@ -131,71 +133,6 @@ def _read(
         array = converted(array, dtype, casting)
     array.flags.writeable = False
     return array
-
-
-class Reader:
-    """Reads arrays of many files in the dtypes of specs; lists a file once for all its arrays.
-
-    ``count`` is how many files it remembers, besides small ones and headers; ``options`` are those
-    of `load`.
-    """
-
-    def __init__(self, count: int, options: Mapping[str, Any]) -> None:
-        self._missing: Literal["nan"] | None = options.get("missing")
-        self._form = {k: options[k] for k in ("dtype", "shape") if options.get(k) is not None}
-        self._casting: Casting = options.get("casting", "equiv")
-        self._max_bytes: int = options.get("max_bytes", MAX_BYTES)
-        self._listed = lru_cache(count)(self._list)
-        self._light = lru_cache(SMALL)(self._list_small)
-        self._whole = lru_cache(count)(self._read)
-
-    def read(
-        self, spec: ArraySpec | None, path: str, key: str | None = None, row: int | None = None
-    ) -> Array:
-        """The array of a file, or one row of it, in the dtype of the spec; raises as `load`."""
-        form = {**(form_for(spec, path, row is not None) if spec else {}), **self._form}
-        shape = None if form.get("shape") is None else tuple(form["shape"])
-        source = path, form.get("dtype"), shape
-        if row is None:
-            array = self._read(*source, key)
-        else:
-            with naming(path):
-                entry = self._split(*source).entry(key)
-                if not entry.shape or row >= entry.shape[0]:
-                    raise FileError(f"has no row {row}: {entry}")
-                array = entry.read_row(row) if entry.read_row else self._whole(*source, key)[row]
-        with naming(path):
-            dtype = spec.dtype if spec else form.get("dtype", array.dtype)
-            return converted(checked_bool(array), dtype, self._casting)
-
-    def rows(self, path: str, key: str | None = None) -> int | None:
-        """How many rows the array of a file has; None if it is a scalar."""
-        shape = self._form.get("shape")
-        contents = self._split(path, self._form.get("dtype"), shape and tuple(shape))
-        with naming(path):
-            entry = contents.entry(key)
-        return entry.shape[0] if entry.shape else None
-
-    def _read(
-        self, path: str, dtype: str | None, shape: tuple[int, ...] | None, key: str | None
-    ) -> Array:
-        contents = self._listed(path, dtype, shape)
-        return _read(contents, path, key, dtype, self._casting, self._max_bytes)
-
-    def _split(self, path: str, dtype: str | None, shape: tuple[int, ...] | None) -> Contents:
-        """What a file holds whose rows are read in any order, with those of other files."""
-        return self._light(path, dtype, shape) or self._listed(path, dtype, shape)
-
-    def _list_small(
-        self, path: str, dtype: str | None, shape: tuple[int, ...] | None
-    ) -> Contents | None:
-        light = by_headers(path, self._max_bytes) if shape is None else None
-        small = light is None and len(reading.Slices(path)) < LARGE
-        return self._list(path, dtype, shape) if small else light
-
-    def _list(self, path: str, dtype: str | None, shape: tuple[int, ...] | None) -> Contents:
-        options: Any = {"max_bytes": self._max_bytes, "missing": self._missing}
-        return listing(path, dtype=dtype, shape=shape, **options)
 
 
 def form_for(spec: ArraySpec, path: str | os.PathLike[str], rows: bool = False) -> dict[str, Any]:
@@ -210,7 +147,7 @@ def form_for(spec: ArraySpec, path: str | os.PathLike[str], rows: bool = False) 
 
 
 def load_all(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | bytes | BinaryIO,
     *,
     max_bytes: int = MAX_BYTES,
     sparse: Literal["dense"] | None = None,
@@ -220,8 +157,8 @@ def load_all(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file.
+    path : str, os.PathLike, bytes or binary file
+        The file, or what is in it.
     max_bytes : int, default 2 GiB
         Most bytes that all arrays together may have.
     sparse : {"dense"}, optional
@@ -234,11 +171,12 @@ def load_all(
     SkippedWarning
         If the file holds anything besides these arrays, such as text; it says what, and why.
     """
-    contents = _with_sparse(listing(path, max_bytes=max_bytes, missing=missing), sparse)
-    with naming(path):
+    source = held(path, 2 * max(max_bytes, MAX_BYTES))
+    contents = _with_sparse(listing(source, max_bytes=max_bytes, missing=missing), sparse)
+    with naming(source):
         arrays = contents.read_all(max_bytes=max_bytes)
     if not contents.partial:
-        _warn_of_skipped(path, contents, 3)
+        _warn_of_skipped(source, contents, 3)
     return arrays
 
 
@@ -274,8 +212,10 @@ def listing(
 
 def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Contents | None:
     """What a large file holds, by its headers alone; None if the whole file is needed."""
+    if isinstance(path, Held):
+        return None
     data = reading.Slices(path)
-    named = _format_of_suffix(suffix_of(Path(path)))
+    named = _format_of_suffix(_suffix(path))
     if len(data) < LARGE or named not in ("npy", "npz", "safetensors", "hdf5"):
         return None
     start = data[:9]
@@ -307,7 +247,7 @@ def opened(
     """
     data = reading.read(path, 2 * max(max_bytes, MAX_BYTES), RAISE_LIMIT)
     with naming(path):
-        suffix = suffix_of(Path(path))
+        suffix = _suffix(path)
         named = _format_of_suffix(suffix)
         if named is None and (shape is not None or (dtype is not None and not _known(data))):
             return headerless.NAME, data, headerless.contents(data, dtype, shape)
@@ -322,6 +262,10 @@ def opened(
         if contents.partial:
             _warn_of_skipped(path, contents, 5)
         return found, data, contents
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
+    return suffix_of(Path(path.name if isinstance(path, Source) else path))
 
 
 def has_suffix(path: Path) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, TypeAlias
 
 from .errors import FileError, TfdecodeError, shown
+from .sources import Held, Source
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
@@ -28,6 +29,8 @@ _KINDS = [
 
 def read(path: StrPath, limit: int, advice: str = "") -> bytes:
     """All bytes of a regular file; FileError if it has more than ``limit``, followed by advice."""
+    if isinstance(path, Held) and path.size <= limit:
+        return path.data
     with opened(path) as (file, size), failures_of(path):
         if size <= limit:
             data = part(file, size + 1)
@@ -46,6 +49,10 @@ def opened(path: StrPath) -> Iterator[tuple[BinaryIO, int]]:
 
     Opening never blocks. The caller reads with a limit of its own: see `part`.
     """
+    if isinstance(path, Source):
+        with path.open() as file:
+            yield file, path.size or 0
+        return
     with failures_of(path):
         check_regular(path, os.stat(check_type(path)).st_mode)
         descriptor = os.open(path, os.O_RDONLY | _FLAGS)
@@ -70,6 +77,10 @@ class Slices:
 
     def __init__(self, path: StrPath, begin: int = 0) -> None:
         self.path, self.begin = path, begin
+        self.identity: tuple[int, ...] = ()
+        if isinstance(path, Source):
+            self.size = max((path.size or 0) - begin, 0)
+            return
         with opened(path) as (file, size):
             self.size, self.identity = max(size - begin, 0), _identity(file)
 
@@ -83,6 +94,8 @@ class Slices:
     def __getitem__(self, piece: slice) -> bytes:
         start, stop, step = piece.indices(self.size)
         assert step == 1
+        if isinstance(self.path, Source):
+            return self.path.part(self.begin + start, self.begin + max(start, stop))
         with opened(self.path) as (file, _), failures_of(self.path):
             if _identity(file) != self.identity:
                 raise FileError(f"{name(self.path)}: has changed since it was listed")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 import tfdecode as tfd
 from tests.common import assert_same
 from tfdecode import bulk, reading
+from tfdecode.bulk.reader import Reader
 from tfdecode.bulk.record import features_of
 from tfdecode.bulk.shard import Part
 from tfdecode.cli import main
-from tfdecode.files import Reader
 
 ROWS = np.random.default_rng(3).integers(0, 1000, (23, 5, 4)).astype("uint16")
 SPEC = tfd.ArraySpec((5, 4), "uint16")

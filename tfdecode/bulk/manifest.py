@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from .. import reading
 from ..errors import FileError
+from ..sources import Remote, place, size_of
 from .output import Output
 from .plans import Plan
 from .shard import Facts, Failure, Shard
@@ -44,14 +45,14 @@ class Manifest(TypedDict):
     failures: list[Failure]
 
 
-def manifest_path(out: str | os.PathLike[str]) -> Path:
+def manifest_path(out: str | os.PathLike[str]) -> Path | Remote:
     """The file of the manifest: ``train.tfrecord.manifest.json``."""
-    return Path(out).with_name(f"{Path(out).name}.manifest.json")
+    return place(out).with_name(f"{place(out).name}.manifest.json")
 
 
-def schema_path(out: str | os.PathLike[str]) -> Path:
+def schema_path(out: str | os.PathLike[str]) -> Path | Remote:
     """The file of the schema: ``train.tfrecord.json``."""
-    return Path(out).with_name(f"{Path(out).name}.json")
+    return place(out).with_name(f"{place(out).name}.json")
 
 
 def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
@@ -85,11 +86,10 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
             f"number {missing[0]}; write them, then finish"
         )
     ordered = [done[index] for index in range(first.of)]
-    folder = Path(first.out).parent
     for one in ordered:
-        path = folder / one["shard"]
+        path = place(first.out).with_name(one["shard"])
         try:
-            if path.stat().st_size != one["bytes"]:
+            if size_of(path) != one["bytes"]:
                 raise FileError(f"{path}: was changed after it was written; write it again")
         except OSError as error:
             raise FileError(
@@ -109,7 +109,7 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
     }
     _write(schema_path(first.out), f"{first.schema}\n")
     _write(manifest_path(first.out), f"{json.dumps(manifest, indent=1)}\n")
-    _sweep(Path(first.out))
+    _sweep(place(first.out))
     return manifest
 
 
@@ -123,7 +123,7 @@ def finished(plan: Plan) -> Manifest | None:
         manifest: Manifest = json.loads(reading.read(path, MAX_MANIFEST))
         if manifest["plan"] == plan.id:
             sizes = {path.with_name(one["shard"]): one["bytes"] for one in manifest["shards"]}
-            if all(shard.stat().st_size == size for shard, size in sizes.items()):
+            if all(size_of(shard) == size for shard, size in sizes.items()):
                 return manifest
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not a manifest, or a shard is gone
@@ -135,19 +135,20 @@ def _in_manifest(facts: Facts) -> ShardFacts:
     return {key: facts[key] for key in ShardFacts.__annotations__}  # type: ignore
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path | Remote, text: str) -> None:
     with Output(path) as file:
         file.write(text.encode())
 
 
-def _sweep(out: Path) -> None:
+def _sweep(out: Path | Remote) -> None:
     """Remove notes and temporary files of a data set, those of another number of shards too."""
     stem, dot, rest = out.name.lstrip(".").partition(".tfrecord")
     stem, suffix = re.escape(stem), re.escape(dot + rest)
     shard, temporary = rf"{stem}(-[0-9]{{5}}-of-[0-9]{{5}})?{suffix}", r"\.[0-9a-f]{16}\.tmp"
     last = rf"{stem}{suffix}(\.manifest)?\.json{temporary}"
     hidden = re.compile(rf"\.({shard}(\.json|(\.json)?{temporary})|{last})")
-    with os.scandir(out.parent) as entries:
-        left = [Path(entry.path) for entry in entries if hidden.fullmatch(entry.name)]
-    for path in left:
-        path.unlink(missing_ok=True)
+    names = (
+        [one.name for one in out.siblings()] if isinstance(out, Remote) else os.listdir(out.parent)
+    )
+    for name in filter(hidden.fullmatch, names):
+        out.with_name(name).unlink(missing_ok=True)

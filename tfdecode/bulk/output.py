@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 import zlib
 from pathlib import Path
+
+from ..sources import Remote
 
 
 class Output:
     """Write a file under a hidden name next to ``path``; rename it if the block ends well.
 
-    A name that ends in ``.gz`` is compressed. ``size`` and ``sha256`` are those of the file.
+    An object at a URL is written to a temporary file of this machine, and then at once. A name that
+    ends in ``.gz`` is compressed. ``size`` and ``sha256`` are those of the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Remote) -> None:
         self._path = path
-        self._temporary = hidden(path, f"{os.urandom(8).hex()}.tmp")
+        folder = Path(tempfile.gettempdir()) if isinstance(path, Remote) else path.parent
+        self._temporary = folder / hidden(path.name, f"{os.urandom(8).hex()}.tmp")
         self._hash = hashlib.sha256()
         # 31: gzip, whose header then holds neither a time nor a name: the same bytes every time.
         self._gzip = zlib.compressobj(6, zlib.DEFLATED, 31) if path.suffix == ".gz" else None
@@ -33,7 +38,7 @@ class Output:
             self._file = self._temporary.open("xb", 2**20)
         except FileNotFoundError as error:
             missing = "the directory does not exist"
-            raise OSError(error.errno, missing, str(self._path.parent)) from None
+            raise OSError(error.errno, missing, str(self._temporary.parent)) from None
         except OSError as error:
             raise self._named(error) from None
         return self
@@ -63,7 +68,9 @@ class Output:
                 # A name must not survive a crash that its bytes do not.
                 os.fsync(self._file.fileno())
             self._file.close()
-            if error is None:
+            if error is None and isinstance(self._path, Remote):
+                self._path.put(self._temporary)
+            elif error is None:
                 os.replace(self._temporary, self._path)
         except OSError as failed:
             raise self._named(failed) from None
@@ -73,6 +80,6 @@ class Output:
             self._temporary.unlink(missing_ok=True)
 
 
-def hidden(path: Path, suffix: str) -> Path:
-    """A name next to ``path`` that patterns such as ``train-*`` do not find."""
-    return path.with_name(f".{path.name.lstrip('.')}.{suffix}")
+def hidden(name: str, suffix: str) -> str:
+    """A name for a file next to that one, which patterns such as ``train-*`` do not find."""
+    return f".{name.lstrip('.')}.{suffix}"

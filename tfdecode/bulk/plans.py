@@ -16,11 +16,11 @@ from ..conversion import Casting
 from ..dataset import FILE
 from ..dtypes import dtype_name
 from ..errors import SpecError, TfdecodeError
-from ..files import Reader
 from ..formats.contents import MAX_BYTES
 from ..reading import check_type
 from ..schema import Schema
 from ..spec import ArraySpec
+from .reader import Reader
 from .record import BYTES, FLOAT, INT64, Value, is_one, typed
 from .shard import Example, Part, Shard
 
@@ -89,7 +89,7 @@ def plan(
         of ``.h5`` only their chunks; of other files a shard reads the whole array.
     name : str, default "array"
         The input's name if ``schema`` is a spec.
-    casting : {"equiv", "same_kind", "unsafe"}
+    casting : {"no", "equiv", "same_kind", "unsafe"}
         Which changes the conversion to the dtype of the spec may make; see `tfdecode.load`.
     max_bytes, missing, dtype, shape
         How files are read; see `tfdecode.load`.

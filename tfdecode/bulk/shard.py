@@ -12,13 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
+from .. import reading
 from ..dataset import FILE
 from ..errors import FileError, TfdecodeError
-from ..files import Reader
 from ..names import bytes_key
 from ..schema import Schema
+from ..sources import Remote, place
 from .output import Output, hidden
+from .reader import Reader
 from .record import Value, example, record
+
+#: Bytes of a note: some million failures.
+MAX_NOTE = 2**30
 
 
 class Part(NamedTuple):
@@ -91,18 +96,18 @@ class Shard:
     single: bool = False
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | Remote:
         """Its file: ``train-00000-of-00008.tfrecord`` of ``train.tfrecord``."""
-        out = Path(self.out)
+        out = place(self.out)
         if self.single:
             return out
         stem, dot, suffix = out.name.partition(".tfrecord")
         return out.with_name(f"{stem}-{self.index:05d}-of-{self.of:05d}{dot}{suffix}")
 
     @property
-    def note(self) -> Path:
+    def note(self) -> Path | Remote:
         """The file of its facts, until the data set is finished."""
-        return hidden(self.path, "json")
+        return self.path.with_name(hidden(self.path.name, "json"))
 
     @cached_property
     def specs(self) -> Schema:
@@ -172,11 +177,17 @@ class Shard:
     def _kept(self) -> Facts | None:
         """The facts of an earlier run, if its file is still the one that they describe."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            facts: Facts = json.loads(self.note.read_bytes())
+            facts: Facts = json.loads(reading.read(self.note, MAX_NOTE))
             # Hashing costs little beside packing, and finds a file that was changed or cut.
-            if facts["plan"] == self.plan and facts["sha256"] == sha256(self.path):
+            if facts["plan"] == self.plan and self._is(facts):
                 return {**facts, "kept": True}
         return None
+
+    def _is(self, facts: Facts) -> bool:
+        """Whether the file of the shard is the one that facts describe."""
+        if isinstance(self.path, Remote):  # written at once, and slow to read
+            return self.path.size == facts["bytes"]
+        return facts["sha256"] == sha256(self.path)
 
     def measure(self, examples: Iterable[Example]) -> Iterator[int]:
         """The bytes of the records of examples, of those that can be packed."""

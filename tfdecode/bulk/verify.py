@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, TypedDict
 from .. import reading
 from ..errors import FileError, TfdecodeError
 from ..names import bytes_key
-from ..schema import Schema
+from ..schema import MAX_BYTES, Schema
+from ..sources import Remote, place
 from .manifest import MAX_MANIFEST, Manifest, ShardFacts, manifest_path, schema_path
 from .record import MAX_EXAMPLE_BYTES, features_of
 
@@ -88,7 +89,7 @@ def verify(
     path = manifest_of(data_set)
     manifest = read_manifest(path)
     out = path.with_name(path.name.removesuffix(_MANIFEST))
-    schema = Schema.load(schema_path(out))
+    schema = Schema.from_json(reading.read(schema_path(out), MAX_BYTES))
     found: Verified = {
         "manifest": str(path),
         "shards": len(manifest["shards"]),
@@ -112,13 +113,13 @@ def verify(
     return found
 
 
-def manifest_of(data_set: str | os.PathLike[str]) -> Path:
+def manifest_of(data_set: str | os.PathLike[str]) -> Path | Remote:
     """The manifest of a data set that is named by it or without ``.manifest.json``."""
-    path = Path(data_set)
+    path = place(data_set)
     return path if path.name.endswith(_MANIFEST) else manifest_path(path)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path | Remote) -> Manifest:
     """The content of a manifest; FileError if it is none."""
     try:
         found: Manifest = json.loads(reading.read(path, MAX_MANIFEST))
@@ -137,7 +138,7 @@ def read_manifest(path: Path) -> Manifest:
 class _Shard:
     def __init__(
         self,
-        path: Path,
+        path: Path | Remote,
         facts: ShardFacts,
         schema: Schema,
         features: dict[str, Any],

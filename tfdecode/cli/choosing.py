@@ -12,7 +12,7 @@ import numpy as np
 
 from ..dtypes import dtype_name
 from ..errors import EncodeError, FileError, SpecError, TfdecodeError, shown
-from ..files import Reader, listing
+from ..files import listing
 from ..spec import ArraySpec
 from .batch import Report
 from .failure import note
@@ -217,6 +217,8 @@ def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> Array
 
 def rows_of(sample: Sequence[Input], arguments: argparse.Namespace) -> list[np.ndarray]:
     """Rows of the arrays of files, at even distances."""
+    from ..bulk.reader import Reader  # SQLite and more: not for those who pack a file
+
     reader = Reader(1, reading_of(arguments))
     found: list[np.ndarray] = []
     each = -(-SAMPLES // len(sample))

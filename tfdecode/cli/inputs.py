@@ -16,11 +16,12 @@ from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 from .. import reading
 from ..errors import FileError
+from ..sources import Remote, is_url, place
 from .failure import UsageError, note
 from .source import DASH, parse_path_key
 from .write import named_path
@@ -45,6 +46,11 @@ class Input(NamedTuple):
     path: Path
     key: str | None
     place: Path
+
+    @classmethod
+    def at(cls, path: str, key: str | None) -> Input:
+        """A file, or the object at a URL, of which no output is named after it."""
+        return cls(cast(Path, place(path)), key, Path())
 
 
 def add_inputs(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
@@ -79,7 +85,19 @@ def each_input(
         if text == DASH and spooled:
             raise UsageError(ONCE)
         spooled |= text == DASH
+        if is_url(text) and getattr(arguments, "tfrecord", None) is not None:
+            yield from objects_at(text, key)
+            continue
         yield from inputs_in(text, key, wanted, what)
+
+
+def objects_at(text: str, key: str | None) -> Iterator[Input]:
+    """The object at ``URL[#KEY]``, or those that a pattern stands for."""
+    url, mark, own = text.partition("#")
+    if mark and key is not None:
+        raise UsageError("argument --key: not allowed with a FILE that has a #KEY")
+    found = Remote(url).matches() if "*" in url else [url]
+    yield from (Input.at(one, own if mark else key) for one in found)
 
 
 def inputs_in(

@@ -35,6 +35,7 @@ from ..files import has_suffix, load, opened
 from ..formats import headerless
 from ..formats.contents import shown
 from ..names import check_name
+from ..sources import Remote, is_url
 from ..spec import ArraySpec
 from .batch import Report, add_output, process_files
 from .choosing import Group, groups_of
@@ -77,6 +78,7 @@ examples:
   tfdecode pack --input pose='poses/{}.pkl' --input map='maps/{}.mat' --tfrecord train.tfrecord
   tfdecode pack frames.npy --split-axis 0 --tfrecord train.tfrecord --shards 8
   tfdecode pack --files-from LIST --tfrecord /data/train.tfrecord --spark spark://host:7077
+  tfdecode pack 's3://bucket/maps/*.npy' --tfrecord s3://bucket/train.tfrecord --shards 64
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
@@ -214,7 +216,8 @@ def count(text: str) -> int:
 
 def check_choice(arguments: argparse.Namespace) -> None:
     """UsageError for options that cannot be combined."""
-    if arguments.casting != "equiv" and arguments.dtype is None and arguments.spec is None:
+    chosen = arguments.dtype or arguments.spec or arguments.tfrecord
+    if arguments.casting != "equiv" and chosen is None:
         raise UsageError("argument --casting: needs argument --dtype or --spec")
     if arguments.as_is:
         exclude(arguments, "as_is", NOT_AS_IS)
@@ -362,9 +365,11 @@ def shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.strip("[],").split(",")))
 
 
-def records_path(text: str) -> Path:
+def records_path(text: str) -> Path | Remote:
     """The argument of ``--tfrecord``; the name of an array file is taken for a mistake."""
     refuse_dash(text)
+    if is_url(text):
+        return Remote(text)
     path = named_path(text)
     if has_suffix(path):
         raise argparse.ArgumentTypeError(f"{text!r} has the suffix of an array file")

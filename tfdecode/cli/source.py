@@ -96,7 +96,7 @@ def add_casting(parser: argparse.ArgumentParser) -> None:
     """``--casting``."""
     casting = (
         "values that a change of dtype may change: equiv none, same_kind rounds floats, unsafe "
-        "any (default: equiv)"
+        "any; no refuses another dtype (default: equiv)"
     )
     parser.add_argument("--casting", choices=CASTINGS, default="equiv", help=casting)
 

@@ -24,6 +24,7 @@ from ..files import listing
 from ..formats.contents import Entry
 from ..names import bytes_key, check_name
 from ..schema import Schema
+from ..sources import Remote
 from ..spec import ArraySpec
 from .batch import print_failures
 from .choosing import SAMPLES, of_array, shared_spec
@@ -47,7 +48,7 @@ def pack_examples(
     origin: Sequence[Path],
 ) -> int:
     """Pack all files into ``--tfrecord``, print the report, return the exit status."""
-    out: Path = arguments.tfrecord
+    out: Path | Remote = arguments.tfrecord
     single = arguments.shards is None and arguments.workers is None and arguments.spark is None
     paired = None
     schema: Schema | ArraySpec
@@ -61,7 +62,7 @@ def pack_examples(
         name = given_name(arguments)
         spool = Spool((str(one.path), one.key) for one in inputs)
         sources, files = spool, (path for path, _ in spool)
-        sample = [Input(Path(path), key, Path()) for path, key in sampled(spool, SAMPLES)]
+        sample = [Input.at(path, key) for path, key in sampled(spool, SAMPLES)]
         keys = keys_of(sample, arguments) if spec is None and name is None else None
         if keys is not None:
             sources = ({key: (path, key) for key in keys} for path, _ in spool)
@@ -93,13 +94,16 @@ def pack_examples(
     return 1 if manifest["failures"] else 0
 
 
-def check_outputs(files: Iterable[str], origin: Sequence[Path], written: Sequence[Path]) -> None:
+def check_outputs(
+    files: Iterable[str], origin: Sequence[Path], written: Sequence[Path | Remote]
+) -> None:
     """UsageError if an output is also an input."""
-    refuse_overwriting(origin, written)
-    existing = {identity for path in written if (identity := identity_of(path))}
+    local = [path for path in written if isinstance(path, Path)]
+    refuse_overwriting(origin, local)
+    existing = {identity for path in local if (identity := identity_of(path))}
     if existing:  # else there is no need to look at millions of files
         same = [path for path in map(Path, files) if identity_of(path) in existing]
-        refuse_overwriting(same, written)
+        refuse_overwriting(same, local)
 
 
 def report(

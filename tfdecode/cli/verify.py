@@ -15,6 +15,7 @@ from pathlib import Path
 from .. import bulk
 from ..bulk.manifest import Manifest
 from ..bulk.verify import Verified, manifest_of, read_manifest
+from ..sources import Remote, is_url
 from .failure import complain, note, one_line
 from .show import say
 from .write import named_path
@@ -32,9 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``verify``."""
     add = parser.add_argument
     what = "manifest of the data set, or its name without .manifest.json"
-    add("manifest", type=named_path, metavar="MANIFEST", help=what)
+    add("manifest", type=data_set, metavar="MANIFEST", help=what)
     add("--all", action="store_true", help="decode all examples, not two of each shard")
     add("--json", action="store_true", help="print a JSON object")
+
+
+def data_set(text: str) -> Path | Remote:
+    """The argument: a file, or the URL of one."""
+    return Remote(text) if is_url(text) else named_path(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def verified(path: Path, manifest: Manifest, every: bool) -> Verified:
+def verified(path: Path | Remote, manifest: Manifest, every: bool) -> Verified:
     """Verify with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn

@@ -41,7 +41,7 @@ class ArrayFile:
         Most bytes that the array may have.
     missing : {"nan"}, optional
         Read missing cells of a table as NaN.
-    casting : {"equiv", "same_kind", "unsafe"}
+    casting : {"no", "equiv", "same_kind", "unsafe"}
         Which changes the conversion to the dtype of the input may make; see `tfdecode.load`.
     """
 
