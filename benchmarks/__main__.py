@@ -17,6 +17,7 @@ BENCHMARKS = {
     "decode": "time in the graph as a multiple of decode_raw + reshape",
     "native": "files of other programs in the graph, as they are",
     "request": "four pose maps from arrays to the answer; docs/request.png",
+    "clients": "clients and a server in another process, over REST and gRPC; what to install",
     "answers": "answers that a graph encodes, from the tensor to the array of a client",
     "overhead": "what checking every row costs",
     "png": "png in the graph beside map_fn(decode_png)",

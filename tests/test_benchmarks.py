@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
-from benchmarks import bench_bulk, peers, report, rest, targets, timing
+from benchmarks import bench_bulk, bench_clients, peers, report, rest, targets, timing
 from benchmarks.chains import CHAINS, REQUEST, any_tensorflow
 from benchmarks.inputs import FILES, KINDS, LARGE, SCALED, make, variants
 from tests.common import assert_same
@@ -96,6 +96,24 @@ def test_bodies_are_read_back() -> None:
     dtypes = {name: x.dtype.name for name, x in arrays.items()}
     for name, x in rest.read_lists(rest.lists_body(arrays), dtypes).items():
         assert_same(x, arrays[name])
+
+
+def test_the_time_of_a_link_is_that_of_no_link_and_of_the_bytes() -> None:
+    sent = {bench_clients.PAYLOADS: 1000, bench_clients.LISTS: 5_000_000}
+    times = {bench_clients.PAYLOADS: 10.0, bench_clients.LISTS: 120.0}
+    payloads, lists = bench_clients.rows_of("pose_discs", 4, sent, times)
+    assert payloads[:5] == ["pose_discs, 4", "Rest, payloads", "1,000", "10.0", "10"]
+    assert lists[2:] == ["5,000,000", "120.0", "160", "520", "2,120", "1.0", ""]
+    assert payloads[-2:] == ["12.0", "met"]
+    slow = bench_clients.rows_of("pose_discs", 4, sent, {**times, bench_clients.PAYLOADS: 13.0})
+    assert slow[0][-2:] == ["9.2", "**missed**"]
+
+
+def test_what_json_cannot_carry_is_said() -> None:
+    name = bench_clients.PAYLOADS
+    own, lists = bench_clients.rows_of("depth", 1, {name: 1000}, {name: 10.0})
+    assert own[-2:] == ["", ""] and lists[2].startswith("refused: TensorFlow Serving")
+    assert len(own) == len(lists)
 
 
 def test_functions_take_turns() -> None:
