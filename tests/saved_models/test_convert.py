@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -327,21 +326,17 @@ def test_a_graph_that_is_damaged(reason: str, tmp_path: Path) -> None:
         tfd.convert(path, tmp_path / "models", **GIVEN)
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
-def test_keras_files(suffix: str, tmp_path: Path) -> None:
-    source = tmp_path / f"m.{suffix}"
-    layers = [keras.Input((6, 3), name="pose"), keras.layers.LSTM(4), keras.layers.Dense(2)]
-    model = keras.Sequential(layers)
-    model.save(source)
-    path = tfd.convert(source, tmp_path / "models", inputs={"pose": SPEC})
-    with InProcess(path) as served:
-        (got,) = served.predict({"pose": list(X)}).values()
-    np.testing.assert_allclose(got, model(X), rtol=1e-5, atol=1e-6)
-    code = [keras.Input((6, 3), name="pose"), keras.layers.Lambda(lambda a: a * 2)]
-    keras.Sequential(code).save(source)
-    with pytest.raises(tfd.ExportError, match=r"Lambda.*safe_mode=False"):
-        tfd.convert(source, tmp_path / "no", inputs={"pose": SPEC})
-    assert not (tmp_path / "no").exists()
+def test_a_source_without_a_graph_is_told(tmp_path: Path) -> None:
+    prefix = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "ckpt"))
+    for source in (prefix, f"{prefix}.index"):
+        with pytest.raises(tfd.ExportError, match=r"without a graph, ckpt-1\.meta, .* restore it"):
+            tfd.convert(source, tmp_path / "no", **GIVEN)
+    other = tmp_path / "model.tflite"
+    other.write_bytes(b"TFL3")
+    with pytest.raises(tfd.ExportError, match=r"model\.tflite is not a checkpoint"):
+        tfd.convert(other, tmp_path / "no", **GIVEN)
+    with pytest.raises(tfd.FileError, match=r"nothing: no such file, and no nothing\.meta"):
+        tfd.convert(tmp_path / "nothing", tmp_path / "no", **GIVEN)
 
 
 def test_the_command(trained: SimpleNamespace, tmp_path: Path, capsys: Any) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 from ..errors import ExportError
 from ..saved_models import suggest as suggestions
-from ..saved_models.convert import KERAS, convert, placeholder_of
+from ..saved_models.convert import convert, placeholder_of
+from ..saved_models.keras_file import SUFFIXES
 from ..saved_models.media_types import is_media_type
 from ..saved_models.sources import read_source
 from ..schema import Schema
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         return suggest(arguments)
     if arguments.out is None:
         raise UsageError("OUT_DIR is needed, or --suggest")
-    keras = arguments.source.suffix in KERAS
+    keras = arguments.source.suffix in SUFFIXES
     graph = None if keras else read_source(arguments.source).graph
     cast = {
         name: graph_dtype(name, dict(arguments.input), graph) if graph else "float32"
@@ -153,7 +154,7 @@ def graph_dtype(name: str, inputs: dict[str, list[str]], graph: Any) -> str:
 
 def suggest(arguments: argparse.Namespace) -> int:
     """List tensors that look like inputs and outputs."""
-    if arguments.source.suffix in KERAS:
+    if arguments.source.suffix in SUFFIXES:
         raise UsageError("--suggest is for graphs; a Keras model knows its inputs")
     graph = read_source(arguments.source).graph
     inputs, outputs = suggestions.suggest(graph)

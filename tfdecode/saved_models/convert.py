@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from .. import reading
 from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .backport import checked, rewrite, target
 from .examples import check_known, passed_row
 from .export import export
+from .keras_file import SUFFIXES, keras_model
 from .plan import check_options
 from .publish import publish
 from .session import ServingSession, quiet, reason
@@ -24,8 +24,6 @@ from .sources import Source, check_assets, read_source
 from .splice import PLACEHOLDERS
 from .training_graph import TrainingGraph, constant_of, dtype_named, dtype_of
 from .wrap import wrap
-
-KERAS = (".keras", ".h5", ".hdf5")
 
 #: The tensor of an input, what it takes, or both.
 Input = str | ArraySpec | tuple[str, "ArraySpec | tf.TensorSpec | str"]
@@ -140,7 +138,7 @@ def convert(
     given: Mapping[str, Any] = {} if outputs is None else outputs
     mappings = {"inputs": inputs, "outputs": given, "constants": constants or {}}
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
-    if not hasattr(source, "graph") and str(source).endswith(KERAS):
+    if not hasattr(source, "graph") and str(source).endswith(SUFFIXES):
         if constants:
             raise ExportError(f"{source} is a Keras model, which has no tensors to give constants")
         model = keras_model(Path(source), safe_mode)
@@ -175,23 +173,6 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="tfdecode-") as folder:
         plain = publish(build, Path(folder), 1)
         return wrap(plain, directory, packed, encoded, source=name, **options)
-
-
-def keras_model(path: Path, safe_mode: bool) -> Any:
-    """A Keras model of a file; ExportError if it cannot be read, or would run code of its own."""
-    import keras
-
-    with reading.opened(path):  # a regular file; weights may have more than a protobuf
-        pass
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=safe_mode)
-    except Exception as error:  # whatever the layers raise
-        text = " ".join(str(error).split())[:300]
-        advice = ""
-        if safe_mode and "ambda" in text:
-            text = "it has a Lambda layer, which is code that the file brings"
-            advice = "; if you trust it, pass safe_mode=False"
-        raise ExportError(f"{path}: Keras cannot load it: {text}{advice}") from None
 
 
 def placeholder_of(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading
-from ..errors import ExportError, FileError, shown
+from ..errors import ExportError, FileError, TfdecodeError, shown
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
+from .keras_file import SUFFIXES
 from .protobuf import MAX_BYTES
 from .session import reason
 from .splice import tensor
@@ -132,7 +133,25 @@ def read_source(source: Any) -> Source:
         )
     if path.suffix in FROZEN:
         return Source(TrainingGraph(frozen(path)), path.parent)
-    return Checkpoint(path.with_suffix("") if path.suffix in (".meta", ".index") else path)
+    prefix = path.with_suffix("") if path.suffix in (".meta", ".index") else path
+    if not prefix.with_name(f"{prefix.name}.meta").exists():
+        raise no_graph(path, prefix)
+    return Checkpoint(prefix)
+
+
+def no_graph(path: Path, prefix: Path) -> TfdecodeError:
+    """The error for a source that is not a graph."""
+    if prefix.with_name(f"{prefix.name}.index").exists():
+        return ExportError(
+            f"{prefix} is a checkpoint without a graph, {prefix.name}.meta, as TensorFlow 2 writes "
+            "it: build the model in Python, restore it, and pass it to tfdecode.export"
+        )
+    if path.is_file():
+        return ExportError(
+            f"{path} is not a checkpoint with its .meta, and not one of "
+            f"{', '.join((*FROZEN, *SUFFIXES))}, which convert takes"
+        )
+    return FileError(f"{path}: no such file, and no {prefix.name}.meta")
 
 
 def frozen(path: Path) -> Any:
