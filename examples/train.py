@@ -40,10 +40,7 @@ def files(folder: Path) -> dict[str, np.ndarray]:
 
 def batches(records: Path, size: int) -> tf.data.Dataset:
     """Batches of what ``records`` holds: ``labels`` [B, 256, 192] and ``file`` [B]."""
-    schema = tfd.Schema.load(f"{records}.json")
-    features = {**schema.feature_spec(), "file": tf.io.FixedLenFeature([], tf.string)}
-    examples = tf.data.TFRecordDataset(str(records)).batch(size)
-    return examples.map(lambda rows: schema.decode_tensors(tf.io.parse_example(rows, features)))
+    return tfd.Schema.load(f"{records}.json").dataset(records, size, shuffle=size, seed=1)
 
 
 def network() -> keras.Model:

@@ -115,6 +115,7 @@ def test_rows_features_and_shards() -> None:
         (["--input", "a\nb=x/{}.npy"], 2, "input name"),
         (["--input", "file=poses/{}.npy"], 2, "is the feature of the file names"),
         (["--input", POSE, "--input", POSE], 2, "pose is given twice"),
+        (["--input", "pose=s3://b/{}.npy"], 2, "is a URL, needs files of this machine"),
         (["--input", POSE, "poses/1.npy"], 2, "FILE: not allowed with argument --input"),
         (["--input", POSE, "--name", "x"], 2, "--name: not allowed with argument --input"),
         (["--input", "pose=poses/*.npy", "--files-from", "list"], 2, "each pattern needs {}"),

@@ -12,7 +12,7 @@ from ..conversion import Casting, converted
 from ..errors import FileError
 from ..files import LARGE, by_headers, form_for, listing, naming, read_one
 from ..formats.contents import MAX_BYTES, Array, Contents
-from ..sources import place
+from ..sources import Remote, is_url
 from ..spec import ArraySpec
 
 #: How many files are kept of which only the headers were read, or which are small.
@@ -75,10 +75,14 @@ class Reader:
     def _list_small(
         self, path: str, dtype: str | None, shape: tuple[int, ...] | None
     ) -> Contents | None:
-        light = by_headers(place(path), self._max_bytes) if shape is None else None
-        small = light is None and len(reading.Slices(place(path))) < LARGE
+        light = by_headers(_source(path), self._max_bytes) if shape is None else None
+        small = light is None and len(reading.Slices(_source(path))) < LARGE
         return self._list(path, dtype, shape) if small else light
 
     def _list(self, path: str, dtype: str | None, shape: tuple[int, ...] | None) -> Contents:
         options: Any = {"max_bytes": self._max_bytes, "missing": self._missing}
-        return listing(place(path), dtype=dtype, shape=shape, **options)
+        return listing(_source(path), dtype=dtype, shape=shape, **options)
+
+
+def _source(path: str) -> str | Remote:
+    return Remote(path) if "://" in path and is_url(path) else path

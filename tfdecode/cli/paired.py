@@ -12,6 +12,7 @@ from .. import reading
 from ..dataset import FILE
 from ..errors import FileError, SpecError
 from ..schema import MAX_BYTES, Schema
+from ..sources import is_url
 from .choosing import SAMPLES, of_array, shared_spec
 from .failure import UsageError, note
 from .inputs import Input, Spool, listed, sampled
@@ -25,6 +26,9 @@ class Paired:
         self._arguments = arguments
         given: list[tuple[str, str]] = arguments.input
         self._names = [name for name, _ in given]
+        for _, text in given:
+            if is_url(text):
+                raise UsageError(f"argument --input: {text} is a URL, needs files of this machine")
         if FILE in self._names:
             raise UsageError(f'argument --input: "{FILE}" is the feature of the file names')
         self._examples = Joined(given) if arguments.files_from is None else Listed(arguments)
