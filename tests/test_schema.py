@@ -119,7 +119,10 @@ def test_several_signatures_are_one_schema(tmp_path: Path) -> None:
         ({"signatures": []}, "needs a JSON object as 'signatures'"),
         ({"signatures": {"decode": {"inputs": 1}}}, "signature 'decode': schema needs a JSON"),
         ({"signatures": {"serving_default": {}}}, "needs the name of the main one"),
-        ({"signatures": {"a\n": {"version": 1, "inputs": {}}}}, "printable characters"),
+        (
+            {"signatures": {"a\n": {"version": 1, "inputs": {}}}},
+            r"signature name 'a\\n' needs 1 to",
+        ),
     ],
     ids=str,
 )

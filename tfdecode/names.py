@@ -25,8 +25,8 @@ def bytes_key(name: str) -> str:
     return key if key.endswith("_bytes") else f"{key}_bytes"
 
 
-def check_name(name: Any) -> None:
-    """SpecError unless ``name`` is valid for an input."""
+def check_name(name: Any, what: str = "input") -> None:
+    """SpecError unless ``name`` is valid for an input, or ``what`` else has one."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 128:
         shown_name = repr(name)[:200]
-        raise SpecError(f"input name {shown_name} needs 1 to 128 printable characters")
+        raise SpecError(f"{what} name {shown_name} needs 1 to 128 printable characters")

@@ -109,7 +109,7 @@ class Schema(Mapping[str, ArraySpec]):
         if not signatures:
             raise SpecError("signatures is empty: a schema needs one")
         for name in signatures:
-            check_name(name)
+            check_name(name, "signature")
         schemas = {name: cls(*one._parts()) for name, one in signatures.items()}
         for name, one in schemas.items():
             one.name = name

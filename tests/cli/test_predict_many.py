@@ -177,6 +177,22 @@ def test_a_model_that_mixes_its_rows_is_asked_for_one_at_a_time(tmp_path: Path) 
         assert np.allclose(saved["all"], ARRAYS.sum((1, 2)), atol=1e-5)
 
 
+def test_a_masked_row_is_a_failure_and_not_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tfd.export(
+        lambda pose: {"sum": tf.reduce_sum(pose, [1, 2])}, tmp_path / "m", {"pose": POSE},
+        arrays_signature=None, warmup=False, on_invalid="mask",
+    )  # fmt: skip
+    Path("poses/04.npy").unlink()
+    Path("poses/04.tfd").write_bytes(POSE.encode(ARRAYS[4])[:-1] + b"!")
+    assert main(["predict", str(path), "pose=poses", "-o", "out.npz"]) == 1
+    with np.load("out.npz") as saved:
+        assert len(saved["sum"]) == COUNT - 1 and "poses/04.tfd" not in saved["files"]
+    said = "poses/04.tfd: is invalid and masked (row 0: SEAL)"
+    assert capsys.readouterr().err == f"tfdecode predict: {said}\n"
+
+
 def test_it_says_how_far_it_came(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

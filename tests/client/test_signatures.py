@@ -74,6 +74,7 @@ def test_every_client_and_command_runs_the_only_one(
 
     async def ask(url: str) -> dict[str, Any]:
         async with AsyncRest(url) as client:
+            assert (await client.describe())[0].name == name
             return await client.predict({"pose": ARRAYS})
 
     with serving(path) as rest, serving_grpc(path) as (_, port):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip as gzip_format
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Request:
 
 #: The status and the body of an answer.
 Answer = tuple[int, bytes]
+#: The schema of a signature, its inputs, and its outputs if they are known.
+Description: TypeAlias = "tuple[Schema, dict[str, Tensor], dict[str, Tensor] | None]"
 #: A dialogue with a server: it yields requests that may be sent at once, and is sent their answers.
 Dialogue = Generator[list[Request], list[Answer], Result]
 
@@ -115,6 +117,10 @@ class Endpoint:
         self.schema, self._outputs = schema, tensors(outputs, Schema({}))
         self._inputs = tensors(inputs, schema)
         self._told = True
+
+    def _described(self) -> Description:
+        assert self.schema is not None and self._inputs is not None
+        return self.schema, self._inputs, self._outputs
 
     def _ask_schema(self) -> Dialogue[Schema]:
         body = b'{"signature_name":"%b","inputs":{"batch":["-"]}}' % SIGNATURE.encode()

@@ -11,11 +11,9 @@ from itertools import chain, repeat
 from typing import Any, Literal, overload
 
 from ..errors import ServerError, TfdecodeError
-from ..schema import Schema
 from .each import IN_FLIGHT, EachInput, check_in_flight
-from .endpoint import BUSY, Answer, Dialogue, Endpoint, Request, Result, httpx2
+from .endpoint import BUSY, Answer, Description, Dialogue, Endpoint, Request, Result, httpx2
 from .inputs import Inputs, Outputs, PreparedInput
-from .signature import Tensor
 
 
 class Rest(Endpoint, EachInput):
@@ -71,11 +69,10 @@ class Rest(Endpoint, EachInput):
         """Ask for the answer to prepared inputs: the second half of ``predict``."""
         return self._run(self._ask(prepared))
 
-    def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor] | None]:
+    def describe(self) -> Description:
         """The schema, the inputs and the outputs (None if the endpoint does not say them)."""
         self._run(self._describe())
-        assert self.schema is not None and self._inputs is not None
-        return self.schema, self._inputs, self._outputs
+        return self._described()
 
     def close(self) -> None:
         """Close the connections."""
@@ -206,6 +203,11 @@ class AsyncRest(Endpoint):
                 task.cancel()
             # Else asyncio would print the errors of those that have failed already.
             await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def describe(self) -> Description:
+        """The schema, the inputs and the outputs; see `Rest.describe`."""
+        await self._run(self._describe())
+        return self._described()
 
     async def close(self) -> None:
         """Close the connections."""
