@@ -226,6 +226,8 @@ def test_the_name_of_a_column_says_where_it_is() -> None:
         ("x\tcabin\ty\n1\t\t2\n3\tC85\t4\n", [[1, 2], [3, 4]], ["cabin"]),
         ("ticket;x;\nA/5 21171;1;\n113803;2;\n", [[1], [2]], ["ticket"]),
         ('"x" "who"\n"1" 2 "a b"\n', [[1, 2]], ["who"]),
+        ("img,hash,x\n001.png,0a1b,1\n002.png,ffff,2\n", [[1], [2]], ["img", "hash"]),
+        ("ages,x\n25-34,1\n", [[1]], ["ages"]),
     ],
     ids=repr,
 )

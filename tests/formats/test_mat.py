@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.common import assert_same
 from tfdecode.errors import FileError
 from tfdecode.formats import mat
 
@@ -85,6 +86,29 @@ def test_real_files_read_as_by_scipy_or_are_refused(path: Path) -> None:
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, expected[name])
         assert array.dtype == expected[name].dtype.newbyteorder("=")
+
+
+def test_a_real_file_of_octave() -> None:
+    found = mat.contents(
+        (Path(__file__).parents[1] / "fixtures/files/octave7.mat").read_bytes()
+    ).dense
+    assert found is not None
+    x = np.array([[16.0, 2, 3, 13], [5, 11, 10, 8], [9, 7, 6, 12], [4, 14, 15, 1]])
+    expected = {
+        **{"x": x, "b": x > 8, "l": np.array([[True]]), "e": np.zeros((0, 3))},
+        **{"n4": np.arange(1.0, 25).reshape(2, 3, 4, order="F"), "r": np.arange(1.0, 6)[None]},
+        **{"z": np.array([[1 + 2j, 3]]), "u": np.array([[2**63]], "u8"), "sp": np.diag([1.0, 2])},
+        **{"s.a": np.int16([[1, 2], [3, 4]]), "s.c[0]": np.eye(1), "s.c[1]": np.float32([[2]])},
+        **{f"st[{i}].p": np.array([[i + 1.0]]) for i in range(3)},
+        **{f"cs[0][{i}]": np.array([[i + 1.0]]) for i in range(2)},
+        "cm": np.array([[1j, 0], [0, 1]]),
+    }
+    arrays = found.read_all()
+    assert arrays.keys() == expected.keys()
+    for name, array in arrays.items():
+        assert_same(array, expected[name])
+    reasons = {"s.b": "text", "s.c[2]": "text", "bb": "if it is sparse, save it by full(...)"}
+    assert all(reason in found.others[name] for name, reason in reasons.items())
 
 
 @pytest.mark.skipif(not FILES, reason="this scipy comes without its test data")
@@ -161,7 +185,17 @@ def test_a_tag_type_that_crashes_scipy_is_refused() -> None:
     data = saved({"x": np.arange(12.0)})
     mutant = data.replace(struct.pack("<II", 9, 96), struct.pack("<II", 8, 96))
     with pytest.raises(FileError, match="x of class float64 is stored as type 8"):
-        mat.contents(mutant)
+        mat.contents(mutant).read()
+
+
+def test_a_variable_that_no_program_reads_leaves_the_others() -> None:
+    """Octave writes sparse logical matrices as uint8, with the indices of a sparse matrix."""
+    data = saved({"x": np.eye(2), "y": np.ones((2, 3), bool)})
+    mutant = data.replace(struct.pack("<II", 2, 6), struct.pack("<II", 5, 6))
+    found = mat.contents(mutant)
+    assert [entry.key for entry in found.entries] == ["x"]
+    assert "y of class uint8 is stored as type 5" in found.others["y"]
+    assert found.others["y"].endswith("if it is sparse, save it by full(...)")
 
 
 def test_negative_rows_that_hang_scipy_are_refused() -> None:

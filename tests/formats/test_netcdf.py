@@ -32,6 +32,6 @@ def test_a_classic_file_is_named(tmp_path: Path) -> None:
     with scipy.io.netcdf_file(tmp_path / "a.nc", "w") as file:
         file.createDimension("x", 3)
         file.createVariable("v", "f4", ("x",))[:] = 1
-    said = r"named \.nc but holds a NetCDF 3 file; make it NetCDF 4 by nccopy"
+    said = r"named \.nc but holds a NetCDF 3 file; nccopy -k nc4 OLD.nc NEW.nc makes it NetCDF 4"
     with pytest.raises(tfd.FileError, match=said):
         tfd.load(tmp_path / "a.nc")

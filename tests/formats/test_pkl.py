@@ -178,7 +178,7 @@ class Config:
         (np.array([b"a"]), "array of byte strings"),
         (np.zeros(1, "M8[s]"), "datetime64 array"),
         (np.zeros(1, "g"), "long double array"),
-        (np.rec.array([(1, 2)]), "recarray array"),
+        (np.rec.array([(1, 2)]), "structured array; save each field"),
         (Config(), "Config object; save its arrays on their own"),
         (Fraction(1, 2), "fractions.Fraction object"),
         ([1.0, 2.0, 3.0], r"a list of 3 floats, not an array; save numpy.asarray\(...\)"),

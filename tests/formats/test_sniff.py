@@ -93,6 +93,7 @@ FILES = {
     "dicom": (bytes(128) + b"DICM\2\0", "a DICOM image", "numpy.save"),
     "wav": (b"RIFF\x24\0\0\0WAVEfmt ", "a sound", "numpy.save"),
     "mp4": (b"\0\0\0\x18ftypmp42", "a video", "numpy.save"),
+    "analyze": (b"\\\1\0\0" + bytes(34) + b"r" + bytes(309), "a header of Analyze", ".nii"),
     "netcdf3": (b"CDF\1\0\0\0\0", "a NetCDF 3 file", "NetCDF 4"),
     "saved_model": (b"\x08\x01\x12\xd4\x03\x0a\x10serve", "a SavedModel", "name its folder"),
     "tflite": (b"\x1c\0\0\0TFL3", "a TensorFlow Lite file", "a model"),

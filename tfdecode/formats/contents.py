@@ -253,6 +253,8 @@ def unreadable(kind: str, itemsize: int = 0) -> str | None:
     """Why arrays of dtype ``kind`` and ``itemsize`` are refused; None for plain numbers."""
     if kind in "bui" or (kind, itemsize) in _FLOATS:
         return None
+    if kind == "V" and itemsize:
+        return "array of raw bytes, as which bfloat16 is saved; save it as .view('uint16')"
     return _REFUSED.get(kind, f"array of dtype kind {shown(kind)}; save it as plain numbers")
 
 

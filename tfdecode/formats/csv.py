@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import RAISE_LIMIT, FileError
 from .contents import MAX_BYTES, Array, Contents, Entry, shown
-from .notation import ERROR_VALUE, is_missing, is_name, is_number, number, problem
+from .notation import ERROR_VALUE, is_missing, is_name, is_number, is_text, number, problem
 
 # A cell takes some 60 bytes while its line is read: these bound what a line can take.
 _CELLS = 2**20
@@ -173,13 +173,13 @@ def _parse(data: bytes, layout: Layout, max_bytes: int, fill: bool) -> Array:
 
 
 def _texts(data: bytes, layout: Layout) -> list[int]:
-    """The columns of words, if columns have names: their first cell that is not missing is one."""
+    """The columns of words, if columns have names: the first cell that tells is one."""
     unknown = list(range(layout.columns)) if layout.names else []
     texts = []
     for _, cells in rows(data, layout):
-        known = [at for at in unknown if at < len(cells) and not is_missing(cells[at])]
-        texts += [at for at in known if not is_number(cells[at]) and not problem(cells[at])]
-        if not (unknown := [at for at in unknown if at not in known]):
+        kinds = {at: is_text(cells[at]) for at in unknown if at < len(cells)}
+        texts += [at for at, text in kinds.items() if text]
+        if not (unknown := [at for at in unknown if kinds.get(at) is None]):
             break
     return sorted(texts) if len(texts) < layout.columns else []
 

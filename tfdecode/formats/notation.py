@@ -20,6 +20,9 @@ _DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?"
 _LOOKED_AT = 200
 _SAVE = "save the array by numpy.save"
 _TIME = "write it as a number, such as seconds"
+_WITH_TEXT = "is a number with a text; write the number alone"
+#: 001.png
+_FILE_NAME = r"\S+\.[A-Za-z]{2}\w{0,3}"
 #: Notations of data that are not read (case is ignored), what each is, and what to do.
 _NOTATIONS = [
     (r"[+-]?[1-9]\d{0,2},\d{3}", "has a comma, of decimals or of thousands; write 1.234 or 1234"),
@@ -42,7 +45,7 @@ _NOTATIONS = [
     (rf"\({_DIGITS}\)", "is a number in brackets; write a minus for negative ones"),
     (rf"(?:{_DIGITS}\s*\|\s*)+(?:{_DIGITS})?", "is separated by |; separate cells by commas"),
     (rf"{_DIGITS}(?:\s+{_DIGITS})+", "is several numbers; separate all cells by one mark"),
-    (rf"{_DIGITS}\s*[^\W\d_].*|{_DIGITS}\s*°.*", "is a number with a text; write the number alone"),
+    (rf"{_DIGITS}\s*[^\W\d_].*|{_DIGITS}\s*°.*", _WITH_TEXT),
     (r"[\[(]\s*\[?\s*[+-]?[\d.].*", f"is an array in a cell; {_SAVE}"),
     (r"[\u2212\u2013]\s*[\d.]+.*", "has a dash for a minus; write - for it"),
 ]
@@ -80,6 +83,16 @@ def problem(cell: str) -> str:
     if not text.isascii() and any(map(str.isnumeric, text)):
         return "has digits of another script; write 0 to 9"
     return ""
+
+
+def is_text(cell: str) -> bool | None:
+    """Whether a cell is of a column of words; None if it does not tell: missing, 5cm, 0a1b."""
+    if is_missing(cell):
+        return None
+    if is_number(cell):
+        return False
+    what = "" if re.fullmatch(_FILE_NAME, cell.strip()) else problem(cell)
+    return None if what == _WITH_TEXT else not what
 
 
 def is_name(cell: str) -> bool:

@@ -34,8 +34,8 @@ _COLUMNS = "save its columns as numbers, by numpy.save or as .csv"
 _PIXELS = "save its pixels by numpy.save"
 _NUMBERS = "save its numbers by numpy.save"
 _NETCDF = (
-    "a NetCDF 3 file; make it NetCDF 4 by nccopy -k nc4 OLD.nc NEW.nc, or read it by "
-    "scipy.io.netcdf_file and save its numbers by numpy.save"
+    "a NetCDF 3 file; nccopy -k nc4 OLD.nc NEW.nc makes it NetCDF 4, and scipy.io.netcdf_file "
+    "reads it"
 )
 _MODEL = "it is a model, not an array"
 _UTF_16 = "UTF-16 text; save it as UTF-8"
@@ -81,6 +81,7 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (rb"RD[XAB][23]\n|X\n\0\0\0[\x02\x03]", _R, ""),
     # Volumes, signals and pictures.
     (rb".{128}DICM", f"a DICOM image; {_PIXELS}", ""),
+    (rb"(?:\\\x01\0\0|\0\0\x01\\).{34}r", "a header of Analyze, voxels in .img; save one .nii", ""),
     (rb"NRRD000", f"an NRRD volume; {_NUMBERS}", ""),
     (rb"SIMPLE  =", f"a FITS file; {_NUMBERS}", ""),
     (rb"CDF[\x01\x02\x05]", _NETCDF, ""),

@@ -198,7 +198,10 @@ def _entry(head: Head, element: Element) -> Entry | str:
     result, count = np.dtype(code), math.prod(head.dims)
     numeric = _Numeric(name, order, head.matlab_class, 1 + head.complex, count, head.end)
     shape = checked_shape(head.dims, result.itemsize)
-    numeric.storage(element.first(HEAD), numeric.start)
+    try:
+        numeric.storage(element.first(HEAD), numeric.start)
+    except FileError as error:  # the others are whole
+        return f"{error}; if it is sparse, save it by full(...)" if head.logical else str(error)
     # Each part is as wide as the class at most, so that inflating stays near the decoded size.
     width = types.class_nbytes(head.matlab_class)
     most = head.end - 8 + numeric.parts * (16 + numeric.elements * width)

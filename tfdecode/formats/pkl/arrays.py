@@ -81,7 +81,10 @@ def array_of(call: Call) -> Found | Objects | Masked | str | None:
     if name in _RECONSTRUCT:
         if len(call.args) != 3 or not isinstance(call.args[0], Global):
             raise _damaged("arguments")
-        if name_of(call.args[0]) not in _ARRAYS:
+        of = name_of(call.args[0])
+        if of and of[1] == "recarray":
+            return unreadable("V")
+        if of not in _ARRAYS:
             return f"{call.args[0]} array; save numpy.asarray(...) of it"
         state = call.state
         if type(state) is not tuple or len(state) != 5:
