@@ -361,11 +361,17 @@ def version_directory(model: Path) -> Path:
         return model
     if model.is_file():
         convert = "; make one of it with tfdecode convert" if model.suffix in TO_CONVERT else ""
+        if model.name == "saved_model.pb":
+            convert = f": {model.parent}"
         raise FileError(f"{model}: is a file, needs the directory of a SavedModel{convert}")
+    if model.with_name(f"{model.name}.index").exists():
+        raise FileError(f"{model}: is a checkpoint; make a SavedModel of it with tfdecode convert")
     try:
         versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]
     except OSError as error:
         raise FileError(f"{model}: cannot be read: {error.strerror}") from None
     if not versions:
-        raise FileError(f"{model}: holds neither a SavedModel nor versions of one")
+        inside = sorted(path.parent for path in model.glob("*/saved_model.pb"))
+        meant = f"; did you mean {inside[0]}?" if inside else ""
+        raise FileError(f"{model}: holds neither a SavedModel nor versions of one{meant}")
     return max(versions, key=lambda p: int(p.name))

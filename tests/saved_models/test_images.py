@@ -168,7 +168,7 @@ def test_what_is_no_image(
         tfd.wrap(theirs / name, tmp_path / "m", {"prod_image": text}, cast=cast)
     command = ["wrap", str(theirs / name), str(tmp_path / "m"), "--input", f"prod_image={text}"]
     assert main([*command, *(["--cast", "prod_image"] if cast else [])]) == 1
-    assert str(refused.value) in capsys.readouterr().err
+    assert str(refused.value).split("cast=")[0] in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 

@@ -131,6 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def one(name: str, rest: list[str], graph: Any, arguments: argparse.Namespace) -> Any:
     """An input or output as ``convert`` takes it."""
+    if graph is None and len(rest) > 1:
+        raise UsageError(f"argument --input: of a Keras file {name}=SPEC, without a tensor")
     if is_media_type(rest[-1]):  # the model says the shape
         return rest[0] if graph is None else tuple(rest)
     if graph is None:

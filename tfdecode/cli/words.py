@@ -17,6 +17,8 @@ RULES = (
     ("--max-rows", r"\bmax_rows\b", "--max-rows"),
     ("--max-batch-size", r"\bmax_batch_size\b", "--max-batch-size"),
     ("--constant", r"constants=\{'([^']+)': ([^}]*)\}", r"--constant \1=\2"),
+    ("--cast", r"\bcast=\{'([^']+)': [^}]*\}", r"--cast \1"),
+    ("--assets", r"pass assets= with", "pass --assets with"),
     ("--signature", r"another signature=", "another --signature"),
     ("--replace-default", r"\breplace_default\b", "--replace-default"),
     ("--schema", r"pass schema=", "pass --schema FILE"),

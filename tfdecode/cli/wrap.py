@@ -19,7 +19,7 @@ from typing import Any
 from ..choose.infer import infer
 from ..codecs.chain_text import brief
 from ..conversion import converted
-from ..errors import EncodeError, ExportError, SpecError
+from ..errors import EncodeError, ExportError, FileError, SpecError
 from ..files import has_suffix, load
 from ..names import bytes_key
 from ..saved_models.media_types import image_spec, is_media_type
@@ -179,6 +179,12 @@ def spec_of(
         return infer(array, label=name, **preferences(arguments))
     if path.exists():
         return read_spec(text)[0]
+    if has_suffix(path) or path.suffix == ".json":
+        raise FileError(f"{path}: no such file, for {name}")
+    if known is None:
+        raise SpecError(
+            f"a chain does not say dtype and shape of {name}: pass an array file or SPEC.json"
+        )
     if shape is None or shape.rank is None or None in shape.as_list()[1:]:
         raise SpecError(
             f"{name} has shape {shape} in the model, so a chain does not say enough; pass an array "

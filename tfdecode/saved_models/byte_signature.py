@@ -318,5 +318,6 @@ def signature_in(meta: Any, name: str) -> Any:
     """The signature of a graph; ExportError lists those that there are."""
     names = sorted(known for known in meta.signature_def if not known.startswith("__"))
     if name not in names:
-        raise ExportError(f"no signature {name!r}; the model has: {', '.join(names)}")
+        listed = ", ".join(names) or "none; save the model with signatures="
+        raise ExportError(f"no signature {name!r}; the model has: {listed}")
     return meta.signature_def[name]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from ..errors import ExportError
@@ -17,7 +19,7 @@ from .backport import checked, rewrite, target
 from .examples import check_known, passed_row
 from .export import export
 from .keras_file import SUFFIXES, keras_model
-from .plan import check_options
+from .plan import batched, check_options
 from .publish import publish
 from .session import ServingSession, quiet, reason
 from .sources import Source, check_assets, read_source
@@ -272,6 +274,12 @@ def write(
         builder.save()
 
 
+def with_other(row: Any, spec: Any, sampled: bool) -> Any:
+    """A batch of two rows, the second of ones; of a sample or of strings it is the same row."""
+    other = row if sampled or spec.dtype == tf.string else np.ones_like(row)
+    return np.concatenate([row, other]) if batched(spec) and row.ndim else row
+
+
 def try_out(
     path: Path,
     signature: str,
@@ -283,9 +291,21 @@ def try_out(
     checked(path, oldest, "result")
     check_known(sample, inputs, "sample")
     feeds = {name: passed_row(name, spec, sample) for name, (_, spec) in inputs.items()}
+    # With another row, of ones, in the same batch.
+    both = {
+        name: with_other(feeds[name], spec, name in sample) for name, (_, spec) in inputs.items()
+    }
     try:
         with ServingSession(path) as session:
             session.run(signature, feeds)
+            try:
+                session.run(signature, both)
+            except tf.errors.OpError as error:
+                warnings.warn(
+                    f"the model answers one row, but not two in one batch ({reason(error)}): serve "
+                    "it without batching",
+                    stacklevel=5,
+                )
     except (tf.errors.OpError, TypeError, ValueError) as error:  # a sample that does not fit
         given = "" if sample else " on zeros (sample= takes an example)"
         why = (

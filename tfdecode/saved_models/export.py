@@ -182,7 +182,10 @@ def save(functions: Mapping[str, Any], path: Path) -> None:
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
     except Exception as error:  # whatever the model's own objects raise
-        raise ExportError(
-            f"the model could not be saved: {' '.join(str(error).split())[:300]} (if it uses a "
-            "resource, pass a tf.Module that has it as an attribute)"
-        ) from error
+        text = " ".join(str(error).split())
+        if "'untracked' resource" in text:  # a queue or another one that is not known here
+            raise ExportError(
+                "the model could not be saved: it uses a resource, such as a table, that it does "
+                "not hold; pass a tf.Module that has it as an attribute"
+            ) from error
+        raise ExportError(f"the model could not be saved: {text[:500]}") from error

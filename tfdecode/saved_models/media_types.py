@@ -39,7 +39,6 @@ def image_spec(name: str, text: str, given: Any, cast: Mapping[str, Any]) -> Arr
         raise ExportError(f"input {name} is {text!r}, needs one of {', '.join(MEDIA_TYPES)}")
     if given is None:
         raise ExportError(f"the model does not say the shape of input {name}: pass an ArraySpec")
-    shape, bound = sides_of(name, kind, given.shape, max_shape_of(name, options))
     dtype = given.dtype.name
     if dtype == "string":
         raise ExportError(f"input {name} takes strings: the model decodes them by itself")
@@ -48,10 +47,11 @@ def image_spec(name: str, text: str, given: Any, cast: Mapping[str, Any]) -> Arr
             scaled = f"fixed_point:255,dtype=uint8|{MEDIA_TYPES[kind].split()[0]}"
             raise ExportError(
                 f"input {name} is {dtype}, and pixels are uint8: pass cast={{{name!r}: {dtype!r}}} "
-                f"(--cast {name}) if the model takes 0 to 255; if it takes 0 to 1, pass an "
+                f"if the model takes 0 to 255; if it takes 0 to 1, pass an "
                 f"ArraySpec of {dtype} with codecs={scaled!r}"
             )
         dtype = "uint8"
+    shape, bound = sides_of(name, kind, given.shape, max_shape_of(name, options))
     try:
         return ArraySpec(shape, dtype, MEDIA_TYPES[kind], max_shape=bound)
     except SpecError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import ExportError
+from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from .structure import (
     check_typo,
@@ -21,15 +22,21 @@ from .structure import (
     structure_of,
 )
 
+load_v1: Any = LazyModule("tensorflow.python.saved_model.load_v1_in_v2", "tensorflow")
+
 
 def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], Any]:
     """A function of a dict of inputs that runs ``model`` for inference; ExportError if unfit."""
     names = list(names)
     if not callable(model):
         advice = ""
-        # A path, or what tf.saved_model.load returns.
-        if isinstance(model, str | os.PathLike) or hasattr(model, "signatures"):
+        if isinstance(model, str | os.PathLike):
             advice = "; tfdecode.wrap adds byte inputs to a SavedModel, of which it takes the path"
+        elif signatures := list(getattr(model, "signatures", ())):  # of tf.saved_model.load
+            advice = (
+                f"; pass model.signatures[{signatures[0]!r}], or the path of the SavedModel to "
+                "tfdecode.wrap, which keeps all that is in it"
+            )
         kind = type(model).__name__
         raise ExportError(f"model is {kind}, needs a callable, tf.Module or Keras{advice}")
     keras = is_keras(model)
@@ -185,7 +192,33 @@ def holder(functions: Iterable[Any]) -> Any:
     captured = {id(x) for graph in graphs for x, _ in graph.captures if x.dtype == tf.resource}
     handles = captured - {id(variable.handle) for variable in module.held_variables}
     module.held_resources = list(owners(handles))
+    module.held_initializers = list(initializers(graphs))
+    # The paths of the files that initializers read.
+    module.held_assets = [x for one in module.held_initializers for x in one._asset_paths]
     return module
+
+
+def initializers(graphs: Iterable[Any]) -> Iterator[Any]:
+    """What fills the tables of loaded models of TensorFlow 1 that graphs use.
+
+    Such a table is a node in a function, not a resource that was captured: its shared name tells.
+    """
+    kind = load_v1._Initializer
+    found = [item for item in gc.get_objects() if issubclass(type(item), kind)]
+    used = {name for graph in graphs for name in table_names(graph)} if found else set()
+    yield from (one for one in found if used & set(table_names(one._init_fn.graph)))
+
+
+def table_names(graph: Any) -> Iterator[bytes]:
+    """The shared names of the tables of a graph and its functions."""
+    definition = graph.as_graph_def()
+    library = definition.library.function
+    for nodes in (definition.node, *(function.node_def for function in library)):
+        yield from (
+            node.attr["shared_name"].s or node.name.encode()
+            for node in nodes
+            if "HashTable" in node.op
+        )
 
 
 def owners(wanted: set[int]) -> Iterator[Any]:

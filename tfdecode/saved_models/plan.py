@@ -317,4 +317,9 @@ def concrete(function: Any, signature: Mapping[str, Any]) -> Any:
     except (ExportError, SpecError):
         raise
     except Exception as error:
+        if "variables which have been deleted" in str(error):
+            raise ExportError(
+                "the variables of the model are gone: keep what tf.saved_model.load returned in a "
+                "variable while its signature is exported"
+            ) from error
         raise ExportError(f"the model could not be traced: {told(error)}") from error

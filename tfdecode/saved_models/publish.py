@@ -28,6 +28,8 @@ def publish(build: Callable[[Path], None], base: Path, version: int | None) -> P
 
     The model is built under a name that servers ignore. If it fails, nothing is left.
     """
+    if base.is_file():
+        raise ExportError(f"{base} is a file; pass the directory of the versions")
     if (base / "saved_model.pb").exists():
         raise ExportError(f"{base} is a SavedModel; pass the directory of its versions")
     existed = base.exists()

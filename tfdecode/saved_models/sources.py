@@ -22,6 +22,8 @@ meta_graph_pb2: Any = LazyModule("tensorflow.core.protobuf.meta_graph_pb2", "ten
 text_format: Any = LazyModule("google.protobuf.text_format", "tensorflow")
 
 FROZEN = (".pb", ".pbtxt")
+#: The ends of the names of the files of a checkpoint.
+PARTS = re.compile(r"\.(meta|index|data-\d+-of-\d+)$")
 
 
 class Source:
@@ -125,15 +127,17 @@ def read_source(source: Any) -> Source:
     if hasattr(source, "graph"):
         return LiveSession(source)
     path = Path(source)
+    folder = path.parent if path.name.startswith("saved_model.pb") else path
+    if any((folder / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise ExportError(f"{folder} is a SavedModel: tfdecode wrap takes it as it is")
     if path.is_dir():
-        what = "a SavedModel" if (path / "saved_model.pb").exists() else "a directory"
         raise ExportError(
-            f"{path} is {what}: tfdecode.wrap takes SavedModels, convert a checkpoint by its "
-            "prefix, as model.ckpt-7"
+            f"{path} is a directory: convert takes a checkpoint by its prefix, as "
+            f"{path / checkpoints(path, 'model.ckpt-7')[-1]}"
         )
     if path.suffix in FROZEN:
         return Source(TrainingGraph(frozen(path)), path.parent)
-    prefix = path.with_suffix("") if path.suffix in (".meta", ".index") else path
+    prefix = path.with_name(PARTS.sub("", path.name))
     if not prefix.with_name(f"{prefix.name}.meta").exists():
         raise no_graph(path, prefix)
     return Checkpoint(prefix)
@@ -146,12 +150,20 @@ def no_graph(path: Path, prefix: Path) -> TfdecodeError:
             f"{prefix} is a checkpoint without a graph, {prefix.name}.meta, as TensorFlow 2 writes "
             "it: build the model in Python, restore it, and pass it to tfdecode.export"
         )
-    if path.is_file():
+    if path.is_file() and path.name != "checkpoint":
         return ExportError(
             f"{path} is not a checkpoint with its .meta, and not one of "
             f"{', '.join((*FROZEN, *SUFFIXES))}, which convert takes"
         )
-    return FileError(f"{path}: no such file, and no {prefix.name}.meta")
+    known = checkpoints(prefix.parent) if prefix.parent.is_dir() else []
+    there = f"; {prefix.parent} has: {', '.join(known[-5:])}" if known else ""
+    return FileError(f"{path}: no such file, and no {prefix.name}.meta{there}")
+
+
+def checkpoints(folder: Path, *others: str) -> list[str]:
+    """The names of the checkpoints with a graph in a directory, the newest last; else others."""
+    found = sorted(folder.glob("*.meta"), key=lambda file: (file.stat().st_mtime, file.name))
+    return [file.stem for file in found] or list(others)
 
 
 def frozen(path: Path) -> Any:
@@ -187,5 +199,5 @@ def check_assets(files: Iterator[str], root: Path | None) -> None:
         if "://" in name or not Path(os.path.realpath(name)).is_relative_to(os.path.realpath(root)):
             raise ExportError(
                 f"the graph names the file {text}, which is not in {root}: if it belongs to the "
-                "model, pass assets= (--assets) with its directory, from which it is copied"
+                "model, pass assets= with its directory, from which it is copied"
             )

@@ -51,7 +51,8 @@ class TrainingGraph:
         near += [one for one in self.nodes if one.rpartition("/")[2] == last and one not in near]
         words = " or ".join(f"'{one}:0'" for one in near[:3])
         raise ExportError(
-            f"no tensor '{name}' for {what}" + (f"; did you mean {words}?" * bool(near))
+            f"no tensor '{name}' for {what}"
+            + (f"; did you mean {words}?" if near else "; convert --suggest lists candidates")
         )
 
     def cut(self, given: Iterable[Tensor], outputs: Iterable[Tensor]) -> Serving:

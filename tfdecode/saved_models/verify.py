@@ -71,6 +71,8 @@ def run(session: ServingSession, name: str, feed: Mapping[str, Any], given: str)
         return session.run(name, feed)
     except tf.errors.OpError as error:
         text = f"a stock server could not run the export{given}: {reason(error)}"
+        if "Table not initialized" in text:
+            text += "; keep what tf.saved_model.load returned in a variable while it is exported"
         raise ExportError(text) from error
 
 

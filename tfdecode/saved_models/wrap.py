@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import DecodeError, ExportError
+from ..errors import DecodeError, ExportError, FileError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of, stacked
@@ -26,6 +26,7 @@ from .examples import as_array, check_known, encoded, filler, passed_row, unlike
 from .plan import batched, check_options
 from .protobuf import read_protobuf
 from .publish import publish
+from .serving_graph import VARIABLES
 from .session import ServingSession, reason
 from .verify import TOLERANCE, same
 from .warmup import ASSET as WARMUP
@@ -146,6 +147,7 @@ def wrap(
     path = version_directory(Path(saved_model))
     model = read_protobuf(path)
     meta = _serving_graph(path, model)
+    _check_variables(path, meta)
     options = (on_invalid == "mask", max_rows, max_batch_size, ragged, independent_rows)
     added = ByteSignature(meta, source, inputs, outputs or {}, cast, *options)
     if signature == SIGNATURE:
@@ -301,8 +303,23 @@ def _serving_graph(path: Path, model: Any) -> Any:
     found = [meta for meta in model.meta_graphs if set(meta.meta_info_def.tags) == {"serve"}]
     if len(found) != 1:
         tags = ", ".join(str(sorted(meta.meta_info_def.tags)) for meta in model.meta_graphs)
-        raise ExportError(f"{path} has no graph with the one tag 'serve', its tags are: {tags}")
+        raise ExportError(
+            f"{path} has no graph with the one tag 'serve', which servers load; its tags are: "
+            f"{tags}: save the model again with ['serve']"
+        )
     return found[0]
+
+
+def _check_variables(path: Path, meta: Any) -> None:
+    """FileError if the weights of a model were not copied with its graph."""
+    restored = meta.saver_def.restore_op_name and any(
+        node.op in VARIABLES for node in meta.graph_def.node
+    )
+    if restored and not (path / "variables" / "variables.index").exists():
+        raise FileError(
+            f"{path}: has variables in its graph, but no variables/variables.index: copy the whole "
+            "directory of the model"
+        )
 
 
 def _with_earlier(path: Path, meta: Any, added: ByteSignature, names: list[str]) -> Schema:
