@@ -636,6 +636,10 @@ def test_missing_cells_of_a_table_are_packed_as_nan(capsys) -> None:
     capsys.readouterr()
     assert main(["pack", "words.csv"]) == 0
     assert capsys.readouterr().err.startswith("note: words.csv: left out who: column of text; ")
+    Path("more.csv").write_text("x,who\n5,Eve\n6,Dan\n")
+    assert main(["pack", "words.csv", "more.csv"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(told) == 2 and told[1].startswith("note: 2 files: left out who: column of text; ")
 
 
 def test_a_payload_is_not_named_as_an_array_file(capsys) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ..errors import FileError, SpecError
+from ..errors import FileError, SkippedWarning, SpecError
 from .manifest import Manifest, finish, finished
 from .plans import Plan
 from .shard import Facts, Failure, Shard, nothing
@@ -116,7 +117,11 @@ def _written(
 
 
 def _begin() -> None:
-    """Let a process end at once and silently when it is told to."""
+    """Let a process end at once and silently when it is told to.
+
+    What is left out of files is not told by each: who made the plan was told.
+    """
+    warnings.simplefilter("ignore", SkippedWarning)
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is sent to all, and `run` ends others
         signal.signal(number, _end)
 

@@ -14,8 +14,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from ..errors import SkippedWarning, TfdecodeError
 from .failure import OPTIONS, UsageError, complain, note, noted, one_line, reason
@@ -98,15 +98,35 @@ def run(command: str, given: Sequence[str]) -> int:
     try:
         # Files and options in any order. Not with "--", which argparse loses in that mode.
         parse = parser.parse_args if "--" in given else parser.parse_intermixed_args
-        with warnings.catch_warnings():
-            show = warnings.showwarning
-            warnings.showwarning = lambda message, *where: (
-                note(str(message)) if where[0] is SkippedWarning else show(message, *where)
-            )
+        with skipped_once():
             status: int = module.run(parse(given))
     except UsageError as error:
         parser.error(str(error))
     return status
+
+
+@contextlib.contextmanager
+def skipped_once() -> Iterator[None]:
+    """Tell what was left out of files: of many files for the first, and their number."""
+    files: dict[str, set[str]] = {}
+    module: Any = warnings
+    with warnings.catch_warnings():
+        show = module.showwarning
+
+        def shown(message: Warning | str, *where: Any) -> None:
+            if not isinstance(message, SkippedWarning):
+                show(message, *where)
+                return
+            file, _, what = str(message).partition(": ")
+            if what not in files:
+                note(str(message))
+            files.setdefault(what, set()).add(file)
+
+        module.showwarning = shown
+        yield
+    for what, names in files.items():
+        if len(names) > 1:
+            note(f"{len(names)} files: {what}")
 
 
 def overview(given: Sequence[str]) -> int:
