@@ -100,6 +100,7 @@ def pytest_runtest_makereport(item: Any) -> Any:
     return report
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which server the clients were tested against."""
     if {PROGRAM, "stand-in"} == TESTED:
