@@ -81,7 +81,10 @@ class EncodeSide:
         """The payloads of a batch; rows outside the domain are bad."""
         form = self.chain.form
         if None in form.shape:
-            raise SpecError(f"{self!r} has a None dimension, which cannot be encoded in a graph")
+            raise SpecError(
+                f"{self!r} has a None dimension, which cannot be encoded in a graph: let the model "
+                "pad it to a fixed shape, or leave it out of outputs, then it is sent as numbers"
+            )
         tensor = tf.convert_to_tensor(tensor)
         if not tensor.shape.is_compatible_with([None, *form.shape]):
             raise SpecError(f"tensor has shape {tensor.shape}, needs a batch of {form}")
