@@ -145,3 +145,14 @@ def test_the_url_of_a_server_is_told_that_of_a_model(server: Server, capsys) -> 
     assert f"the URL of a model is {address}/v1/models/NAME" in capsys.readouterr().err
     assert main(["predict", f"{address}/v1/none", "x=word.bin"]) == 1
     assert "; pass --schema FILE" in capsys.readouterr().err
+
+
+def test_an_endpoint_that_tells_no_schema_is_given_one(model: Path, server: Server, capsys) -> None:
+    url = f"{server.url.rpartition('/v1/')[0]}/invocations"
+    server.requests.clear()
+    files = [*FILES, "pose=maps.npz#b", *FILES[1:]]
+    options = ["--schema", str(model), "--max-body-bytes", "180", "--header", "X-Key: a b"]
+    assert main(["predict", url, *files, *options, "-o", "out.npz"]) == 0
+    assert np.load("out.npz")["sum"].tolist() == pytest.approx([1.5, 2.1])
+    assert [headers["X-Key"] for _, headers, _ in server.requests] == ["a b"] * 2
+    assert all(len(body) <= 180 for _, _, body in server.requests)

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..client.array_file import ArrayFile
 from ..client.each import IN_FLIGHT
 from ..client.grpc import Grpc
 from ..client.in_process import InProcess
-from ..client.inputs import ArrayFile, Inputs, Outputs, named_inputs
+from ..client.inputs import Inputs, Outputs, named_inputs
 from ..client.rest import Rest
 from ..errors import RefusedError, ServerError, TfdecodeError
 from ..names import bytes_key

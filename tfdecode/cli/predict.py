@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading
+from ..client.array_file import ArrayFile
 from ..client.each import IN_FLIGHT
 from ..client.grpc import Grpc
 from ..client.in_process import InProcess
-from ..client.inputs import ArrayFile, Provenance
+from ..client.inputs import Provenance
 from ..client.rest import Rest
 from ..codecs.chain_text import brief
 from .batch import Report

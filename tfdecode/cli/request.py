@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..client.inputs import PAYLOAD_SUFFIX, ArrayFile
+from ..client.array_file import ArrayFile
 from ..client.request import request
-from ..files import has_suffix, load
 from ..schema import Schema
 from .predict import assignment, given_file, output
 from .show import say
@@ -50,14 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the body."""
     schema = Schema.load(arguments.schema)
-    keys = schema.signature(arguments.signature).feature_keys()
-    known = {name for pair in keys.items() for name in pair}
     inputs: dict[str, list[Any]] = {}
     files = [given_file(text, arguments) for _, text in arguments.inputs]
     for (name, _), file in zip(arguments.inputs, files, strict=True):
-        listed = name not in known and isinstance(file, ArrayFile) and is_list(file.path)
-        value = load(file.path, file.key, max_bytes=file.max_bytes) if listed else file  # type: ignore[union-attr]
-        inputs.setdefault(name, []).append(value)
+        inputs.setdefault(name, []).append(file)
     single = {name: values if len(values) > 1 else values[0] for name, values in inputs.items()}
     body = request(schema, single, signature=arguments.signature, by_rows=arguments.rows)
     out: Path | None = arguments.o
@@ -80,11 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
         kind = ["-H", "Content-Type: application/json"]
         say(shlex.join(["curl", *kind, "--data-binary", data, predict_url(arguments.url)]))
     return 0
-
-
-def is_list(path: Path) -> bool:
-    """Whether the array of a file is sent, not its bytes: graphs decode images themselves."""
-    return has_suffix(path) and path.suffix.lower() not in (PAYLOAD_SUFFIX, ".png")
 
 
 def predict_url(url: str) -> str:

@@ -1,8 +1,8 @@
 """Clients of models with byte inputs: in this process, or of a server over HTTP or gRPC."""
 
+from .array_file import ArrayFile
 from .grpc import Grpc
 from .in_process import InProcess
-from .inputs import ArrayFile
 from .request import request, response
 from .rest import AsyncRest, Rest
 

@@ -104,18 +104,21 @@ def bodies(
         sum(map(len, row)) + len(row) + keys + 2 for row in zip(*batched.values(), strict=True)
     ]
     first = 0
-    for last in cuts(costs, None if max_body_bytes is None else max_body_bytes - empty, "a body"):
+    budget = None if max_body_bytes is None else max_body_bytes - empty
+    for last in cuts(costs, budget, "a body", "max_body_bytes"):
         part = {key: texts[first:last] for key, texts in batched.items()}
         yield first, format_(signature, part, single)
         first = last
 
 
-def cuts(costs: Sequence[int], budget: int | None, what: str) -> Iterator[int]:
+def cuts(costs: Sequence[int], budget: int | None, what: str, limit: str) -> Iterator[int]:
     """The ends of the parts whose costs fit the budget of ``what``."""
     total = 0
     for index, cost in enumerate(costs):
         if budget is not None and cost > budget:
-            raise EncodeError(f"row {index} needs {cost} bytes of {what}, {budget} are left for it")
+            raise EncodeError(
+                f"row {index} needs {cost} bytes of {what}, {budget} are left for it; raise {limit}"
+            )
         if budget is not None and total + cost > budget:
             yield index
             total = 0

@@ -224,7 +224,8 @@ class Grpc(EachInput):
         ]
         others = sum(nbytes(array) for key, array in arrays.items() if key not in batched)
         first = 0
-        for last in cuts(costs, self._most - others - 200 * (len(arrays) + 1), "a message"):
+        budget = self._most - others - 200 * (len(arrays) + 1)
+        for last in cuts(costs, budget, "a message", "max_message_bytes"):
             yield first, {**arrays, **{key: rows[first:last] for key, rows in batched.items()}}
             first = last
 

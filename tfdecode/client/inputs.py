@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,60 +13,14 @@ import numpy.typing as npt
 from .. import reading
 from ..array_like import as_array
 from ..choose.as_is import reads_as_is, same, untouched
-from ..conversion import Casting, converted
+from ..conversion import converted
 from ..errors import DecodeError, EncodeError, FileError, MissingExtraError, TfdecodeError
 from ..files import form_for, load, naming, opened
 from ..formats.contents import MAX_BYTES
 from ..layouts import lengths_of, stacked
 from ..spec import ArraySpec
-from .signature import Tensor, by_key, lengths_in
-
-#: The suffix of files that hold a payload.
-PAYLOAD_SUFFIX = ".tfd"
-
-
-@dataclass(frozen=True)
-class ArrayFile:
-    """One array of a file that may hold several, as the input of a client.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file, in a format that `tfdecode.load` reads.
-    key : str, optional
-        Which array, needed if there are several.
-    max_bytes : int, default 2 GiB
-        Most bytes that the array may have.
-    missing : {"nan"}, optional
-        Read missing cells of a table as NaN.
-    casting : {"no", "equiv", "same_kind", "unsafe"}
-        Which changes the conversion to the dtype of the input may make; see `tfdecode.load`.
-    """
-
-    path: Path
-    key: str | None
-    max_bytes: int
-    missing: Literal["nan"] | None
-    casting: Casting
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        key: str | None = None,
-        max_bytes: int = MAX_BYTES,
-        missing: Literal["nan"] | None = None,
-        casting: Casting = "equiv",
-    ) -> None:
-        object.__setattr__(self, "path", Path(path))  # frozen
-        object.__setattr__(self, "key", key)
-        object.__setattr__(self, "max_bytes", max_bytes)
-        object.__setattr__(self, "missing", missing)
-        object.__setattr__(self, "casting", casting)
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """The options of `load` that say what the file holds."""
-        return {"max_bytes": self.max_bytes, "missing": self.missing}
+from .array_file import PAYLOAD_SUFFIX, ArrayFile
+from .signature import ANY, Tensor, by_key, lengths_in
 
 
 class Provenance(NamedTuple):
@@ -206,7 +158,7 @@ def prepare_row(given: Tensor, value: Any) -> tuple[Any, Provenance]:
             return encode_array(given.spec, value)
         return np.asarray(value, object), Provenance()
     if isinstance(file, ArrayFile):
-        to: Any = {"dtype": given.dtype, "casting": file.casting}
+        to: Any = {} if given.dtype == ANY else {"dtype": given.dtype, "casting": file.casting}
         return load(file.path, file.key, **to, **file.reading), Provenance("array")
     if isinstance(value, bytes):
         raise EncodeError(f"is bytes, needs an array of {given.dtype}")

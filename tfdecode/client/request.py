@@ -43,8 +43,8 @@ def request(
     >>> request(schema, {"size": np.array([1, 2], "uint8")})
     b'{"signature_name":"serving_default","inputs":{"size_bytes":[{"b64":"AQI="}]}}'
     """
-    known = with_given(schema_inputs(schema.signature(signature)), inputs)
     signature = chosen(schema, signature)
+    known = with_given(schema_inputs(schema.signature(signature)), inputs)
     prepared = prepare(inputs, known, signature)
     arrays = {key: one.array for key, one in prepared.items()}
     ((_, body),) = bodies(signature, rows_of(known, arrays), by_rows=by_rows, max_body_bytes=None)

@@ -16,7 +16,10 @@ from ..names import array_key, bytes_key
 from ..schema import Schema
 from ..schema_json import DEFAULT_SIGNATURE
 from ..spec import ArraySpec
+from .array_file import ArrayFile
 
+#: The dtype of an input that nobody described, before its file is read.
+ANY = "any"
 #: TensorFlow's names of dtypes in protobufs, and NumPy's.
 DTYPES = {
     "DT_STRING": "string",
@@ -128,6 +131,8 @@ def with_given(known: Mapping[str, Tensor], inputs: Mapping[str, Any]) -> dict[s
 def _given(name: str, value: Any) -> Tensor:
     """An input that nobody described, as the value that is given for it."""
     first = value[0] if isinstance(value, list | tuple) and value else value
+    if isinstance(first, ArrayFile):
+        return Tensor(name, name, ANY if first.listed else "string", None)
     if isinstance(first, bytes | os.PathLike):
         return Tensor(name, name, "string", None)
     array = np.asarray(first)
