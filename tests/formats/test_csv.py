@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import random
+import time
 import tracemalloc
 from typing import Literal
 
@@ -273,6 +274,13 @@ def test_a_bomb_takes_memory_by_the_limit_and_not_by_its_cells(data: bytes) -> N
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**27 + 2 * len(data)
+
+
+def test_cells_that_do_not_tell_their_column_take_no_time_without_end() -> None:
+    began = time.process_time()
+    with pytest.raises(FileError, match="line 2, column 2 is no number: 5cm is a number with a"):
+        csv.contents(b"a,b\n" + b"1,5cm\n" * 10**6)
+    assert time.process_time() - began < 20  # without a limit: over a minute
 
 
 def test_mutants_give_a_matrix_or_a_file_error() -> None:

@@ -23,6 +23,8 @@ _CELLS = 2**20
 _LINE = 2**25
 # Lines above the numbers: a text of words is no table.
 _ABOVE = 1000
+# Cells that are looked at, to tell columns of words: each can take 50 us.
+_ASKED = 2**15
 _EXACT = 2**53
 _TEXT = "column of text; give it numbers, such as the index of each word"
 _SHOWN = 20
@@ -175,11 +177,12 @@ def _parse(data: bytes, layout: Layout, max_bytes: int, fill: bool) -> Array:
 def _texts(data: bytes, layout: Layout) -> list[int]:
     """The columns of words, if columns have names: the first cell that tells is one."""
     unknown = list(range(layout.columns)) if layout.names else []
-    texts = []
+    texts, left = [], _ASKED
     for _, cells in rows(data, layout):
-        kinds = {at: is_text(cells[at]) for at in unknown if at < len(cells)}
+        kinds = {at: is_text(cells[at]) for at in unknown[:left] if at < len(cells)}
         texts += [at for at, text in kinds.items() if text]
-        if not (unknown := [at for at in unknown if kinds.get(at) is None]):
+        left -= len(kinds)
+        if not (unknown := [at for at in unknown if kinds.get(at) is None]) or left <= 0:
             break
     return sorted(texts) if len(texts) < layout.columns else []
 
