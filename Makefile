@@ -83,7 +83,7 @@ test-bulk:
 	$(PYTHON) -m venv build/beam
 	build/engines/bin/python -m pip install --quiet --disable-pip-version-check pytest hypothesis --editable '.[bulk]' 'pyspark[sql,connect]>=4' distributed ray
 	build/beam/bin/python -m pip install --quiet --disable-pip-version-check pytest hypothesis --editable '.[bulk]' apache-beam
-	for engine in spark connect dask ray; do build/engines/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_$$engine.py || exit 1; done
+	for engine in spark spark_source connect dask ray; do build/engines/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_$$engine.py || exit 1; done
 	build/beam/bin/python -m pytest -p no:cacheprovider tests/bulk/engines/test_beam.py
 
 # Exports of this TensorFlow in older ones, whose wheels it installs. Takes 20 minutes and 8 GB.

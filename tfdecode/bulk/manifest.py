@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
@@ -55,7 +55,11 @@ def schema_path(out: str | os.PathLike[str]) -> Path | Remote:
     return place(out).with_name(f"{place(out).name}.json")
 
 
-def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
+def finish(
+    shards: Plan | Sequence[Shard],
+    facts: Iterable[Facts],
+    features: Mapping[str, Any] | None = None,
+) -> Manifest:
     """Write the schema and then the manifest of a data set whose shards are all written.
 
     What killed or repeated tasks left beside the shards is removed.
@@ -66,6 +70,8 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
         All shards of the plan.
     facts : iterable of Facts
         What `Shard.write` returned, in any order; a shard may be there twice.
+    features : mapping, optional
+        What `Plan.features` says, if ``shards`` is no plan.
 
     Returns
     -------
@@ -102,7 +108,7 @@ def finish(shards: Plan | Sequence[Shard], facts: Iterable[Facts]) -> Manifest:
         "examples": sum(one["examples"] for one in ordered),
         "bytes": sum(one["bytes"] for one in ordered),
         "array_bytes": sum(one["array_bytes"] for one in ordered),
-        "features": getattr(shards, "features", {}),
+        "features": dict(features or getattr(shards, "features", {})),
         "versions": {package: version(package) for package in ("tfdecode", "numpy")},
         "shards": [_in_manifest(one) for one in ordered],
         "failures": [failure for one in ordered for failure in one["failures"]],

@@ -8,8 +8,10 @@ length, data, CRC of the data), and tensorflow/core/example/feature.proto (the m
 
 from __future__ import annotations
 
+import gzip
 import struct
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 
 from ..errors import EncodeError, FileError
 from ..extras import LazyModule
-from ..formats.tensor_proto import fields
+from ..formats.tensor_proto import fields, read_varint
 from ..messages import field, varints
 
 #: A value of a feature: one of a kind, or several.
@@ -78,26 +80,66 @@ def example(features: Mapping[str, Value]) -> bytes:
     return serialized
 
 
-def features_of(data: bytes) -> dict[str, list[bytes]]:
-    """The texts and bytes of a ``tf.train.Example`` by feature; [] for one of numbers.
+def records(file: Any, size: int, compressed: bool = False) -> Iterator[bytes]:
+    """The data of each record of a TFRecord file of ``size`` bytes; FileError if it is none.
 
-    FileError if it is none.
+    Checksums are not compared: a manifest has a better one.
 
     Examples
     --------
-    >>> features_of(example({"file": "a.npy", "label": 3}))
-    {'file': [b'a.npy'], 'label': []}
+    >>> import io
+    >>> data = record(b"abc") + record(b"")
+    >>> list(records(io.BytesIO(data), len(data)))
+    [b'abc', b'']
     """
-    found: dict[str, list[bytes]] = {}
+    if compressed:
+        file, size = gzip.GzipFile(fileobj=file), MAX_EXAMPLE_BYTES
+    try:
+        while head := file.read(12):
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size + 1
+            data = file.read(length + 4) if length <= size else b""
+            if len(data) != length + 4:
+                raise FileError("is no TFRecord file, or cut")
+            yield data[:-4]
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FileError(f"is not compressed by gzip, or cut ({error})") from None
+
+
+def features_of(data: bytes) -> dict[str, list[Any]]:
+    """The values of each feature of a ``tf.train.Example``; FileError if it is none.
+
+    Examples
+    --------
+    >>> features_of(example({"file": "a.npy", "label": [3, -1], "weight": 0.5}))
+    {'file': [b'a.npy'], 'label': [3, -1], 'weight': [0.5]}
+    """
+    found: dict[str, list[Any]] = {}
     try:
         for features in _parts(data, 1):
             for entry in _parts(features, 1):
                 (name,), (feature,) = _parts(entry, 1), _parts(entry, 2)
-                values = (value for one in _parts(feature, BYTES) for value in _parts(one, 1))
-                found[bytes(name).decode()] = [bytes(value) for value in values]
+                values = found[bytes(name).decode()] = []
+                for kind in (BYTES, FLOAT, INT64):
+                    for one in _parts(feature, kind):
+                        values += _values(kind, _parts(one, 1))
     except (FileError, ValueError):
         raise FileError("is not a tf.train.Example") from None
     return found
+
+
+def _values(kind: int, parts: list[memoryview]) -> list[Any]:
+    """The values of a BytesList, or those of a FloatList or Int64List, which are packed."""
+    if kind == BYTES:
+        return [bytes(part) for part in parts]
+    packed = memoryview(b"".join(parts))
+    if kind == FLOAT:
+        floats: list[float] = np.frombuffer(packed, "<f4").tolist()
+        return floats
+    numbers, start = [], 0
+    while start < len(packed):
+        number, start = read_varint(packed, start, 2**64 - 1)
+        numbers.append(number - 2**64 if number >= 2**63 else number)
+    return numbers
 
 
 def _parts(message: bytes | memoryview, number: int) -> list[memoryview]:

@@ -67,6 +67,30 @@ def session(master: str) -> Iterator[SparkSession]:
             found.stop()
 
 
+def register(spark: SparkSession) -> None:
+    """Make the format "tfdecode" known to a session of Spark 4, which may be one of Spark Connect.
+
+    ``write`` makes a data set of a table: each partition becomes a shard. A row becomes an example,
+    whose inputs are the columns of their names: files as ``binary``, or arrays of numbers, nested
+    or flat in row-major order. Other columns become features, and ``file`` the name. Rows that
+    cannot be packed are listed in the manifest. Options of ``write``:
+
+    - ``schema``, the text of `Schema.to_json`; or ``spec``, that of `ArraySpec.to_json`, and
+      ``name``, the column of the only input (default: ``array``)
+    - ``key``: which array of each file; ``casting``: see `tfdecode.load`
+
+    ``read`` gives the examples, with their arrays as nested arrays, for checks.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        The session.
+    """
+    from .spark_source import DataSet
+
+    spark.dataSource.register(DataSet)
+
+
 def written(plan: Plan, spark: SparkSession) -> Iterator[Facts]:
     """The facts of all shards as they come, each once."""
     add_tag, interrupt = _tags(spark, f"tfdecode-{plan.id[:16]}")
@@ -165,7 +189,10 @@ def _within(folder: str) -> Iterator[None]:
 
 
 class Notes:
-    """The notes that tasks leave next to their shards: Spark tells nothing before a job ends."""
+    """The notes that tasks leave next to their shards: Spark tells nothing before a job ends.
+
+    Those at a URL are slow to list, so they are not read.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._names = plan.id, set[str]()
@@ -173,7 +200,8 @@ class Notes:
 
     def expect(self, job: list[tuple[Shard, bytes]]) -> None:
         """Look for the notes of a job; not for those of an earlier run, which it may refuse."""
-        self._names |= {shard.note.name for shard, _ in job if not shard.note.exists()}
+        notes = [note for shard, _ in job if isinstance(note := shard.note, Path)]
+        self._names |= {note.name for note in notes if not note.exists()}
 
     def read(self) -> Iterator[Facts]:
         """The facts of shards that were written since the last call."""

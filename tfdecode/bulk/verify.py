@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
-import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
 
@@ -18,7 +15,7 @@ from ..names import bytes_key
 from ..schema import MAX_BYTES, Schema
 from ..sources import Remote, place
 from .manifest import MAX_MANIFEST, Manifest, ShardFacts, manifest_path, schema_path
-from .record import MAX_EXAMPLE_BYTES, features_of
+from .record import features_of, records
 
 _MANIFEST = ".manifest.json"
 #: Bytes that are read at a time.
@@ -157,7 +154,7 @@ class _Shard:
             hashed = _Hashed(file, self.progress)
             wrong: FileError | None = None
             try:
-                for count, last in enumerate(self._records(hashed, size), 1):
+                for count, last in enumerate(records(hashed, size, self.path.suffix == ".gz"), 1):
                     if every or count == 1:
                         self._decode(last, count)
                         decoded += 1
@@ -177,20 +174,6 @@ class _Shard:
         if count != self.facts["examples"]:
             raise FileError(f"has {count} examples, the manifest says {self.facts['examples']}")
         return decoded
-
-    def _records(self, file: _Hashed, size: int) -> Iterator[bytes]:
-        stream: Any = file
-        if self.path.suffix == ".gz":
-            stream, size = gzip.GzipFile(fileobj=file), MAX_EXAMPLE_BYTES  # type: ignore[call-overload]
-        try:
-            while head := stream.read(12):
-                length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size + 1
-                data = stream.read(length + 4) if length <= size else b""
-                if len(data) != length + 4:
-                    raise FileError("is no TFRecord file, or cut")
-                yield data[:-4]
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise FileError(f"is not compressed by gzip, or cut ({error})") from None
 
     def _decode(self, record: bytes, number: int) -> None:
         """FileError if the example does not hold what schema and manifest say."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import threading
 import time
@@ -112,15 +113,15 @@ def make(folder: Path, count: int = 900) -> Files:
 
 
 def below(match: str, root: int | None = None) -> list[int]:
-    """The processes below one, this one by default, whose command line has ``match``."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True)
+    """The processes below one, this one by default, whose command line matches."""
+    listed = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
     tree, size = {root or os.getpid()}, 0
     while size < len(tree):
         size = len(tree)
         tree |= {int(pid) for pid, parent, _ in rows if int(parent) in tree}
     tree.discard(os.getpid())
-    return sorted(int(pid) for pid, _, args in rows if int(pid) in tree and match in args)
+    return sorted(int(pid) for pid, _, args in rows if int(pid) in tree and re.search(match, args))
 
 
 @contextmanager

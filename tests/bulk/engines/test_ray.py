@@ -10,14 +10,15 @@ from tfdecode import bulk
 ray = pytest.importorskip("ray")
 
 
-def test_ray_survives_the_loss_of_a_worker(files: Files) -> None:
+def test_ray_survives_the_loss_of_a_worker(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")  # of a busy machine
     ray.init(
         num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20,
         _node_ip_address="127.0.0.1", log_to_driver=False,
     )  # fmt: skip
     plan = files.plan()
     try:
-        with killing(files, lambda: below("ray::")[:1]):
+        with killing(files, lambda: below("^ray::(?!IDLE)")[:1]):
             write = ray.remote(bulk.Shard.write).options(max_retries=3)
             manifest = bulk.finish(plan, ray.get([write.remote(shard) for shard in plan]))
     finally:

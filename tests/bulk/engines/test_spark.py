@@ -133,8 +133,8 @@ def test_an_interrupted_run_is_resumed(files: Files) -> None:
 
 
 LOST: dict[str, Any] = {
-    "a Python worker": lambda one: below("pyspark.daemon", one.machines[0].pid)[-1:],
-    "an executor": lambda one: below("CoarseGrainedExecutorBackend", one.machines[0].pid)[:1],
+    "a Python worker": lambda _: below("pyspark.daemon")[-1:],
+    "an executor": lambda _: below("CoarseGrainedExecutorBackend")[:1],
     "a machine": lambda one: [*below("", one.machines[0].pid), one.machines[0].pid],
 }
 

@@ -1,0 +1,165 @@
+"""The format "tfdecode" of Spark: tables to data sets and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfdecode as tfd
+from tests.bulk.engines.data import SPEC, Files
+from tfdecode import bulk
+
+pyspark = pytest.importorskip("pyspark")
+from pyspark.sql import SparkSession  # noqa: E402
+
+POSE = tfd.ArraySpec((2, 3), "float32", "zlib")
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    options = {
+        "spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1", "spark.log.level": "OFF",
+        "spark.ui.showConsoleProgress": "false",
+    }  # fmt: skip
+    session = SparkSession.builder.master("local[2,4]").config(map=options).getOrCreate()
+    bulk.register(session)
+    yield session
+    session.stop()
+
+
+def manifest(out: Path) -> bulk.manifest.Manifest:
+    return json.loads(bulk.manifest.manifest_path(out).read_text())
+
+
+def test_arrays_labels_and_back(spark: SparkSession, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    arrays = rng.standard_normal((40, 2, 3)).astype("float32")
+    arrays[5, 1, 1] = np.nan
+    features = [(i, i / 4 if i % 3 else None, [i] * (i % 4), f"p{i}é") for i in range(40)]
+    rows = [
+        (f"row {i}", a.tolist(), a.reshape(-1).tolist(), *features[i]) for i, a in enumerate(arrays)
+    ]
+    rows[7] = (*rows[7][:1], [[1.0, 2.0, 3.0], [1.0]], *rows[7][2:])
+    rows[8] = (*rows[8][:2], None, *rows[8][3:])
+    rows[9] = (*rows[9][:1], [[1.0, 2.0]], *rows[9][2:])
+    kinds = "file string, pose array<array<float>>, flat array<double>, label int, weight double"
+    table = spark.createDataFrame(rows, f"{kinds}, box array<bigint>, person string")
+    schema = tfd.Schema({"pose": POSE, "flat": POSE})
+    out = tmp_path / "train.tfrecord"
+    write = table.repartitionByRange(3, "label").write.format("tfdecode").mode("append")
+    write.option("schema", schema.to_json()).save(str(out))
+    made = manifest(out)
+    assert made["examples"] == 37 and len(made["shards"]) == 3
+    reasons = {one["file"]: one["error"] for one in made["failures"]}
+    assert reasons.keys() == {"row 7", "row 8", "row 9"}
+    assert "differ in length" in reasons["row 7"] and "flat is null" in reasons["row 8"]
+    assert "shape" in reasons["row 9"]
+    assert made["features"] == {
+        "label": {"dtype": "int64", "length": None, "missing": 0},
+        "weight": {"dtype": "float32", "length": None, "missing": 13},
+        "box": {"dtype": "int64", "length": -1, "missing": 9},
+        "person": {"dtype": "string", "length": None, "missing": 0},
+    }
+    assert bulk.verify(out, every=True)["problems"] == []
+    names = {one["shard"] for one in made["shards"]}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *names, "train.tfrecord.json", "train.tfrecord.manifest.json",
+    }  # fmt: skip
+
+    back = spark.read.format("tfdecode").load(str(out))
+    assert back.schema.simpleString() == (
+        "struct<file:string,label:bigint,weight:float,box:array<bigint>,person:binary,"
+        "pose:array<array<float>>,flat:array<array<float>>>"
+    )
+    found = back.orderBy("label").collect()
+    assert [row.label for row in found] == [i for i in range(40) if i not in (7, 8, 9)]
+    for row in found:
+        np.testing.assert_array_equal(np.array(row.pose, "float32"), arrays[row.label])
+        np.testing.assert_array_equal(np.array(row.flat, "float32"), arrays[row.label])
+        assert row.file == f"row {row.label}" and row.person == f"p{row.label}é".encode()
+        assert row.box == ([row.label] * (row.label % 4) or None)
+        assert row.weight == (row.label / 4 if row.label % 3 else None)
+
+    again = tmp_path / "again" / "train.tfrecord.gz"
+    again.parent.mkdir()
+    copy = back.drop("person").write.format("tfdecode").mode("append")
+    copy.option("schema", schema.to_json()).save(str(again))
+    assert bulk.verify(again, every=True)["problems"] == [] and manifest(again)["examples"] == 37
+
+
+def test_files_in_a_column(spark: SparkSession, files: Files) -> None:
+    # Spark leaves out empty files.
+    there = [name for name in files.names if Path(name).exists() and Path(name).stat().st_size]
+    folder = Path(there[0]).parents[1]
+    table = (
+        spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(str(folder))
+        .selectExpr("path AS file", "content AS array", "length(path) AS label")
+    )  # fmt: skip
+    write = table.repartition(4).write.format("tfdecode").mode("overwrite")
+    write.option("spec", SPEC.to_json()).save(str(files.out))
+    made = manifest(files.out)
+    bad = files.bad.intersection(there)
+    assert {one["file"].removeprefix("file:") for one in made["failures"]} == bad
+    assert all("/tmp/tmp" not in one["error"] for one in made["failures"])
+    assert made["examples"] == len(files.good) and len(made["shards"]) == 4
+    rows = spark.read.format("tfdecode").load(str(files.out)).collect()
+    assert len(rows) == len(files.good)
+    for row in rows:
+        np.testing.assert_array_equal(row.array, files.good[row.file.removeprefix("file:")])
+
+
+def test_a_data_set_is_replaced_only_if_asked_for(spark: SparkSession, tmp_path: Path) -> None:
+    out = tmp_path / "train.tfrecord"
+    table = spark.createDataFrame([([1.0] * 6,)] * 9, "array array<float>").repartition(3)
+
+    def save(mode: str, parts: int) -> None:
+        write = table.coalesce(parts).write.format("tfdecode").mode(mode)
+        write.option("spec", POSE.to_json()).save(str(out))
+
+    save("append", 3)
+    with pytest.raises(Exception, match="is there already"):
+        save("append", 1)
+    assert len(manifest(out)["shards"]) == 3
+    save("overwrite", 1)
+    assert bulk.verify(out)["problems"] == [] and len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_failed_write_leaves_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    table = spark.createDataFrame([(i,) for i in range(9)], "array int").repartition(3)
+    write = table.write.format("tfdecode").mode("append")
+    out = tmp_path / "train.tfrecord"
+    with pytest.raises(Exception, match="none of the 9"):
+        write.option("spec", POSE.to_json()).save(str(out))
+    bad = table.selectExpr("assert_true(array < 8) IS NULL AS ok", "array(array * 1.0f) AS array")
+    spec = tfd.ArraySpec((1,), "float32").to_json()
+    with pytest.raises(Exception, match="is not true"):
+        bad.write.format("tfdecode").mode("append").option("spec", spec).save(str(out))
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG: dict[str, tuple[str, dict[str, Any]]] = {
+    "no column array; the columns are x": ("x int", {"spec": POSE.to_json()}),
+    "column when is timestamp": ("array array<float>, when timestamp", {"spec": POSE.to_json()}),
+    "column array is string": ("array string", {"spec": POSE.to_json()}),
+    "column file is int": ("array binary, file int", {"spec": POSE.to_json()}),
+    "called as an input": ("array binary, array_bytes int", {"spec": POSE.to_json()}),
+    "one of the options schema and spec": ("array binary", {}),
+    "needs a name with .tfrecord": ("array binary", {"spec": POSE.to_json(), "path": "/tmp/x"}),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong_tables_are_refused(spark: SparkSession, tmp_path: Path, message: str) -> None:
+    columns, options = WRONG[message]
+    write = spark.createDataFrame([], columns).write.format("tfdecode").mode("append")
+    with pytest.raises(Exception, match=message):
+        write.options(**{"path": str(tmp_path / "train.tfrecord"), **options}).save()
