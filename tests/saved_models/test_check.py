@@ -76,6 +76,14 @@ PLANTED: dict[str, tuple[Callable[[Any], object], str | None]] = {
         lambda m: m.meta_info_def.tags.append("gpu"),
         None,
     ),
+    "Const, which takes float8_e5m2 for dtype only from TensorFlow 2.12": (
+        add("Const", dtype=24),
+        "2.11",
+    ),
+    "TensorListGetItem, which has the attribute Tshape, which comes with TensorFlow 2.21: an": (
+        add("TensorListGetItem", element_dtype=1, Tshape=9),
+        "2.15",
+    ),
     "Cumsum, which takes dtype 9999 for T never": (add("Cumsum", T=9999), None),
     "stands on a GPU": (on_a_gpu, None),
 }
@@ -100,6 +108,11 @@ def test_faults_of_one_kind_share_a_sentence(good: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("version", [None, "2.12", "2.15.1", "2.21"])
 def test_an_export_is_sound(good: Path, version: str | None) -> None:
     assert tfd.check(good, version).problems == ()
+
+
+def test_an_attribute_that_came_later_may_have_its_default(good: Path, tmp_path: Path) -> None:
+    path = edited(good, tmp_path, add("TensorListGetItem", element_dtype=1, Tshape=3))
+    assert tfd.check(path, "2.15").problems == ()
 
 
 def test_variables_that_no_server_restores(dense: Any, tmp_path: Path) -> None:
