@@ -20,7 +20,7 @@ import numpy as np
 
 import tfdecode as tfd
 from tfdecode import bulk
-from tfdecode.formats.tensor_proto import fields
+from tfdecode.bulk.record import features_of, records
 
 SPEC = tfd.ArraySpec((32, 24), "uint8", "zlib")
 SHARDS = 12
@@ -46,11 +46,12 @@ class Files(NamedTuple):
         for one in manifest["shards"]:
             path = self.out.with_name(one["shard"])
             assert hashlib.sha256(path.read_bytes()).hexdigest() == one["sha256"]
-            for data in records(path):
-                features = features_of(data)
-                name = os.fsdecode(features["file"])
+            with path.open("rb") as file:
+                features = [features_of(data) for data in records(file, one["bytes"])]
+            for example in features:
+                name = os.fsdecode(example["file"][0])
                 assert name not in found
-                found[name] = SPEC.decode(features["array_bytes"])
+                found[name] = SPEC.decode(example["array_bytes"][0])
         assert found.keys() == self.good.keys() and manifest["examples"] == len(found)
         assert all(np.array_equal(found[name], array) for name, array in self.good.items())
         assert {one["file"] for one in manifest["failures"]} == self.bad
@@ -67,26 +68,6 @@ class Files(NamedTuple):
         alone.parent.mkdir(exist_ok=True)
         again = bulk.run(bulk.plan(self.names, alone, SPEC, shards=SHARDS, seed=1))
         assert again["shards"] == manifest["shards"]
-
-
-def records(path: Path) -> Iterator[bytes]:
-    """The records of a file whose hash is known to be right."""
-    data, offset = path.read_bytes(), 0
-    while offset < len(data):
-        length = int.from_bytes(data[offset : offset + 8], "little")
-        yield data[offset + 12 : offset + 12 + length]
-        offset += length + 16
-
-
-def features_of(data: bytes) -> dict[str, bytes]:
-    """The features of a ``tf.train.Example`` that are one text each."""
-
-    def parts(message: bytes) -> dict[int, bytes]:
-        return {number: bytes(part) for number, part in fields(memoryview(message))}
-
-    ((_, features),) = fields(memoryview(data))
-    entries = [parts(bytes(entry)) for _, entry in fields(memoryview(features))]
-    return {entry[1].decode(): parts(parts(entry[2])[1])[1] for entry in entries}
 
 
 def make(folder: Path, count: int = 900) -> Files:
