@@ -166,8 +166,8 @@ OSError: [Errno 28] No space left on device
     [
         (KILLED, "local[2]", "local[2] tries a task once, local[2,4] up to 4 times; run again"),
         (KILLED, "local", "local tries a task once, local[1,4] up to 4 times; run again, the"),
-        (KILLED, "local[2,4]", "calling o96.collectToPython.; run again, the shards"),
-        (KILLED, "spark://host:7077", "calling o96.collectToPython.; run again, the shards"),
+        (KILLED, "local[2,4]", "stage 2.0 failed; run again, the shards that"),
+        (KILLED, "spark://host:7077", "stage 2.0 failed; run again, the shards that"),
         (RAISED, "yarn", "gave up: OSError: [Errno 28] No space left on device; run again"),
         ("ModuleNotFoundError: No module named 'tfdecode'", "yarn", "install tfdecode with its"),
         ("", "yarn", "Spark gave up: without a reason; run again"),

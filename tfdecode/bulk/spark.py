@@ -230,7 +230,8 @@ def failure(plan: Plan, spark: SparkSession, error: Exception) -> str:
 
 
 def reason(text: str) -> str:
-    """The line of a message of Spark that says why: the error of a worker, or the first line."""
+    """The line of a message that says why: the error of a worker, of Java, or the first line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(?!org\.|java\.)[\w.]*Error: ", line)]
-    return (errors or lines or ["without a reason"])[-1 if errors else 0]
+    java = [line.split(": ", 2)[2] for line in lines if re.match(r": [\w.$]+: ", line)]
+    return (errors[-1:] or java or lines or ["without a reason"])[0]

@@ -18,7 +18,7 @@ def test_ray_survives_the_loss_of_a_worker(files: Files, monkeypatch: pytest.Mon
     )  # fmt: skip
     plan = files.plan()
     try:
-        with killing(files, lambda: below("^ray::(?!IDLE)")[:1]):
+        with killing(files, lambda: below("^ray::(?!IDLE|.*Agent)")[:1]):
             write = ray.remote(bulk.Shard.write).options(max_retries=3)
             manifest = bulk.finish(plan, ray.get([write.remote(shard) for shard in plan]))
     finally:
