@@ -176,3 +176,28 @@ def test_what_waited_for_a_node_that_is_gone_waits_for_what_that_waited_for(grap
         after[node.name] = {*controls, *(n for c in controls for n in after[c])}
     assert after == {name: before[name] & kept for name in kept}
     backport(model, "2.10")
+
+
+@pytest.mark.parametrize("cycle", [False, True])
+def test_many_nodes_that_go_take_no_time(cycle: bool) -> None:
+    model = saved_model_pb2.SavedModel()
+    made = model.meta_graphs.add().graph_def
+    for index in range(400):
+        controls = [f"^n{one}" for one in range(index + cycle)]
+        made.node.add(name=f"n{index}", op="DisableCopyOnRead", input=["x", *controls])
+    made.node.add(name="end", op="AddV2", input=["x", "x", "^n399"])
+    backport(model, "2.8")
+    assert [(node.name, list(node.input)) for node in made.node] == [("end", ["x", "x"])]
+
+
+def test_a_function_still_runs_what_the_nodes_that_go_waited_for() -> None:
+    model = saved_model_pb2.SavedModel()
+    function = model.meta_graphs.add().graph_def.library.function.add()
+    for name, controls in (("check", []), ("idle", ["^check"]), ("other", ["^idle"])):
+        op = "Assert" if name == "check" else "DisableCopyOnRead"
+        function.node_def.add(name=name, op=op, input=["x", *controls])
+    function.control_ret["last"] = "other"
+    function.signature.control_output.append("last")
+    backport(model, "2.8")
+    assert dict(function.control_ret) == {"check": "check"}
+    assert list(function.signature.control_output) == ["check"]

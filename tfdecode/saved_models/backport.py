@@ -51,10 +51,16 @@ def backport(model: Any, version: str | None) -> None:
         without_idle(meta.graph_def.node, version)
         for function in meta.graph_def.library.function:
             gone = without_idle(function.node_def, version)
-            for name, node in list(function.control_ret.items()):
-                if node in gone:
-                    del function.control_ret[name]
-                    function.signature.control_output.remove(name)
+            ends = function.control_ret
+            idle = {name: node for name, node in ends.items() if node in gone}
+            for name in idle:
+                del ends[name]
+            for node in sorted({n[1:] for n in idle.values() for n in waits_for([f"^{n}"], gone)}):
+                if node not in ends.values():
+                    ends[node] = node
+                    function.signature.control_output.append(node)
+            kept = [name for name in function.signature.control_output if name in ends]
+            function.signature.control_output[:] = kept
 
 
 def without_idle(nodes: Any, version: str) -> dict[str, list[str]]:
@@ -70,7 +76,7 @@ def without_idle(nodes: Any, version: str) -> dict[str, list[str]]:
         if any(name[1:] in gone for name in controls):
             data = [name for name in node.input if not name.startswith("^")]
             node.ClearField("input")
-            node.input.extend(data + list(dict.fromkeys(waits_for(controls, gone))))
+            node.input.extend([*data, *waits_for(controls, gone)])
         for name in list(node.attr):
             if op_history.lacks_attribute(node, name, version) and op_history.is_idle(node, name):
                 del node.attr[name]
@@ -82,10 +88,15 @@ def without_idle(nodes: Any, version: str) -> dict[str, list[str]]:
 
 
 def waits_for(controls: Iterable[str], gone: Mapping[str, list[str]]) -> Iterator[str]:
-    """Control inputs, in place of each node that is gone those that it had."""
-    for name in controls:
+    """Control inputs, each once; in place of each node that is gone those that it had."""
+    left, seen = list(controls)[::-1], set()
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         if name[1:] in gone:
-            yield from waits_for(gone[name[1:]], gone)
+            left.extend(reversed(gone[name[1:]]))
         else:
             yield name
 
