@@ -65,6 +65,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "theirs", folder / "named" / "best")
     shutil.copytree(folder / "ck", folder / "bare")
     (folder / "bare" / "model-7.meta").unlink()
+    shutil.copytree(folder / "theirs", folder / "pipe")
+    os.mkfifo(folder / "pipe" / "fifo")
     (folder / "notes.txt").write_text("hello")
     (folder / "words.pb").write_text("hello there")
     (folder / "k.keras").write_text("hello")
@@ -111,6 +113,8 @@ WRONG = {
     "convert k.keras m --input x=long.npy": (1, "Keras cannot load it"),
     # a place to write to
     f"wrap theirs theirs {INPUT}": (1, "theirs is a SavedModel; pass the directory of its"),
+    f"wrap theirs theirs/m {INPUT}": (1, "theirs/m is inside the SavedModel theirs, all of which"),
+    f"wrap pipe m {INPUT}": (1, "pipe/fifo: cannot be copied: "),
     f"wrap theirs notes.txt {INPUT}": (1, "notes.txt is a file; pass the directory of"),
     f"wrap theirs versions {INPUT} --version 1": (1, "versions/1 exists: versions are never over"),
 }  # fmt: skip
@@ -141,6 +145,19 @@ def test_casting_rounds_the_file_of_an_input(
     inputs = ["--input", "x=x:0=wide.npy", "--input", "word=word:0"]
     assert main([*command, *inputs]) == 1
     assert main([*command, *inputs, *rounded]) == 0
+
+
+def test_a_model_that_is_read_only_is_wrapped(folder: Path, tmp_path: Path) -> None:
+    """As build systems leave theirs; who is root writes to it anyway."""
+    source = shutil.copytree(folder / "theirs", tmp_path / "theirs")
+    paths = [source, *source.rglob("*")]
+    for path in paths:
+        path.chmod(path.stat().st_mode & ~0o222)
+    made = tfd.wrap(source, tmp_path / "m", {"x": SPEC})
+    for path in paths:
+        assert not path.stat().st_mode & 0o222
+        path.chmod(path.stat().st_mode | 0o200)
+    assert all(path.stat().st_mode & 0o200 for path in made.rglob("*"))
 
 
 def test_names_with_an_equals_sign(tmp_path: Path) -> None:
@@ -183,14 +200,22 @@ def test_a_model_that_is_gone(tmp_path: Path) -> None:
         )
 
 
+#: Forks for each call, as TensorFlow takes seconds to import, and prints how each ended.
 KILLED = """
 import os, signal, sys
 import tensorflow as tf, tfdecode as tfd
 from tfdecode.saved_models import session
 session.ServingSession.__init__ = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-folder, out = sys.argv[1:]
+folder, *calls = sys.argv[1:]
 spec = tfd.ArraySpec((2,), "float32")
-{call}
+for out, call in zip(calls[::2], calls[1::2]):
+    child = os.fork()
+    if not child:
+        try:
+            exec(call)
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 CALLS = {
     "export": "tfd.export(lambda x: x, out, {'x': spec})",
@@ -202,15 +227,15 @@ CALLS = {
 
 @pytest.mark.skipif(sys.platform == "win32", reason="leftovers of killed exports stay")
 def test_who_is_killed_in_the_self_test_leaves_no_version(folder: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    children = {}
-    for name, call in CALLS.items():
+    for name in CALLS:
         shutil.copytree(folder / "versions", tmp_path / name)
-        code = [sys.executable, "-c", KILLED.format(call=call), str(folder), str(tmp_path / name)]
-        children[name] = subprocess.Popen(code, env=environment, stderr=subprocess.DEVNULL)
+    calls = [word for name, call in CALLS.items() for word in (str(tmp_path / name), call)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", KILLED, str(folder), *calls]
+    ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert ended.stdout.split() == [str(-signal.SIGKILL)] * len(CALLS)
     before = {path.relative_to(folder / "versions") for path in (folder / "versions").rglob("*")}
-    for name, child in children.items():
-        assert child.wait() == -signal.SIGKILL, name
+    for name in CALLS:
         left = list((tmp_path / name).glob(".tfdecode-*"))
         assert len(left) == (name != "convert")  # it had only begun in a directory of its own
         after = {path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,8 +164,14 @@ def wrap(
     _name_ops(meta)
     backport.backport(model, oldest)
 
+    if path.resolve() in Path(directory).resolve().parents:
+        raise ExportError(
+            f"{directory} is inside the SavedModel {path}, all of which is copied: pass a "
+            "directory outside of it"
+        )
+
     def build(target: Path) -> None:
-        shutil.copytree(path, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        _copy(path, target)
         (target / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
         (target / ASSET).parent.mkdir(exist_ok=True)
         schema.save(target / ASSET)
@@ -182,6 +189,18 @@ def wrap(
             add_warmup(target / WARMUP, [(signature, ran)])
 
     return publish(build, Path(directory), version)
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Copy the files beside the protobuf, to be changed: those of the source may be read-only."""
+    try:
+        shutil.copytree(path, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    except shutil.Error as error:  # all that failed, each with its reason
+        file, _, why = error.args[0][0]
+        raise FileError(f"{file}: cannot be copied: {why}") from None
+    finally:  # to be removed if it fails, too
+        for one in target.parent.rglob("*"):
+            one.chmod(one.stat().st_mode | stat.S_IWUSR)
 
 
 def _replace_default(path: Path, meta: Any, signature: str, source: str) -> str:
