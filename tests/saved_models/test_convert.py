@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import variable_pb2
 
 import tfdecode as tfd
 from tfdecode.cli import main
@@ -283,9 +284,30 @@ def test_a_vocabulary_of_another_machine(tmp_path: Path) -> None:
         line, whole = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
         file = tf.lookup.TextFileInitializer(str(words), tf.string, whole, tf.int64, line)
         tf.identity(tf.lookup.StaticHashTable(file, -1).lookup(x), name="y")
-        words.unlink()
-        with pytest.raises(tfd.ExportError, match=r"words\.txt, which is not on this machine"):
+        words.rename(tmp_path / "here.txt")
+        with pytest.raises(
+            tfd.ExportError, match=r"words\.txt, which is not on this machine: .*'asset_path:0'"
+        ):
             tfd.convert(session, tmp_path / "models", **GIVEN)
+        moved = {"asset_path:0": str(tmp_path / "here.txt")}
+        path = tfd.convert(session, tmp_path / "models", **GIVEN, constants=moved)
+        assert [file.name for file in (path / "assets").iterdir()] == ["here.txt"]
+
+
+def test_a_vocabulary_whose_name_is_computed(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.string, [None], name="x")
+        line, whole = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
+        file = tf.lookup.TextFileInitializer("words.txt", tf.string, whole, tf.int64, line)
+        tf.identity(tf.lookup.StaticHashTable(file, -1).lookup(x), name="y")
+        graph = session.graph.as_graph_def()
+    joined = graph.node.add(name="joined", op="StringJoin", input=["asset_path"])
+    joined.attr["N"].i = 1
+    starts = next(one for one in graph.node if one.op.startswith("InitializeTableFromTextFile"))
+    starts.input[1] = "joined"
+    (tmp_path / "frozen.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(tfd.ExportError, match=r"the graph computes: .*'joined:0'"):
+        tfd.convert(tmp_path / "frozen.pb", tmp_path / "models", **GIVEN)
 
 
 def test_a_checkpoint_without_a_variable_names_it(tmp_path: Path) -> None:
@@ -301,6 +323,19 @@ def node(meta: Any, name: str) -> Any:
     return next(one for one in meta.graph_def.node if one.name == name)
 
 
+def of_variable(**changes: str) -> Any:
+    """Change what the collection says of the variable."""
+
+    def change(meta: Any) -> None:
+        known = meta.collection_def["variables"].bytes_list.value
+        variable = variable_pb2.VariableDef.FromString(known[0])
+        for field, value in changes.items():
+            setattr(variable, field, value)
+        known[0] = variable.SerializeToString()
+
+    return change
+
+
 DAMAGED = {
     "it lacks nowhere, which y takes": lambda m: node(m, "y").input.append("nowhere"),
     "it lacks a:b, which y takes": lambda m: node(m, "y").input.append("a:b"),
@@ -308,6 +343,11 @@ DAMAGED = {
         lambda m: m.collection_def["variables"].bytes_list.value.append(b"\xff")
     ),
     "x:0 has no dtype of TensorFlow": (lambda m: setattr(node(m, "x").attr["dtype"], "type", 9999)),
+    "it lacks no/where of the variable": of_variable(snapshot_name="no/where:0"),
+    "it lacks Assign:0 of the variable": of_variable(initializer_name="Assign:0"),
+    "nothing in it gives the variable w:0": of_variable(initializer_name=""),
+    "gives the variable w:0 its first value": of_variable(initializer_name="x"),
+    "cannot be taken apart": of_variable(snapshot_name="x:0"),
     "3 nodes in a cycle": lambda m: node(m, "same").input.__setitem__(0, "y"),
 }
 

@@ -245,12 +245,12 @@ def write(
                 else made.get_tensor_by_name(f"{at.node}:{at.output}")
                 for name, at in wanted.items()
             }
-        except (ValueError, KeyError, tf.errors.OpError) as error:
+        except (LookupError, TypeError, ValueError, tf.errors.OpError) as error:
             text = " ".join(str(error).split())[:300]
             raise ExportError(f"the graph cannot be taken apart: {text}") from None
-        assets = [made.get_tensor_by_name(name) for name in serving.assets()]
-        files = (tf.get_static_value(asset) for asset in assets)
-        check_assets((os.fsdecode(x.item()) for x in files if x is not None), source.root)
+        names = serving.assets()
+        assets = [given[n] if n in given else made.get_tensor_by_name(n) for n in names]
+        check_assets(map(file_of, names, assets), names, source.root)
         tables = [made.get_operation_by_name(name) for name in serving.tables]
         for name in serving.filled:
             handle = made.get_tensor_by_name(f"{name}:0")
@@ -272,6 +272,16 @@ def write(
             saver=v1.train.Saver(variables) if variables else None,
         )
         builder.save()
+
+
+def file_of(name: str, asset: Any) -> str:
+    """The file that an asset's tensor names; ExportError if the graph does not say which."""
+    if asset.op.type != "Const":
+        raise ExportError(
+            f"the outputs need a file whose name the graph computes: pass its path, "
+            f"constants={{'{name}': ...}}"
+        )
+    return os.fsdecode(tf.get_static_value(asset).item())
 
 
 def with_other(row: Any, spec: Any, sampled: bool) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +188,15 @@ def parse(message: Any, path: Path) -> None:
         raise FileError(f"{path}: is not a {type(message).__name__}: {text}") from None
 
 
-def check_assets(files: Iterator[str], root: Path | None) -> None:
+def check_assets(files: Iterable[str], tensors: Iterable[str], root: Path | None) -> None:
     """ExportError unless the files that the graph names exist, in ``root``: they are published."""
-    for name in files:
+    for name, tensor_name in zip(files, tensors, strict=True):
         text = shown(name, 200)
         if not tf.io.gfile.exists(name):
-            raise ExportError(f"the outputs need the file {text}, which is not on this machine")
+            raise ExportError(
+                f"the outputs need the file {text}, which is not on this machine: if it has "
+                f"another path here, pass constants={{'{tensor_name}': ...}} with it"
+            )
         if root is None:
             continue
         if "://" in name or not Path(os.path.realpath(name)).is_relative_to(os.path.realpath(root)):

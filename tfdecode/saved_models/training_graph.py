@@ -150,10 +150,18 @@ class Serving:
                 name = tensor(variable.variable_name).node
                 if name in self.keep - seen and op(self.graph, name) in VARIABLES:
                     seen.add(name)
-                    for part in (variable.initializer_name.lstrip("^"), variable.snapshot_name):
-                        if part and tensor(part).node not in self.graph.nodes:
-                            raise damaged(f"it lacks {shown(part)} of the variable {shown(name)}")
+                    self._check(variable)
                     yield variable
+
+    def _check(self, variable: Any) -> None:
+        """ExportError unless the graph has what a variable names: it is taken by name."""
+        nodes, name = self.graph.nodes, shown(variable.variable_name)
+        start = variable.initializer_name.lstrip("^")
+        for part in (start, tensor(variable.snapshot_name).node):
+            if part and part not in nodes:
+                raise damaged(f"it lacks {shown(part)} of the variable {name}")
+        if not start or not nodes[start].input:
+            raise damaged(f"nothing in it gives the variable {name} its first value")
 
     def _built(self) -> Any:
         nodes = self.graph.nodes
