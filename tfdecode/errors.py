@@ -94,8 +94,9 @@ class ServerError(TfdecodeError, RuntimeError):
     input : str or None
         The signature key of the input that the server's message names.
     row : int or None
-        The row of the batch that it names. A server can merge the requests of several clients into
-        one batch.
+        The row of the batch that it names, or another row of that input that is invalid: a server
+        can merge the requests of several clients. None if the client finds no invalid row in what
+        it sent.
     """
 
     def __init__(

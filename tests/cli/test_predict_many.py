@@ -21,8 +21,10 @@ from tfdecode.cli import main
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
+from tests.client.served import Batching, Models  # noqa: E402
 from tests.client.server import Server, serving  # noqa: E402
 from tfdecode.cli import many  # noqa: E402
+from tfdecode.cli.outputs import masked_rows  # noqa: E402
 
 POSE = tfd.ArraySpec((2, 3), "float32", "zlib")
 ARRAYS = np.random.default_rng(7).standard_normal((11, 2, 3)).astype("float32")
@@ -122,6 +124,18 @@ def test_failures_are_listed_by_file_and_the_others_are_answered(
     assert "7 of 11 examples, saved in each, 4 failed" in out
 
 
+def test_a_bad_file_fails_no_other_on_a_server_that_merges_requests(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("poses/09.npy").unlink()
+    Path("poses/09.tfd").write_bytes(POSE.encode(ARRAYS[9])[:-1] + b"!")
+    with serving(Models({"m": {1: model}}, batching=Batching((1, 2, 4), 0.5))) as running:
+        assert main(["predict", running.url, "pose=poses/", *GIVEN[1:], "-o", "each/"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("tfdecode predict: poses/09.tfd: ")
+    assert names(Path("each")) == {f"{i:02}.npz" for i in range(COUNT) if i != 9}
+
+
 def test_json_is_a_line_for_each_example(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +205,12 @@ def test_a_masked_row_is_a_failure_and_not_saved(
         assert len(saved["sum"]) == COUNT - 1 and "poses/04.tfd" not in saved["files"]
     said = "poses/04.tfd: is invalid and masked (row 0: SEAL)"
     assert capsys.readouterr().err == f"tfdecode predict: {said}\n"
+
+
+def test_rows_are_masked_also_if_nobody_tells_the_dtypes_of_outputs() -> None:
+    status = np.array([0, 2], "int64")
+    assert list(masked_rows({"status": status}, told=False)) == [1]
+    assert not masked_rows({"status": status})
 
 
 def test_it_says_how_far_it_came(

@@ -21,7 +21,8 @@ tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
 from tfdecode.client import AsyncRest, Rest, request, response  # noqa: E402
-from tfdecode.client.answer import error_of, refusal  # noqa: E402
+from tfdecode.client.answer import Sent, arrays_of, error_of, refusal  # noqa: E402
+from tfdecode.client.signature import Tensor  # noqa: E402
 
 from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
 from .server import Server, serving  # noqa: E402
@@ -219,9 +220,11 @@ def test_strange_answers(server: Server, monkeypatch, body: bytes, words: str) -
 
 
 def test_a_row_that_a_server_names_may_be_any_text() -> None:
-    for digits, row in (("3", 3), ("9" * 5000, None)):
+    pose = Tensor("pose", "pose_bytes", "string", (None,), POSE)
+    sent = Sent(2, {"pose_bytes": pose}, {"pose_bytes": np.array([b"bad"] * 4, object)})
+    for digits, row in (("3", 5), ("9" * 5000, None)):
         text = f"assertion failed: [pose_bytes: row {digits} has 3 bytes]"
-        error = refusal(text, 400, "HTTP 400")
+        error = refusal(text, 400, "HTTP 400", sent)
         assert isinstance(error, tfd.errors.RefusedError) and error.row == row
     start = time.monotonic()
     refusal("assertion failed: [" * 10**6, 400, "HTTP 400")
@@ -299,7 +302,7 @@ def test_a_schema_that_is_no_text(server: Server, monkeypatch, texts: list[Any])
 @pytest.mark.parametrize("value", ('{"b64": "AAE="}', '"x"', "null", '[[{"b64": "AAE="}]]'))
 def test_an_encoded_output_that_is_no_list_of_payloads(value: str) -> None:
     schema = tfd.Schema({}, outputs={"mask": tfd.ArraySpec((2,), "uint8")})
-    with pytest.raises(tfd.errors.ServerError, match="output mask of the answer is no list"):
+    with pytest.raises(tfd.errors.ServerError, match=r"output mask.* of the answer is no"):
         response(schema, f'{{"outputs": {{"mask_bytes": {value}}}}}'.encode())
 
 
@@ -317,3 +320,29 @@ def test_urls_and_headers() -> None:
 def test_a_slash_behind_the_name_of_a_model(server: Server) -> None:
     with Rest(f"{server.url}/") as client:
         assert client.describe()[0]
+
+
+@pytest.mark.parametrize("value", [b"null", b"[null, 3]", b'[1, {"a": 2}]', b'["a", null]'])
+def test_an_answer_holds_numbers_or_texts(value: bytes) -> None:
+    with pytest.raises(tfd.errors.ServerError, match="other values than"):
+        arrays_of(b'{"outputs": {"x": %b}}' % value, None)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_timeout_is_a_number_of_seconds(timeout: float) -> None:
+    for ask in (Rest, AsyncRest):
+        with pytest.raises(tfd.SpecError, match="needs seconds above 0"):
+            ask("http://localhost/v1/models/m", timeout=timeout)
+
+
+def test_no_request_of_many_is_taken_for_their_end(server: Server) -> None:
+    many: list[Any] = [one(0), None, one(2)]
+    with Rest(server.url) as client, pytest.raises(AttributeError):
+        list(client.predict_each(many))
+
+
+def test_payloads_of_a_list_may_be_any_bytes(server: Server, expected: dict[str, Any]) -> None:
+    poses = [POSE.encode(array) for array in ARRAYS]
+    for kind in (bytearray, memoryview):
+        with Rest(server.url) as client:
+            check(client.predict({**INPUTS, "pose": list(map(kind, poses))}), expected)

@@ -37,6 +37,8 @@ Answer: TypeAlias = "Outputs | TfdecodeError"
 BATCH = 8
 #: Requests at the same time to a model in this process, which uses all cores for one.
 OWN_IN_FLIGHT = 2
+#: New tries of an example that is refused, but perhaps for a row of another request.
+TRIES = 3
 #: Requests in a row without an answer after which no more are sent.
 LOST = 3
 
@@ -84,6 +86,7 @@ class Run:
         own = isinstance(model, InProcess)
         self.in_flight: int = arguments.in_flight or (OWN_IN_FLIGHT if own else IN_FLIGHT)
         schema, inputs, outputs = model.describe()
+        self.told = outputs is not None
         if outputs is not None:  # else nobody says which other inputs there are
             named_inputs(
                 dict.fromkeys(name for name, _ in arguments.inputs), inputs, model.signature
@@ -127,12 +130,20 @@ class Run:
             # If an example is wrong, each is asked for alone.
             rows = self.each([example] for example in batch) if rows is None else rows
             for example, row in zip(batch, rows, strict=True):
-                self.finish(example, row)
+                self.finish(example, self.own(example, row))
             if alone and bad == self.bad:  # the model takes no batches
                 self.size = 1
             yield self.good + self.bad
             if self.lost >= LOST:
                 return
+
+    def own(self, example: Example, answer: Answer) -> Answer:
+        """The answer for an example; a server that merges requests refuses good ones with a bad."""
+        for _ in range(TRIES):
+            if not isinstance(answer, RefusedError) or answer.row is not None:
+                break
+            (answer,) = self.each([[example]])
+        return answer
 
     def batches(self, sent: deque[list[Example]]) -> Iterator[list[Example]]:
         """The examples of each request; those that lack a file fail. ``sent`` gets them too."""
@@ -182,7 +193,7 @@ class Run:
         if isinstance(answer, TfdecodeError):
             self.fail(example, self.reason(example, answer))
             return
-        masked = masked_rows(answer)
+        masked = masked_rows(answer, self.told)
         if masked:
             listed = ", ".join(f"row {row}: {why}" for row, why in list(masked.items())[:5])
             self.fail(example, f"{first_file(example)}: is invalid and masked ({listed})")

@@ -16,10 +16,14 @@ STATISTICS = ("min", "mean", "max")
 PRINTED, TEXT = 16, 200
 
 
-def masked_rows(outputs: Mapping[str, np.ndarray]) -> dict[int, str]:
-    """Invalid rows of a model that was exported with ``on_invalid="mask"``, and why."""
+def masked_rows(outputs: Mapping[str, np.ndarray], told: bool = True) -> dict[int, str]:
+    """Invalid rows of a model that was exported with ``on_invalid="mask"``, and why.
+
+    If no server ``told`` the dtypes of outputs, the whole numbers of its JSON are int64.
+    """
     status = outputs.get("status")
-    if status is None or status.dtype != np.int32 or status.ndim != 1:
+    dtypes = (np.int32,) if told else (np.int32, np.int64)
+    if status is None or status.dtype not in dtypes or status.ndim != 1:
         return {}
     names = {int(code): code.name for code in Status}
     return {row: names.get(int(code), str(code)) for row, code in enumerate(status) if code}

@@ -147,6 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})
         outputs = model.run(prepared)
+        told = model.describe()[2] is not None
     sent = [
         input_report(name, file, way, len(fed.provenance) if len(given) == 1 else 1)
         # Lengths that the signature takes were added after them.
@@ -157,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
         saved = {name: named(name, array) for name, array in outputs.items()}
         write_files({out: partial(save_npz, arrays=saved)})
     results = [output_report(name, outputs[name]) for name in sorted(outputs)]
-    masked = masked_rows(outputs)
+    masked = masked_rows(outputs, told)
     for row, why in masked.items():
         complain("predict", f"row {row} is invalid and masked: {why}")
     if arguments.json:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import RefusedError, ServerError, SpecError, asserted, shown
+from ..errors import (
+    DecodeError,
+    RefusedError,
+    ServerError,
+    SpecError,
+    TfdecodeError,
+    asserted,
+    shown,
+)
 from ..names import bytes_key
 from ..schema import Schema
 from .signature import Tensor
@@ -87,7 +95,10 @@ def _array(name: str, value: Any, dtype: str | None) -> npt.NDArray[Any]:
             texts: npt.NDArray[Any] = np.array(value, object)
             texts.ravel()[:] = [_bytes(item) for item in texts.ravel()]
             return texts
-        return np.asarray(value, None if dtype is None else numpy_dtype(dtype))
+        array = np.asarray(value, None if dtype is None else numpy_dtype(dtype))
+        if dtype is None and array.dtype.kind not in "biuf":
+            raise ValueError("it has other values than numbers and texts")
+        return array
     except (ValueError, TypeError, OverflowError) as error:
         raise ServerError(f"output {name} of the answer is not an array: {error}") from None
 
@@ -103,7 +114,9 @@ def _bytes(value: Any) -> bytes:
         return value.encode()
     try:
         return from_base64(value["b64"])
-    except (KeyError, TypeError, binascii.Error) as error:
+    except (KeyError, TypeError):
+        raise ValueError("it has other values than texts and b64 objects") from None
+    except binascii.Error as error:
         raise ValueError(f"bytes are not base64: {error}") from None
 
 
@@ -156,8 +169,49 @@ def _form(info: Mapping[str, Any]) -> tuple[str, tuple[int | None, ...] | None]:
 MAX_TEXT = 20_000
 
 
-def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
-    """The exception for an HTTP status that is not 200, to a request whose first row is that."""
+class Sent(NamedTuple):
+    """What a request carried."""
+
+    #: Its first row, of a batch that was sent in parts.
+    first: int
+    inputs: Mapping[str, Tensor]
+    #: The rows of the request, by signature key.
+    arrays: Mapping[str, npt.NDArray[Any]]
+
+    def refused(self, key: str, row: int) -> int | None:
+        """The row of the batch that an answer may mean: one that the spec refuses too, else None.
+
+        A server merges requests, so ``row`` may count the rows of others.
+        """
+        spec, rows = self.inputs[key].spec, self.arrays[key]
+        if spec is None or rows.ndim != 1:
+            return None
+        for index in sorted(range(len(rows)), key=lambda index: index != row):
+            try:
+                spec.decode(rows[index])
+            except DecodeError:
+                return self.first + index
+            except TfdecodeError:  # an image without the library that reads it
+                continue
+        return None
+
+
+def sent_parts(
+    inputs: Mapping[str, Tensor], arrays: Mapping[str, npt.NDArray[Any]], firsts: Sequence[int]
+) -> list[Sent]:
+    """What each of the requests carries that begin at these rows."""
+    return [
+        Sent(
+            first,
+            inputs,
+            {k: rows[first:last] if inputs[k].batched else rows for k, rows in arrays.items()},
+        )
+        for first, last in zip(firsts, [*firsts[1:], None], strict=True)
+    ]
+
+
+def error_of(status: int, body: bytes, sent: Sent | None = None) -> ServerError:
+    """The exception for an HTTP status that is not 200, to a request that carried this."""
     try:
         answer = from_json(body)
         # Vertex AI has an object with a message there, a gateway often a message alone.
@@ -165,17 +219,24 @@ def error_of(status: int, body: bytes, first: int = 0) -> ServerError:
         text = text["message"] if isinstance(text, dict) else text
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         text = body[:500].decode(errors="replace")
-    return refusal(str(text), status, f"HTTP {status}", first)
+    return refusal(str(text), status, f"HTTP {status}", sent)
 
 
-def refusal(text: str, status: int, prefix: str, first: int = 0) -> ServerError:
-    """The exception for a server's sentence, a RefusedError if that names an input."""
+def refusal(text: str, status: int, prefix: str, sent: Sent | None = None) -> ServerError:
+    """The exception for a server's sentence, a RefusedError if that names an input of ``sent``."""
     text = text[:MAX_TEXT]
     said = asserted(text)
-    sentence = " ".join(text.split()) if said is None else said
+    sentence = shown(" ".join(text.split()) if said is None else said, 1000)
     named = None if said is None else re.match(r"(\w+): (?:row (\d{1,18}) )?", said)
-    kind = RefusedError if named else ServerError
-    row = first + int(named[2]) if named and named[2] else None
-    part = f", in the part from row {first} on" if first else ""
-    message = f"{prefix}{part}: {shown(sentence, 1000)}"
-    return kind(message, status, named[1] if named else None, row)
+    part = f", in the part from row {sent.first} on" if sent and sent.first else ""
+    message = f"{prefix}{part}: {sentence}"
+    if sent is None or named is None or named[1] not in sent.arrays:
+        return ServerError(message, status)
+    if named[2] is None:
+        return RefusedError(message, status, named[1])
+    row = sent.refused(named[1], int(named[2]))
+    if row is None and sent.inputs[named[1]].spec is not None:
+        message += "; this client found no invalid row in its own request"
+    elif row not in (None, sent.first + int(named[2])):
+        message += f"; in this request row {row} is invalid"
+    return RefusedError(message, status, named[1], row)

@@ -14,6 +14,9 @@ from .inputs import Inputs, Outputs, PreparedInput
 #: Requests of one client at the same time.
 IN_FLIGHT = 8
 
+#: What follows the last inputs.
+END: Any = object()
+
 Client = TypeVar("Client", bound="EachInput")
 
 
@@ -106,8 +109,8 @@ class EachInput:
         done = 0
         with ThreadPoolExecutor(max_in_flight) as pool:
             try:
-                for inputs in chain(many, repeat(None)):
-                    if inputs is not None:
+                for inputs in chain(many, repeat(END)):
+                    if inputs is not END:
                         waiting.append(pool.submit(self.predict, inputs))
                         if len(waiting) < max_in_flight:
                             continue

@@ -12,7 +12,16 @@ import numpy as np
 from ..errors import ServerError, SpecError
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
-from .answer import Forms, arrays_of, decoded, error_of, joined, signature_of, signatures_of
+from .answer import (
+    Forms,
+    arrays_of,
+    decoded,
+    error_of,
+    joined,
+    sent_parts,
+    signature_of,
+    signatures_of,
+)
 from .body import bodies, rows_of
 from .inputs import Inputs, Outputs, PreparedInput, prepare
 from .signature import Tensor, chosen, of_signature, schema_inputs, tensors, with_given
@@ -69,6 +78,7 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.host:
             raise SpecError(f"{url!r} is not an http or https URL")
         check_headers(headers or {})
+        check_timeout(timeout)
         if retries < 0:
             raise SpecError(f"retries is {retries}, needs 0 or more")
         if max_body_bytes is not None and max_body_bytes < 1:
@@ -168,9 +178,10 @@ class Endpoint:
             )
         answers = yield [Request(self._predict_url, body, MAX_ANSWER) for _, body in parts]
         results = []
-        for (first, _), (status, body) in zip(parts, answers, strict=True):
+        sent = sent_parts(known, arrays, [first for first, _ in parts])
+        for part, (status, body) in zip(sent, answers, strict=True):
             if status != 200:
-                raise error_of(status, body, first)
+                raise error_of(status, body, part)
             results.append(arrays_of(body, self._outputs))
         assert self.schema is not None
         return decoded(joined(results) if len(results) > 1 else results[0], self.schema)
@@ -194,6 +205,12 @@ class Endpoint:
     def _unreachable(self, request: Request, error: Exception) -> ServerError:
         text = " ".join(str(error).split()) or type(error).__name__
         return ServerError(f"{request.url}: no answer: {text}")
+
+
+def check_timeout(timeout: float) -> None:
+    """SpecError unless sockets take it."""
+    if not 0 < timeout < 1e9:
+        raise SpecError(f"timeout is {timeout}, needs seconds above 0 and below 1e9")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

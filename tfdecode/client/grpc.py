@@ -15,10 +15,10 @@ import numpy.typing as npt
 from ..errors import ServerError, SpecError, shown
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
-from .answer import Forms, decoded, joined, refusal, signature_of
+from .answer import Forms, Sent, decoded, joined, refusal, signature_of
 from .body import cuts
 from .each import IN_FLIGHT, EachInput
-from .endpoint import check_headers
+from .endpoint import check_headers, check_timeout
 from .inputs import Inputs, Outputs, PreparedInput, prepare
 from .signature import Tensor, check_rows, chosen, of_signature, tensors
 from .tensor import from_message, messages, to_message
@@ -99,6 +99,7 @@ class Grpc(EachInput):
         if version and int(version[:20]) >= 2**63:
             raise SpecError(f"{shown(target)!r} is no target: versions are below 2**63")
         check_headers(headers or {})
+        check_timeout(timeout)
         if not 0 <= retries <= 4:
             raise SpecError(f"retries is {retries}, needs 0 to 4")
         if not 1 <= max_message_bytes <= MOST:
@@ -148,12 +149,13 @@ class Grpc(EachInput):
                 "send fewer rows, or raise max_message_bytes"
             )
         results = []
-        waiting: deque[tuple[int, Any]] = deque()
+        waiting: deque[tuple[Sent, Any]] = deque()
         for first, part in parts:
             if len(waiting) == IN_FLIGHT:
                 results.append(self._arrays(*waiting.popleft(), outputs))
-            waiting.append((first, self._call(self.signature, known, part)))
-        results += [self._arrays(first, call, outputs) for first, call in waiting]
+            sent = Sent(first, known, part)
+            waiting.append((sent, self._call(self.signature, known, part)))
+        results += [self._arrays(sent, call, outputs) for sent, call in waiting]
         return decoded(joined(results) if len(results) > 1 else results[0], schema)
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
@@ -206,7 +208,7 @@ class Grpc(EachInput):
     def _ask_schema(self) -> Schema:
         batch = np.array([b"-"], object)
         known = {"batch": Tensor("batch", "batch", "string", (None,))}
-        answer = self._arrays(0, self._call(SIGNATURE, known, {"batch": batch}), None)
+        answer = self._arrays(None, self._call(SIGNATURE, known, {"batch": batch}), None)
         texts = [item for array in answer.values() for item in np.ravel(array)]
         if not texts or not isinstance(texts[0], bytes) or len(texts[0]) > MAX_BYTES:
             raise ServerError(f"{self.target}: the answer to {SIGNATURE} is no schema")
@@ -247,9 +249,11 @@ class Grpc(EachInput):
         except ValueError as error:
             raise ServerError(f"{self.target}: {error}") from None
 
-    def _arrays(self, first: int, call: Any, expected: Mapping[str, Tensor] | None) -> Outputs:
+    def _arrays(
+        self, sent: Sent | None, call: Any, expected: Mapping[str, Tensor] | None
+    ) -> Outputs:
         """The outputs of an answer, of all at most as many bytes as a message can have."""
-        answer = self._wait(call, first)
+        answer = self._wait(call, sent)
         names = sorted(answer.outputs)  # a map of a message has no order
         if expected is not None and names != sorted(expected):
             raise ServerError(f"the answer has outputs {names}, expected {sorted(expected)}")
@@ -260,20 +264,20 @@ class Grpc(EachInput):
             left -= found[name].nbytes
         return found
 
-    def _wait(self, call: Any, first: int = 0) -> Any:
+    def _wait(self, call: Any, sent: Sent | None = None) -> Any:
         try:
             return call.result()
         except grpc.RpcError as error:
-            raise self._failure(error, first) from None
+            raise self._failure(error, sent) from None
         except grpc.FutureCancelledError:
             raise ServerError(f"{self.target}: the client was closed") from None
 
-    def _failure(self, error: Any, first: int = 0) -> ServerError:
+    def _failure(self, error: Any, sent: Sent | None = None) -> ServerError:
         code = error.code()
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             text = shown(" ".join(str(error.details()).split()), 1000)
             return ServerError(f"{self.target}: no answer: {text}", code.value[0])
-        return refusal(str(error.details()), code.value[0], f"gRPC {code.name}", first)
+        return refusal(str(error.details()), code.value[0], f"gRPC {code.name}", sent)
 
 
 def retry_options(retries: int) -> list[tuple[str, Any]]:

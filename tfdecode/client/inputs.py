@@ -40,6 +40,7 @@ class PreparedInput(NamedTuple):
     lengths: list[npt.NDArray[np.int32]] | None = None
 
 
+BYTES = bytes | bytearray | memoryview
 #: One example. A str is never a path here, so that forwarded text cannot read local files.
 Value: TypeAlias = "npt.ArrayLike | bytes | os.PathLike[str] | ArrayFile"
 #: One example or several of each input.
@@ -78,10 +79,11 @@ def prepare_batch(
     given: Tensor, value: Value | Sequence[Value], any_length: bool = False
 ) -> PreparedInput:
     """The batch to feed for one example or a list of examples, padded if of ``any_length``."""
-    if isinstance(value, bytearray | memoryview):
-        value = bytes(value)
-    several = isinstance(value, Sequence) and not isinstance(value, bytes | str)
-    values: list[Any] = list(value) if several else [value]  # type: ignore[arg-type]
+    several = isinstance(value, Sequence) and not isinstance(value, BYTES | str)
+    values = [
+        bytes(one) if isinstance(one, BYTES) else one
+        for one in (value if several else [value])  # type: ignore[union-attr]
+    ]
     if not values:
         raise EncodeError(f"input {given.name} has no rows")
     rows, provenance = [], []

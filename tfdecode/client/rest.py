@@ -11,7 +11,7 @@ from itertools import chain, repeat
 from typing import Any, Literal, overload
 
 from ..errors import ServerError, TfdecodeError
-from .each import IN_FLIGHT, EachInput, check_in_flight
+from .each import END, IN_FLIGHT, EachInput, check_in_flight
 from .endpoint import BUSY, Answer, Description, Dialogue, Endpoint, Request, Result, httpx2
 from .inputs import Inputs, Outputs, PreparedInput
 
@@ -181,8 +181,8 @@ class AsyncRest(Endpoint):
         waiting: deque[asyncio.Task[Outputs]] = deque()
         done = 0
         try:
-            for inputs in chain(many, repeat(None)):
-                if inputs is not None:
+            for inputs in chain(many, repeat(END)):
+                if inputs is not END:
                     waiting.append(asyncio.create_task(self.predict(inputs)))
                     if len(waiting) < max_in_flight:
                         continue
