@@ -32,7 +32,7 @@ FLOORS = (
     {"dtypes", "reading", "releases"},
     {"sources"},
     {"extras", "names"},
-    {"errors", "lookalikes", "messages"},
+    {"errors", "lookalikes", "messages", "temporary"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -97,12 +97,12 @@ OPENERS = {
     "cli",  # os.devnull
     "cli.inputs",  # spools standard input
     "cli.quiet_import",  # os.devnull
-    "cli.write",
     "formats.hdf5.survey",  # /proc
     "saved_models.op_history",  # its own table
     "saved_models.op_history.make",  # the registries that it dumped
     "saved_models.publish",  # a directory
     "sources",  # objects at URLs
+    "temporary",  # new files, and those that killed processes left
 }
 OPENING = {"open", "fdopen", "read_bytes", "read_text", "fromfile", "memmap", "mmap"}
 

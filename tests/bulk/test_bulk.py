@@ -150,6 +150,25 @@ def test_a_killed_run_goes_on_with_the_shards_that_are_done(
     assert written(out) == {**whole, ".other.tfrecord.json": b"somebody else's"}
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_a_run_that_finishes_leaves_another_one_in_peace(
+    good: dict[str, np.ndarray], tmp_path: Path, single: bool
+) -> None:
+    out, shards = tmp_path / "train.tfrecord", None if single else 3
+    plans = [bulk.plan(good, out, SPEC, shards=shards, single=single) for _ in range(2)]
+    seen = 0
+
+    def each(_: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == len(good) // 2:  # this run is in the middle of a shard
+            bulk.run(plans[1])
+
+    first = bulk.run(plans[0], each=each)
+    assert first["examples"] == len(good) and bulk.verify(out)["problems"] == []
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_worker_that_is_killed_is_named_and_no_half_shard_is_seen(
     good: dict[str, np.ndarray], tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save("short.npy", np.ones((3, 5), "float32"))
     np.save("long.npy", np.ones((3, 9), "float32"))
     Path("b/notes.md").write_text("text")
-    Path("b/c/x.jpg").write_bytes(b"x")
+    Path("b/c/x.gif").write_bytes(b"x")
     return tmp_path
 
 
@@ -172,7 +172,7 @@ def test_a_directory_stands_for_its_array_files(
         for name in ("b.npy", "half.npy", "c/c.npy")
         for ending in ("", ".json")
     }
-    assert err == "note: b: 3 of 6 files are taken; left out: 1 .jpg, 1 .md, 1 .npy\n"
+    assert err == "note: b: 3 of 6 files are taken; left out: 1 .gif, 1 .md, 1 .npy\n"
     run("unpack", "out", "-o", "back")
     assert names(folder / "back") == {"b.npy.npy", "half.npy.npy", "c/c.npy.npy"}
     assert np.load("back/c/c.npy.npy").tobytes() == MASK.tobytes()

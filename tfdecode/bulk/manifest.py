@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from .. import reading
 from ..errors import FileError
 from ..sources import Remote, place, size_of
+from ..temporary import remove_abandoned
 from .output import Output
 from .plans import Plan
 from .shard import Facts, Failure, Shard
@@ -157,4 +158,8 @@ def _sweep(out: Path | Remote) -> None:
         [one.name for one in out.siblings()] if isinstance(out, Remote) else os.listdir(out.parent)
     )
     for name in filter(hidden.fullmatch, names):
-        out.with_name(name).unlink(missing_ok=True)
+        path = out.with_name(name)
+        if isinstance(path, Path) and name.endswith(".tmp"):  # another run may write it now
+            remove_abandoned(path)
+        else:
+            path.unlink(missing_ok=True)

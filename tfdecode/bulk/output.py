@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 from ..sources import Remote
+from ..temporary import RENAMES_OPEN, create
 
 
 class Output:
@@ -21,8 +22,7 @@ class Output:
 
     def __init__(self, path: Path | Remote) -> None:
         self._path = path
-        folder = Path(tempfile.gettempdir()) if isinstance(path, Remote) else path.parent
-        self._temporary = folder / hidden(path.name, f"{os.urandom(8).hex()}.tmp")
+        self._folder = Path(tempfile.gettempdir()) if isinstance(path, Remote) else path.parent
         self._hash = hashlib.sha256()
         # 31: gzip, whose header then holds neither a time nor a name: the same bytes every time.
         self._gzip = zlib.compressobj(6, zlib.DEFLATED, 31) if path.suffix == ".gz" else None
@@ -35,10 +35,12 @@ class Output:
 
     def __enter__(self) -> Output:
         try:
-            self._file = self._temporary.open("xb", 2**20)
+            self._temporary, self._file = create(
+                lambda digits: self._folder / hidden(self._path.name, f"{digits}.tmp")
+            )
         except FileNotFoundError as error:
             missing = "the directory does not exist"
-            raise OSError(error.errno, missing, str(self._temporary.parent)) from None
+            raise OSError(error.errno, missing, str(self._folder)) from None
         except OSError as error:
             raise self._named(error) from None
         return self
@@ -67,11 +69,12 @@ class Output:
                 self._file.flush()
                 # A name must not survive a crash that its bytes do not.
                 os.fsync(self._file.fileno())
-            self._file.close()
-            if error is None and isinstance(self._path, Remote):
-                self._path.put(self._temporary)
-            elif error is None:
-                os.replace(self._temporary, self._path)
+                if not RENAMES_OPEN:
+                    self._file.close()
+                if isinstance(self._path, Remote):
+                    self._path.put(self._temporary)
+                else:  # still locked, or `finish` of another run could remove it now
+                    os.replace(self._temporary, self._path)
         except OSError as failed:
             raise self._named(failed) from None
         finally:

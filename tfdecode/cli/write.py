@@ -8,18 +8,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import BinaryIO
 
-from .. import reading
-from ..errors import FileError
+from ..temporary import RENAMES_OPEN, create, remove_abandoned
 from .failure import UsageError
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:
-    fcntl = None
 
 Writer = Callable[[BinaryIO], object]
 #: Names of temporary files, which a killed process leaves.
@@ -81,39 +73,17 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def locked(file: BinaryIO) -> bool:
-    """Lock a temporary file until the process ends; False if another process has locked it."""
-    assert fcntl is not None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @cache
 def sweep(directory: Path) -> None:
     """Remove the temporary files that killed processes left in a directory; once a process."""
-    if fcntl is None:
-        return
     for path in directory.glob(f"{PREFIX}{'[0-9a-f]' * 16}{SUFFIX}"):
-        with contextlib.suppress(OSError, FileError), reading.opened(path) as (file, _):
-            if locked(file):
-                path.unlink()
+        remove_abandoned(path)
 
 
 def temporary_file(path: Path) -> tuple[Path, BinaryIO]:
     """A new file next to ``path``, locked so that no other process sweeps it."""
     sweep(path.parent)
-    while True:
-        temporary = path.with_name(f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}")
-        file = temporary.open("xb")
-        try:
-            if fcntl is None or (locked(file) and temporary.exists()):
-                return temporary, file
-        except OSError:  # a file system without locks, where nothing is swept either
-            return temporary, file
-        file.close()  # swept before it was locked
+    return create(lambda digits: path.with_name(f"{PREFIX}{digits}{SUFFIX}"))
 
 
 def write_files(writers: Mapping[Path, Writer | bytes]) -> None:
@@ -132,7 +102,7 @@ def write_files(writers: Mapping[Path, Writer | bytes]) -> None:
                     raise OSError(error.errno, missing, str(path.parent)) from None
                 except OSError as error:  # name the file that was asked for
                     raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-            if fcntl is None:  # Windows renames no open file
+            if not RENAMES_OPEN:
                 opened.close()
             for path in writers:
                 os.replace(temporary[path], path)
