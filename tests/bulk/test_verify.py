@@ -40,7 +40,8 @@ def replaced(out: Path, data: bytes, **facts: object) -> None:
     manifest = json.loads(path.read_text())
     sha256 = hashlib.sha256(data).hexdigest()
     manifest["shards"][1] |= {"bytes": len(data), "sha256": sha256, **facts}
-    manifest["examples"] = sum(one["examples"] for one in manifest["shards"])
+    for key in ("examples", "bytes"):
+        manifest[key] = sum(one[key] for one in manifest["shards"])
     path.write_text(json.dumps(manifest))
 
 
@@ -102,6 +103,35 @@ def test_a_manifest_of_wrong_examples(out: Path) -> None:
         assert reason in problem["problem"]
     replaced(out, good, examples=1)
     assert bulk.verify(out)["problems"] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shards": []}, {"failures": 1}, {"features": [1]}, {"features": {"label": 1}},
+        {"examples": 10.0}, {"bytes": -1}, {"shard": ""}, {"shard": "."}, {"shard": 3},
+        {"shard": "train", "examples": "a", "bytes": "b"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_that_says_no_numbers_or_names(change: dict[str, object], out: Path) -> None:
+    path = Path(f"{out}.manifest.json")
+    manifest = json.loads(path.read_text())
+    (manifest["shards"][0] if "shard" in change else manifest).update(change)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(tfd.FileError, match="is not the manifest of a data set"):
+        bulk.verify(out)
+
+
+def test_the_sums_of_a_manifest(out: Path) -> None:
+    path = Path(f"{out}.manifest.json")
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"bytes": 5, "examples": 11}))
+    problems = [one["problem"] for one in bulk.verify(out)["problems"]]
+    assert problems == [
+        "says 11 examples, but its shards have 10",
+        f"says 5 bytes, but its shards have {manifest['bytes']}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,11 @@ def verify(
         except (TfdecodeError, OSError, MemoryError) as error:
             problem = str(error).removeprefix(f"{reading.name(shard.path)}: ")
             found["problems"].append({"file": str(shard.path), "problem": problem})
-    total = sum(one["examples"] for one in manifest["shards"])
-    if total != manifest["examples"]:
-        problem = f"says {manifest['examples']} examples, but its shards have {total}"
-        found["problems"].append({"file": str(path), "problem": problem})
+    for key in ("examples", "bytes"):
+        total, said = sum(one[key] for one in manifest["shards"]), manifest[key]
+        if total != said:
+            problem = f"says {said} {key}, but its shards have {total}"
+            found["problems"].append({"file": str(path), "problem": problem})
     return found
 
 
@@ -120,14 +121,21 @@ def read_manifest(path: Path | Remote) -> Manifest:
     """The content of a manifest; FileError if it is none."""
     try:
         found: Manifest = json.loads(reading.read(path, MAX_MANIFEST))
+        numbers = [found["examples"], found["bytes"]]
         for one in found["shards"]:
-            if Path(one["shard"]).name != one["shard"] or not isinstance(one["sha256"], str):
+            name = one["shard"]
+            if not name or Path(name).name != name or not isinstance(one["sha256"], str):
                 raise ValueError("a shard has no plain name or no hash")
-            _ = one["examples"] + one["bytes"]
-        _ = found["examples"] + found["bytes"] + len(found["failures"]) + len(found["features"])
+            numbers += one["examples"], one["bytes"]
+        if not all(isinstance(number, int) and number >= 0 for number in numbers):
+            raise ValueError("a number of examples or bytes is no whole number")
+        if not found["shards"] or not isinstance(found["failures"], list):
+            raise ValueError("it has no shards or no list of failures")
+        if not all(isinstance(one["missing"], int) for one in found["features"].values()):
+            raise ValueError("a feature does not say how many examples lack it")
     except FileError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{path}: is not the manifest of a data set ({error})") from None
     return found
 
