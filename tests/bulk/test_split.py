@@ -146,6 +146,15 @@ def test_inputs_are_split_together_and_failures_named(tmp_path: Path) -> None:
         Reader(1, {}).read(SPEC, *Part(str(tmp_path / "x.npy"), None, 23))
 
 
+def test_a_number_has_no_rows(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", ROWS)
+    np.save(tmp_path / "number.npy", ROWS[0].dtype.type(1))
+    files = [tmp_path / "x.npy", tmp_path / "number.npy"]
+    manifest = bulk.run(bulk.plan(files, tmp_path / "t.tfrecord", SPEC, split_axis=0))
+    assert manifest["examples"] == len(ROWS)
+    assert ["has no row 0" in one["error"] for one in manifest["failures"]] == [True]
+
+
 def test_the_command_line_splits(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("both.npz", x=ROWS, y=np.arange(23))

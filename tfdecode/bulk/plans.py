@@ -327,7 +327,9 @@ def _rows(files: Iterable[Source], schema: Schema, reader: Reader) -> Iterator[S
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{part.path}#{part.key or ''}: {n}" for part, n in counts.items())
             raise SpecError(f"arrays of one example differ in their number of rows: {listed}")
-        for row in range(next(iter(counts.values())) or 0):
+        count = next(iter(counts.values()))
+        # A number has no row, which the task that reads it says.
+        for row in range(1 if count is None else count):
             yield {name: part._replace(row=row) for name, part in arrays.items()}
 
 
