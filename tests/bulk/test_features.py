@@ -45,6 +45,12 @@ def test_a_column_has_the_type_of_all_its_cells(
     ]
 
 
+@pytest.mark.parametrize("cell", ["1e400", "-1e400", "1" * 5000, "0." + "1" * 5000])
+def test_a_number_that_fits_no_type_is_refused(cell: str, tmp_path: Path) -> None:
+    with pytest.raises(tfd.FileError, match="fits neither int64 nor float32"):
+        read_features(table(tmp_path, f"name,x\n1.npy,{cell}\n"))
+
+
 @pytest.mark.parametrize(
     ("name", "file"),
     [

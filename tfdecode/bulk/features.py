@@ -7,12 +7,13 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import isinf
 from pathlib import Path, PurePath
 from typing import Any
 
 from .. import reading
 from ..dataset import FILE
-from ..errors import FileError
+from ..errors import FileError, shown
 from ..extras import LazyModule
 from .record import Value
 
@@ -134,7 +135,10 @@ def _of_csv(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
         raise FileError(f"{path}: line {wrong} has another number of cells than the header")
     columns = list(zip(*filter(None, rows), strict=True))
     names = header.index(FILE) if FILE in header else 0
-    typed = [c if n == names else _typed(c) for n, c in enumerate(columns)]
+    try:
+        typed = [c if n == names else _typed(c) for n, c in enumerate(columns)]
+    except ValueError as error:
+        raise FileError(f"{path}: {error}") from None
     return header, zip(*typed, strict=True)
 
 
@@ -143,8 +147,16 @@ def _typed(cells: Sequence[str]) -> Sequence[Any]:
     given = [cell for cell in cells if cell]
     for of, pattern in ((int, _WHOLE), (float, _NUMBER)):
         if given and all(map(pattern.fullmatch, given)):
-            return [of(cell) if cell else None for cell in cells]
+            return [_number(cell, of) if cell else None for cell in cells]
     return cells
+
+
+def _number(cell: str, of: type[int] | type[float]) -> int | float:
+    """The number of a cell; ValueError if it fits nothing: Python makes inf of 1e400."""
+    # Python refuses to read an integer of more than 4300 digits.
+    if len(cell) > 1000 or (isinf(float(cell)) and "inf" not in cell.lower()):
+        raise ValueError(f"{shown(cell)} fits neither int64 nor float32")
+    return of(cell)
 
 
 def _of_parquet(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
