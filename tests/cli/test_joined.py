@@ -49,6 +49,12 @@ def test_a_stem_joins_what_a_pattern_finds_to_the_others() -> None:
     }
 
 
+def test_a_digit_may_follow_a_stem_that_is_there_twice() -> None:
+    Path("p/a").mkdir(parents=True)
+    Path("p/a/a0.npy").touch()
+    assert examples("pose=p/{}/{}0.npy") == {"a": ["p/a/a0.npy"]}
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -140,7 +140,7 @@ class Source:
             self.text.split(STEM) if self.kind == "stem" else [self.text[:first], self.text[last:]]
         )
         head, tail, *others = map(re.escape, pieces)
-        stem = re.compile(rf"(?s){head}(.*?){tail}" + "".join(rf"\1{one}" for one in others))
+        stem = re.compile(rf"(?s){head}(.*?){tail}" + "".join(rf"(?:\1){one}" for one in others))
         for path in iglob(self.text.replace(STEM, "*"), recursive=True):
             if (found := stem.fullmatch(path)) and os.path.isfile(path):
                 yield found[1], path

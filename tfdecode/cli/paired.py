@@ -104,7 +104,7 @@ class Listed:
                 f"argument --files-from: with --input, each pattern needs {STEM}: poses/{STEM}.pkl"
             )
         self._patterns = [
-            re.compile("(.*)".join(map(re.escape, text.split(STEM, 1))).replace(r"\{\}", r"\1"))
+            re.compile("(.*)".join(map(re.escape, text.split(STEM, 1))).replace(r"\{\}", r"(?:\1)"))
             for text in patterns
         ]
         self._stems = Spool((self._stem(line), None) for line in listed(arguments.files_from))
