@@ -146,6 +146,17 @@ def test_inputs_are_split_together_and_failures_named(tmp_path: Path) -> None:
         Reader(1, {}).read(SPEC, *Part(str(tmp_path / "x.npy"), None, 23))
 
 
+def test_the_chunks_of_a_row_are_bounded(tmp_path: Path) -> None:
+    """Of 512 MiB without data: no chunk is in the file."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", (2048, 2**16), "float32", chunks=(2048, 4096), fillvalue=1.0)
+        file.create_dataset("much", data=np.zeros(2**18))
+    rows = Reader(1, {"max_bytes": 2**20})
+    with pytest.raises(tfd.FileError, match="more than the limit"):
+        rows.read(tfd.ArraySpec((2**16,), "float32"), str(tmp_path / "x.h5"), "x", 0)
+
+
 def test_a_number_has_no_rows(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", ROWS)
     np.save(tmp_path / "number.npy", ROWS[0].dtype.type(1))

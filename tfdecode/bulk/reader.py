@@ -49,7 +49,11 @@ class Reader:
                 entry = self._split(*source).entry(key)
                 if not entry.shape or row >= entry.shape[0]:
                     raise FileError(f"has no row {row}: {entry}")
-                array = entry.read_row(row) if entry.read_row else self._whole(*source, key)[row]
+                # Chunks without data take no byte of the file, but memory.
+                if entry.read_row and entry.row_nbytes <= self._max_bytes:
+                    array = entry.read_row(row)
+                else:
+                    array = self._whole(*source, key)[row]
         with naming(path):
             dtype = spec.dtype if spec else form.get("dtype", array.dtype)
             return converted(checked_bool(array), dtype, self._casting)

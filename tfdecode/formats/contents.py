@@ -35,7 +35,7 @@ _LARGEST = 2**63 - 1
 class Entry:
     """One array in a file: its ``key``, ``dtype`` and ``shape``, and ``read`` to decode it.
 
-    ``read_row`` reads ``array[index]`` alone, if the file allows it.
+    ``read_row`` reads ``array[index]`` alone, if the file allows it, and decodes ``row_nbytes``.
     """
 
     key: str
@@ -43,6 +43,7 @@ class Entry:
     shape: tuple[int, ...]
     read: Callable[[], Array] = field(repr=False, compare=False)
     read_row: Callable[[int], Array] | None = field(default=None, repr=False, compare=False)
+    row_nbytes: int = field(default=0, repr=False, compare=False)
 
     @property
     def nbytes(self) -> int:

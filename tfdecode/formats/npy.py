@@ -99,14 +99,15 @@ def by_header(data: Slices) -> Contents | None:
     def read() -> Array:
         return entry("", header, memoryview(data[start:end])).read()
 
+    nbytes = header.nbytes // max(1, *header.shape[:1])
+
     def read_row(index: int) -> Array:
-        nbytes = header.nbytes // header.shape[0]
         at = start + index * nbytes
         return view(data[at : at + nbytes], header.dtype, header.shape[1:])
 
     # In Fortran order, a row is scattered over the whole file.
     whole = not header.shape or (header.order == "F" and len(header.shape) > 1)
-    found = Entry("", header.dtype, header.shape, read, None if whole else read_row)
+    found = Entry("", header.dtype, header.shape, read, None if whole else read_row, nbytes)
     if end != len(data):
         size = len(data) - start
         raise FileError(f"has {size} bytes of data where {found} needs {header.nbytes}")

@@ -50,14 +50,16 @@ def stored(key: str, found: dict[str, Any], data: memoryview | Slices) -> Entry 
         start = found.get("offset")
         return unallocated() if start is None else view(data[start : start + size], dtype, shape)
 
+    row_nbytes = math.prod(shape[1:]) * dtype.itemsize
+
     def contiguous_row(index: int) -> Array:
-        nbytes = size // shape[0]
-        start = found["offset"] + index * nbytes
-        return view(data[start : start + nbytes], dtype, shape[1:])
+        start = found["offset"] + index * row_nbytes
+        return view(data[start : start + row_nbytes], dtype, shape[1:])
 
     if "chunk" not in found:
         row = contiguous_row if shape and found.get("offset") is not None else None
-        return Entry(key, dtype, shape, compact if "compact" in found else contiguous, row)
+        read = compact if "compact" in found else contiguous
+        return Entry(key, dtype, shape, read, row, row_nbytes)
     chunk = checked_shape(found["chunk"], dtype.itemsize)
     grid = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
     nbytes = math.prod(chunk) * dtype.itemsize
@@ -107,7 +109,7 @@ def stored(key: str, found: dict[str, Any], data: memoryview | Slices) -> Entry 
         row: Array = band(index // chunk[0])[index % chunk[0]]
         return row
 
-    return Entry(key, dtype, shape, chunked, chunked_row)
+    return Entry(key, dtype, shape, chunked, chunked_row, min(chunk[0], shape[0]) * row_nbytes)
 
 
 def _strange(filters: list[tuple[int, str]]) -> str:
