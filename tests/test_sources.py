@@ -114,6 +114,18 @@ def test_a_plan_of_urls(memory, out: str, tmp_path: Path) -> None:
         assert memory.cat_file(f"/out/{shard.path.name}") == shard.path.read_bytes()
 
 
+def test_what_a_worker_wrote_is_not_looked_up_in_an_old_listing(memory, monkeypatch) -> None:
+    """s3fs and others keep listings, as that of a pattern in the directory of the data set."""
+    old = {"/out/train-00000-of-00001.tfrecord": 3}
+    now = memory.info
+    monkeypatch.setattr(
+        type(memory), "info",
+        lambda _, path, **more: {**now(path, **more), "size": old.get(path, now(path)["size"])},
+    )  # fmt: skip
+    monkeypatch.setattr(type(memory), "invalidate_cache", lambda *_: old.clear())
+    assert bulk.run(bulk.plan(FILES, OUT, SPEC, shards=1))["examples"] == 5
+
+
 def test_a_run_at_a_url_is_resumed(memory) -> None:
     plan = bulk.plan(FILES, OUT, SPEC, shards=2)
     plan[1].write()

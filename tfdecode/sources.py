@@ -122,6 +122,13 @@ class Remote(Source):
             data: bytes = fs.cat_file(path, start, stop) if stop > start else b""
             return data
 
+    def size_now(self) -> int | None:
+        """The size, not that of a listing from before another process wrote the object."""
+        fs, path = self._place
+        with self._failures("read"):
+            fs.invalidate_cache(path.rpartition("/")[0])
+        return Remote(self.url).size
+
     def put(self, file: Path) -> None:
         """Write the whole object at once: an object store has no rename."""
         fs, path = self._place
@@ -181,8 +188,8 @@ def place(path: str | os.PathLike[str]) -> Path | Remote:
 
 
 def size_of(path: Path | Remote) -> int | None:
-    """How many bytes it has; OSError or FileError if it is not there."""
-    return path.size if isinstance(path, Remote) else path.stat().st_size
+    """How many bytes it has now; OSError or FileError if it is not there."""
+    return path.size_now() if isinstance(path, Remote) else path.stat().st_size
 
 
 def held(source: Any, limit: int) -> str | os.PathLike[str]:

@@ -17,7 +17,7 @@ from ..dataset import FILE
 from ..errors import FileError, TfdecodeError
 from ..names import bytes_key
 from ..schema import Schema
-from ..sources import Remote, place
+from ..sources import Remote, place, size_of
 from .output import Output, hidden
 from .reader import Reader
 from .record import Value, example, record
@@ -186,7 +186,7 @@ class Shard:
     def _is(self, facts: Facts) -> bool:
         """Whether the file of the shard is the one that facts describe."""
         if isinstance(self.path, Remote):  # written at once, and slow to read
-            return self.path.size == facts["bytes"]
+            return size_of(self.path) == facts["bytes"]
         return facts["sha256"] == sha256(self.path)
 
     def measure(self, examples: Iterable[Example]) -> Iterator[int]:
