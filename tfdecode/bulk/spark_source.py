@@ -33,7 +33,7 @@ from ..files import form_for, load, naming
 from ..names import bytes_key
 from ..reading import failures_of, opened
 from ..schema import Schema
-from ..sources import Held
+from ..sources import Held, is_url
 from ..spec import ArraySpec
 from .manifest import finish, manifest_path, schema_path
 from .output import Output
@@ -72,6 +72,8 @@ class DataSet(DataSource):
     def out(self) -> Path:
         """The name of the data set."""
         path = self.options.get("path", "").removeprefix("file:")
+        if is_url(path):
+            raise SpecError(f"path is {path!r}, needs a directory that all workers see, not a URL")
         if Path(path).name.find(".tfrecord") < 1:
             raise SpecError(
                 f"path is {path!r}, needs a name with .tfrecord, as /data/train.tfrecord"
@@ -196,6 +198,13 @@ class Writer(DataSourceArrowWriter):
         schema = self.specs.to_json()
         hashes = [schema, *(one.facts["sha256"] for one in full)]
         plan = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        for one in full:  # before the old data set goes
+            path = self.out.with_name(one.part)
+            if not path.exists():
+                raise FileError(
+                    f"{path}: is not on this machine; all workers need to write to a directory "
+                    "that it sees"
+                )
         manifest_path(self.out).unlink(missing_ok=True)
         stem, dot, suffix = self.out.name.partition(".tfrecord")
         digits = "[0-9]" * 5

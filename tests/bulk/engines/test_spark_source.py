@@ -146,6 +146,22 @@ def test_a_failed_write_leaves_nothing(spark: SparkSession, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_shards_on_another_machine_replace_nothing(tmp_path: Path) -> None:
+    from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
+
+    from tfdecode.bulk.spark_source import Writer, Written
+
+    out = tmp_path / "train.tfrecord"
+    np.save(tmp_path / "x.npy", np.zeros((2, 3), "float32"))
+    bulk.run(bulk.plan([tmp_path / "x.npy"], out, POSE))
+    columns = StructType([StructField("array", ArrayType(FloatType()))])
+    writer = Writer(out, {"spec": POSE.to_json()}, columns, True)
+    facts: Any = {"failures": [], "sha256": ""}
+    with pytest.raises(tfd.FileError, match="all workers need to write to a directory"):
+        writer.commit([Written(0, ".train-1-0-1.tfrecord", facts, {})])
+    assert bulk.verify(out)["problems"] == []
+
+
 WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "no column array; the columns are x": ("x int", {"spec": POSE.to_json()}),
     "column when is timestamp": ("array array<float>, when timestamp", {"spec": POSE.to_json()}),
@@ -153,6 +169,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "column file is int": ("array binary, file int", {"spec": POSE.to_json()}),
     "called as an input": ("array binary, array_bytes int", {"spec": POSE.to_json()}),
     "one of the options schema and spec": ("array binary", {}),
+    "not a URL": ("array binary", {"spec": POSE.to_json(), "path": "s3://b/train.tfrecord"}),
     "needs a name with .tfrecord": ("array binary", {"spec": POSE.to_json(), "path": "/tmp/x"}),
 }
 
