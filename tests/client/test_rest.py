@@ -21,7 +21,7 @@ tf = pytest.importorskip("tensorflow")
 pytest.importorskip("httpx2")
 
 from tfdecode.client import AsyncRest, Rest, request, response  # noqa: E402
-from tfdecode.client.answer import Sent, arrays_of, error_of, refusal  # noqa: E402
+from tfdecode.client.answer import Sent, arrays_of, error_of, joined, refusal  # noqa: E402
 from tfdecode.client.signature import Tensor  # noqa: E402
 
 from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
@@ -346,3 +346,10 @@ def test_payloads_of_a_list_may_be_any_bytes(server: Server, expected: dict[str,
     for kind in (bytearray, memoryview):
         with Rest(server.url) as client:
             check(client.predict({**INPUTS, "pose": list(map(kind, poses))}), expected)
+
+
+@pytest.mark.parametrize("shapes", [[(1,), (3,)], [(2,), ()]])
+def test_parts_with_other_rows_than_were_sent_are_not_put_together(shapes: Any) -> None:
+    parts = [{"y": np.zeros(shape)} for shape in shapes]
+    with pytest.raises(tfd.errors.ServerError, match="for a part of 2 rows"):
+        joined(parts, [2, 2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,11 +68,22 @@ def decoded(outputs: dict[str, npt.NDArray[Any]], schema: Schema) -> dict[str, n
     return found
 
 
-def joined(parts: list[dict[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
-    """The outputs of a batch that was sent in parts."""
+def joined(
+    parts: list[dict[str, npt.NDArray[Any]]], sizes: Iterable[int]
+) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of a batch that was sent in parts of these numbers of rows."""
     first = parts[0]
+    if len(parts) == 1:
+        return first
     if any(set(part) != set(first) for part in parts):
         raise ServerError("the answers to the parts of the batch have different outputs")
+    for part, size in zip(parts, sizes, strict=True):
+        for name, array in part.items():
+            if array.ndim == 0 or len(array) != size:
+                raise ServerError(
+                    f"output {name} has shape {list(array.shape)} for a part of {size} rows, so a "
+                    "batch cannot be sent in parts; send fewer rows"
+                )
     try:
         return {name: np.concatenate([part[name] for part in parts]) for name in first}
     except ValueError as error:
@@ -177,6 +188,11 @@ class Sent(NamedTuple):
     inputs: Mapping[str, Tensor]
     #: The rows of the request, by signature key.
     arrays: Mapping[str, npt.NDArray[Any]]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it carried; 1 if no input has a batch dimension."""
+        return next((len(a) for key, a in self.arrays.items() if self.inputs[key].batched), 1)
 
     def refused(self, key: str, row: int) -> int | None:
         """The row of the batch that an answer may mean: one that the spec refuses too, else None.

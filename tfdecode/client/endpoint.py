@@ -184,7 +184,7 @@ class Endpoint:
                 raise error_of(status, body, part)
             results.append(arrays_of(body, self._outputs))
         assert self.schema is not None
-        return decoded(joined(results) if len(results) > 1 else results[0], self.schema)
+        return decoded(joined(results, [part.rows for part in sent]), self.schema)
 
     def _message(self, request: Request) -> dict[str, Any]:
         """The arguments of the HTTP library for a request."""

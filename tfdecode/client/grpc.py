@@ -148,15 +148,16 @@ class Grpc(EachInput):
                 f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
                 "send fewer rows, or raise max_message_bytes"
             )
-        results = []
+        results, sizes = [], []
         waiting: deque[tuple[Sent, Any]] = deque()
         for first, part in parts:
             if len(waiting) == IN_FLIGHT:
                 results.append(self._arrays(*waiting.popleft(), outputs))
             sent = Sent(first, known, part)
+            sizes.append(sent.rows)
             waiting.append((sent, self._call(self.signature, known, part)))
         results += [self._arrays(sent, call, outputs) for sent, call in waiting]
-        return decoded(joined(results) if len(results) > 1 else results[0], schema)
+        return decoded(joined(results, sizes), schema)
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
         """The schema, and the inputs and outputs of the signature; the server is asked once."""
