@@ -364,7 +364,7 @@ def version_directory(model: Path) -> Path:
         if model.name == "saved_model.pb":
             convert = f": {model.parent}"
         raise FileError(f"{model}: is a file, needs the directory of a SavedModel{convert}")
-    if model.with_name(f"{model.name}.index").exists():
+    if (model.parent / f"{model.name}.index").exists():
         raise FileError(f"{model}: is a checkpoint; make a SavedModel of it with tfdecode convert")
     try:
         versions = [p for p in model.iterdir() if p.name.isdecimal() and p.is_dir()]

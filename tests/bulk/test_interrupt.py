@@ -45,6 +45,8 @@ def test_an_interrupted_command_goes_on(
     process = subprocess.Popen(
         [sys.executable, "-m", "tfdecode", *command, "--workers", str(workers)],
         env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+        # What runs in the background of a shell ignores the signal, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     half = Path("out").glob

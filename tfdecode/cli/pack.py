@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -82,6 +83,8 @@ examples:
   tfdecode pack pose.pkl --json | jq '.[0].payload_bytes'
 """
 
+#: In a directory of arrays, photos are what the arrays belong to: they are packed only if named.
+PHOTO = (".jpg", ".jpeg")
 #: Options of the choice of a chain, and all that ``--as-is`` excludes.
 CHOICE = ("prefer", "min_tensorflow", "portable", "trusted", "role", "explain")
 SHARED = ("one_spec", "max_shape")
@@ -163,7 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_choice(arguments)
     # Of several inputs, it is a schema.
     spec, origin = given_spec(None if arguments.input else arguments.spec)
-    wanted = has_suffix if arguments.shape is None else has_suffix_or_none
+    wanted = partial(is_array_file, no_header=arguments.shape is not None)
     if arguments.tfrecord is not None:
         from .tfrecord import pack_examples  # SQLite and more: only for those who train
 
@@ -193,9 +196,11 @@ def run(arguments: argparse.Namespace) -> int:
     return process_files("pack", inputs, work, SENTENCE, arguments)
 
 
-def has_suffix_or_none(path: Path) -> bool:
-    """Whether a file of a directory is taken if ``--shape`` says that there is no header."""
-    return has_suffix(path) or path.suffix.lower() == headerless.SUFFIX
+def is_array_file(path: Path, no_header: bool) -> bool:
+    """Whether a file of a directory is taken; ``--shape`` says that there is no header."""
+    if path.suffix.lower() in PHOTO:
+        return False
+    return has_suffix(path) or (no_header and path.suffix.lower() == headerless.SUFFIX)
 
 
 def pairing(text: str) -> tuple[str, str]:
