@@ -16,8 +16,8 @@ from .extras import tensorflow as tf
 
 #: Files that are read at the same time, so that their examples mix.
 CYCLE = 16
-#: Bytes of a manifest: some million shards.
-MAX_BYTES = 2**28
+#: Bytes of a manifest that is read: some million failures.
+MAX_MANIFEST = 2**30
 #: The feature that holds the name of the file that an example was made from.
 FILE = "file"
 
@@ -94,7 +94,7 @@ def _check(paths: list[str], whole: bool) -> dict[str, Any]:
     try:
         if not path.exists():
             return {}
-        manifest = json.loads(reading.read(path, MAX_BYTES))
+        manifest = json.loads(reading.read(path, MAX_MANIFEST))
         sizes = {shard["shard"]: shard["bytes"] for shard in manifest["shards"]}
         features = {
             name: _parser(kind) for name, kind in manifest["features"].items() if name != FILE

@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +169,21 @@ def test_a_run_that_finishes_leaves_another_one_in_peace(
     first = bulk.run(plans[0], each=each)
     assert first["examples"] == len(good) and bulk.verify(out)["problems"] == []
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_plan_that_fits_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def small(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA max_page_count = 8")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(
+        tfd.FileError, match=r"cannot be sorted on disk: .* is full; set SQLITE_TMP"
+    ):
+        bulk.plan((f"{n}.npy" for n in range(9999)), "train.tfrecord", SPEC, shards=1)
 
 
 def test_a_worker_that_is_killed_is_named_and_no_half_shard_is_seen(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .. import reading
+from ..dataset import MAX_MANIFEST
 from ..errors import FileError
 from ..sources import Remote, place, size_of
 from ..temporary import remove_abandoned
@@ -19,8 +20,6 @@ from .plans import Plan
 from .shard import Facts, Failure, Shard
 
 VERSION = 1
-#: The longest manifest that is read: some million failures.
-MAX_MANIFEST = 2**30
 
 
 class ShardFacts(TypedDict):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..conversion import Casting
 from ..dataset import FILE
 from ..dtypes import dtype_name
-from ..errors import SpecError, TfdecodeError
+from ..errors import FileError, SpecError, TfdecodeError
 from ..formats.contents import MAX_BYTES
 from ..reading import check_type
 from ..schema import Schema
@@ -104,6 +104,8 @@ def plan(
     SpecError
         If there are no files, a file is missing for an input, one name has different files, a
         feature has different types, or no example has features although some are given.
+    FileError
+        If the directory of temporary files is full.
 
     Examples
     --------
@@ -144,7 +146,13 @@ def plan(
         files = _rows(files, schema, Reader(len(schema), reader))
     settings = {"out": Path(out).name, "seed": seed, "reader": reader, "single": single}
     found = Plan(os.fspath(out), schema, settings)
-    found._fill(files, features or {})
+    try:
+        found._fill(files, features or {})
+    except sqlite3.Error as error:
+        raise FileError(
+            f"{found.out}: the list of files cannot be sorted on disk: {error}; set SQLITE_TMPDIR "
+            "to a directory with more space"
+        ) from None
     found._cut(1 if single else shards, least)
     return found
 

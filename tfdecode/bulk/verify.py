@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
 
 from .. import reading
+from ..dataset import MAX_MANIFEST
 from ..errors import FileError, TfdecodeError
 from ..names import bytes_key
 from ..schema import MAX_BYTES, Schema
 from ..sources import Remote, place
-from .manifest import MAX_MANIFEST, Manifest, ShardFacts, manifest_path, schema_path
+from .manifest import Manifest, ShardFacts, manifest_path, schema_path
 from .record import features_of, records
 
 _MANIFEST = ".manifest.json"
