@@ -17,6 +17,7 @@ import tfdecode as tfd
 from tests.common import assert_same
 from tests.reloaded import Decoders, save
 from tfdecode.cli import main
+from tfdecode.formats.jpeg import contents
 
 SIDES = 37, 61
 SPECS = {
@@ -102,6 +103,18 @@ def bad_rows() -> Iterator[bytes]:
     scan = many[many.rindex(b"\xff\xda") : -2]
     yield many[:-2] + scan * 65 + b"\xff\xd9"
     yield good + bytes(2**20)
+
+
+def test_what_is_not_read_is_not_called_damaged() -> None:
+    cmyk = io.BytesIO()
+    Image.fromarray(picture(8, 9, 3)).convert("CMYK").save(cmyk, "jpeg")
+    with pytest.raises(tfd.FileError, match=r"^has the colours CMYK, needs grey or RGB"):
+        contents(cmyk.getvalue())
+    good = file_of(picture(8, 9, 3))
+    start = good.index(b"\xff\xc0")
+    long = good[: start + 5] + b"\0\1\xff\xff" + good[start + 9 :]
+    with pytest.raises(tfd.DecodeError, match="it has 65535 x 1 pixels, needs sides of at most"):
+        SPECS["any"].decode(long)
 
 
 def test_bad_rows_leave_their_neighbours_right(model: Any) -> None:

@@ -27,13 +27,14 @@ def opened(data: bytes) -> Any:
     """The image of a file by Pillow, not decoded yet; FileError if it is not one that is read."""
     with failures("is a damaged JPEG image"):
         image = pillow.open(BytesIO(data), formats=["JPEG"])
-        if image.mode not in CHANNELS:
-            raise FileError(f"its colours are {image.mode}, needs grey or RGB")
-        if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-            raise FileError(f"it has {image.width} x {image.height} pixels, at most {MAX_PIXELS}")
-        if data.count(SCAN) > MAX_SCANS:
-            raise FileError(f"it has {data.count(SCAN)} scans, at most {MAX_SCANS}; save it anew")
-        return image
+    if image.mode not in CHANNELS:
+        raise FileError(f"has the colours {image.mode}, needs grey or RGB")
+    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+        most = f"sides of at most {MAX_SIDE} and at most {MAX_PIXELS} pixels"
+        raise FileError(f"has {image.width} x {image.height} pixels, needs {most}")
+    if data.count(SCAN) > MAX_SCANS:
+        raise FileError(f"has {data.count(SCAN)} scans, needs at most {MAX_SCANS}: save it anew")
+    return image
 
 
 def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
@@ -45,8 +46,9 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
     color = () if image.mode == "L" else (CHANNELS[image.mode],)
 
     def read() -> Array:
+        again = opened(data)
         with failures("is a damaged JPEG image"):
-            return np.array(opened(data))
+            return np.array(again)
 
     return Contents([Entry("", np.dtype(np.uint8), (image.height, image.width, *color), read)])
 
