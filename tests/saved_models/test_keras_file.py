@@ -11,7 +11,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode.client import InProcess
-from tfdecode.saved_models.keras_file import keras_model
+from tfdecode.saved_models.keras_file import about, class_names, keras_model
 
 SPEC = tfd.ArraySpec((6, 3), "float32", "zlib")
 X = np.random.default_rng(0).standard_normal((3, 6, 3)).astype("float32")
@@ -62,7 +62,8 @@ def test_keras_files_of_keras_2(tmp_path: Path) -> None:
     np.testing.assert_allclose(got, model(X), rtol=1e-5, atol=1e-6)
 
 
-def test_a_file_of_keras_2_needs_tf_keras(tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("version", ["2.15.0", np.bytes_(b"2.15.0")])
+def test_a_file_of_keras_2_needs_tf_keras(tmp_path: Path, monkeypatch: Any, version: Any) -> None:
     import h5py
 
     source = tmp_path / "m.h5"
@@ -71,7 +72,26 @@ def test_a_file_of_keras_2_needs_tf_keras(tmp_path: Path, monkeypatch: Any) -> N
         config = file.attrs["model_config"].replace(
             '"LSTM", "config": {', '"LSTM", "config": {"old": 1, '
         )
-        file.attrs.update(keras_version="2.15.0", model_config=config)
+        file.attrs.update(keras_version=version, model_config=config)
     monkeypatch.setattr("tfdecode.saved_models.keras_file.find_spec", lambda name: None)
     with pytest.raises(tfd.ExportError, match=r"a file of Keras 2.15.0.*pip install tf_keras"):
         tfd.convert(source, tmp_path / "no", {"pose": SPEC})
+
+
+def test_code_is_found_in_a_file_whose_version_cannot_be_read(tmp_path: Path) -> None:
+    import h5py
+
+    source = tmp_path / "m.h5"
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda a: a * 2)]).save(source)
+    with h5py.File(source, "a") as file:
+        del file.attrs["keras_version"]
+        scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(file.id, b"keras_version", h5py.h5t.UNIX_D32LE, scalar)
+    assert "Lambda" in class_names(about(source)[1])
+
+
+def test_code_is_found_however_deep_it_is() -> None:
+    config: Any = {"class_name": "Lambda"}
+    for _ in range(5_000):
+        config = {"class_name": "Sequential", "layers": [config]}
+    assert "Lambda" in class_names(config)

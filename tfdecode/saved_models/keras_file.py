@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def keras_model(path: Path, safe_mode: bool) -> Any:
 
     version, config = about(path)
     # Not left to Keras: tf_keras runs the code of an .h5 whatever safe_mode is.
-    if safe_mode and any("lambda" in name.lower() for name in class_names([config])):
+    if safe_mode and any("lambda" in name.lower() for name in class_names(config)):
         raise ExportError(
             f"{path}: Keras cannot load it: it has a Lambda layer, which is code that the file "
             "brings; if you trust it, pass safe_mode=False"
@@ -42,28 +43,31 @@ def keras_model(path: Path, safe_mode: bool) -> Any:
 
 def about(path: Path) -> tuple[str, Any]:
     """The version of the Keras that wrote a file, and the model's configuration; "" if unknown."""
-    try:
+    version: Any = ""
+    config = None
+    with contextlib.suppress(Exception):  # Keras says what is wrong with it
+        # The configuration first: what code is in a file is asked of it, whatever the version is.
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
-                files = [
-                    json.loads(archive.read(f"{name}.json")) for name in ("metadata", "config")
-                ]
-            return str(files[0].get("keras_version", "")), files[1]
-        import h5py
+                config = json.loads(archive.read("config.json"))
+                version = json.loads(archive.read("metadata.json"))["keras_version"]
+        else:
+            import h5py
 
-        with h5py.File(path) as file:
-            version, config = (
-                file.attrs.get(name, "") for name in ("keras_version", "model_config")
-            )
-        return str(version), json.loads(config)
-    except Exception:  # Keras says what is wrong with it
-        return "", None
+            with h5py.File(path) as file:
+                config = json.loads(file.attrs["model_config"])
+                version = file.attrs["keras_version"]
+    # Keras wrote bytes before it was part of TensorFlow.
+    return version.decode(errors="replace") if isinstance(version, bytes) else str(version), config
 
 
 def class_names(config: Any) -> Iterator[str]:
-    """The names of all classes in a configuration."""
-    if isinstance(config, dict):
-        yield str(config.get("class_name", ""))
-    for one in config.values() if isinstance(config, dict) else config:
-        if isinstance(one, dict | list):
-            yield from class_names(one)
+    """The names of all classes in a configuration, however deep they are."""
+    left = [config]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            yield str(one.get("class_name", ""))
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
