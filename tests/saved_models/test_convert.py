@@ -276,7 +276,7 @@ def test_a_placeholder_may_not_say_its_shape(tmp_path: Path) -> None:
     assert tfd.convert(tmp_path / "frozen.pb", tmp_path / "models", inputs, {"y": "y:0"}).exists()
 
 
-def test_a_vocabulary_of_another_machine(tmp_path: Path) -> None:
+def test_a_vocabulary_of_another_machine(tmp_path: Path, capsys: Any) -> None:
     words = tmp_path / "words.txt"
     words.write_text("a\n")
     with tf.Graph().as_default(), v1.Session() as session:
@@ -292,6 +292,12 @@ def test_a_vocabulary_of_another_machine(tmp_path: Path) -> None:
         moved = {"asset_path:0": str(tmp_path / "here.txt")}
         path = tfd.convert(session, tmp_path / "models", **GIVEN, constants=moved)
         assert [file.name for file in (path / "assets").iterdir()] == ["here.txt"]
+        frozen = tmp_path / "frozen.pb"
+        frozen.write_bytes(session.graph.as_graph_def().SerializeToString())
+    command = ["convert", str(frozen), str(tmp_path / "m"), "--input", "x=x:0", "--output", "y=y:0"]
+    assert main(command) == 1
+    assert "pass --constant asset_path:0=... with it" in capsys.readouterr().err
+    assert main([*command, "--constant", f"asset_path:0={tmp_path / 'here.txt'}"]) == 0
 
 
 def test_a_vocabulary_whose_name_is_computed(tmp_path: Path) -> None:

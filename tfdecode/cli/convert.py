@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     each = "an output: NAME=TENSOR, or NAME=TENSOR=SPEC to encode it; of a Keras file NAME=SPEC"
     add("--output", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
     add_cast(parser)
-    each = "the value of a tensor that no client sends, a number or JSON"
+    each = "the value of a tensor that no client sends: a number, JSON or text"
     add("--constant", action="append", type=constant, default=[], metavar="TENSOR=V", help=each)
     where = "directory of the vocabulary files that the graph names (default: that of SOURCE)"
     add("--assets", type=Path, metavar="DIR", help=where)
@@ -80,12 +80,14 @@ def assigned(text: str) -> tuple[str, list[str]]:
 
 
 def constant(text: str) -> tuple[str, Any]:
-    """The argument ``TENSOR=VALUE``."""
-    name, _, value = text.partition("=")
+    """The argument ``TENSOR=VALUE``; text if the value is not JSON, such as a path."""
+    name, mark, value = text.partition("=")
+    if not (name and mark):
+        raise argparse.ArgumentTypeError(f"{text!r} is not TENSOR=VALUE")
     try:
         return name, json.loads(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not TENSOR=NUMBER") from None
+        return name, value
 
 
 def run(arguments: argparse.Namespace) -> int:
