@@ -132,7 +132,7 @@ def tasks(plan: Iterable[Shard]) -> Iterator[list[tuple[Shard, bytes]]]:
     size, folder = 0, os.getcwd()
     for shard in plan:
         data = zlib.compress(pickle.dumps((folder, shard)), 1)
-        if job and size + max(len(data), PIECE // 16) > JOB:
+        if job and size + len(data) > JOB:
             yield job
             job, size = [], 0
         job.append((shard, data))
