@@ -82,8 +82,8 @@ def test_the_model_is_named_apart_and_other_models_are_not_found(
 @pytest.mark.parametrize(
     ("target", "model", "retries", "words"),
     [
-        ("localhost:8500", None, 0, "must be named"),
-        ("localhost:8500/v1/models/m", "m", 0, "must be named, and once"),
+        ("localhost:8500", None, 0, "names no model, needs HOST:PORT"),
+        ("localhost:8500/v1/models/m", "m", 0, "names the model already: leave out"),
         ("http://localhost:8500/v1/models/m", None, 0, "is no target"),
         ("localhost:8500/v1/models/m/versions/x", None, 0, "is no target"),
         ("localhost:8500", "m", 5, "retries is 5"),

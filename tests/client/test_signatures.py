@@ -21,6 +21,7 @@ pytest.importorskip("tensorflow_serving.apis")
 
 from tfdecode.cli import main  # noqa: E402
 from tfdecode.client import AsyncRest, Grpc, InProcess, Rest, request, response  # noqa: E402
+from tfdecode.client.signature import ANY, Tensor  # noqa: E402
 
 from .common import ARRAYS, POSE  # noqa: E402
 from .grpc_server import serving as serving_grpc  # noqa: E402
@@ -155,3 +156,7 @@ def test_a_schema_of_before_signatures_had_names(wrapped: Path, tmp_path: Path) 
     old.save(again / "assets.extra" / "tfdecode.json")
     path = tfd.wrap(again, tmp_path / "twice", {"pose": POSE}, signature="more")
     assert list(tfd.Schema.load(path).signatures) == ["bytes", "more"]
+
+
+def test_an_array_for_an_input_that_nobody_described_is_called_one() -> None:
+    assert str(Tensor("z", "z", ANY, None)) == "z (array of any shape)"

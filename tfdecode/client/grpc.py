@@ -94,8 +94,10 @@ class Grpc(EachInput):
         if found is None:
             raise SpecError(f"{target!r} is no target, needs HOST:PORT/v1/models/NAME")
         scheme, host, named, version, label = found.groups()
-        if (model or named) is None or (model and named):
-            raise SpecError(f"{target!r} and model={model!r}: the model must be named, and once")
+        if (model or named) is None:
+            raise SpecError(f"{target!r} names no model, needs HOST:PORT/v1/models/NAME")
+        if model and named:
+            raise SpecError(f"{target!r} names the model already: leave out model={model!r}")
         if version and int(version[:20]) >= 2**63:
             raise SpecError(f"{shown(target)!r} is no target: versions are below 2**63")
         check_headers(headers or {})

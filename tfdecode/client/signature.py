@@ -80,7 +80,7 @@ class Tensor:
             of = f"{form}, {words}," if words else f"{form}"
             return f"{self.name} ({of} by {brief(self.spec.chain.text)})"
         if self.shape is None:
-            return f"{self.name} ({self.dtype} of any shape)"
+            return f"{self.name} ({'array' if self.dtype == ANY else self.dtype} of any shape)"
         return f"{self.name} ({self.dtype} [{', '.join(map(str, self.shape))}])"
 
 
