@@ -294,6 +294,10 @@ def test_a_vocabulary_of_another_machine(tmp_path: Path, capsys: Any) -> None:
         assert [file.name for file in (path / "assets").iterdir()] == ["here.txt"]
         frozen = tmp_path / "frozen.pb"
         frozen.write_bytes(session.graph.as_graph_def().SerializeToString())
+    for name, reason in (("gs://nobody/x", "x, which is not in"), (tmp_path, "not on this mach")):
+        given = {**GIVEN, "constants": {"asset_path:0": str(name)}}
+        with pytest.raises(tfd.ExportError, match=reason):
+            tfd.convert(frozen, tmp_path / "m", **given)
     command = ["convert", str(frozen), str(tmp_path / "m"), "--input", "x=x:0", "--output", "y=y:0"]
     assert main(command) == 1
     assert "pass --constant asset_path:0=... with it" in capsys.readouterr().err
