@@ -159,6 +159,7 @@ def test_no_model(capsys) -> None:
         (["=pose.npy"], "'=pose.npy' is not NAME=FILE"),
         (["pose=pose.npy", "-o", "pose.npy"], "pose.npy is also an input"),
         (["pose=pose.npy", "-o", "."], "argument -o: '.' is not a file name"),
+        (["pose=pose.npy", "-o", "pose.keras"], "pose.keras does not end in .npz; write"),
     ],
 )
 def test_bad_arguments_are_status_2(model: Path, given: list[str], reason: str, capsys) -> None:

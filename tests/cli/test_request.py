@@ -130,6 +130,13 @@ def test_a_server_that_is_not_there(capsys) -> None:
         assert main([*command, "http://127.0.0.1:9/v1/models/m"]) == 1
         error = capsys.readouterr().err
         assert "no answer" in error and error.count("\n") == 1
+        assert error.endswith("; is a server running there, and is this its REST port?\n")
+
+
+def test_request_of_a_url_is_told_to_save_its_schema(capsys) -> None:
+    url = "http://localhost:8501/v1/models/m"
+    assert main(["request", url, "pose=weight.npy"]) == 2
+    assert f"save the schema by tfdecode schema {url} --json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["schema", "predict"])
@@ -144,7 +151,7 @@ def test_the_url_of_a_server_is_told_that_of_a_model(server: Server, capsys) -> 
     assert main(["schema", address]) == 1
     assert f"the URL of a model is {address}/v1/models/NAME" in capsys.readouterr().err
     assert main(["predict", f"{address}/v1/none", "x=word.bin"]) == 1
-    assert "; pass --schema FILE" in capsys.readouterr().err
+    assert "; pass --schema FILE, or, if this is TensorFlow Serving" in capsys.readouterr().err
 
 
 def test_an_endpoint_that_tells_no_schema_is_given_one(model: Path, server: Server, capsys) -> None:

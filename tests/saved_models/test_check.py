@@ -271,6 +271,8 @@ def test_the_table_has_this_tensorflow() -> None:
 def test_the_command(good: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["check", str(good)]) == 0
     assert "all stock" in capsys.readouterr().out
+    assert main(["check", str(good), "--tensorflow", "2.21"]) == 0
+    assert "all stock in TensorFlow 2.21\n" in capsys.readouterr().out
     path = edited(good, tmp_path, add("EagerPyFunc", True))
     assert main(["check", str(path), "--json"]) == 1
     report = json.loads(capsys.readouterr().out)

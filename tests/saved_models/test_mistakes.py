@@ -89,7 +89,7 @@ WRONG = {
     "convert ck/model-7 m --input x=x:0 --output y=y:0": (1, "a value, --constant word:0=1.0"),
     # a dtype, a shape, a file
     "wrap theirs m --input x=wide.npy": (1, "float32 for x: array is not exact in float32"),
-    "wrap theirs m --input x=long.npy": (1, "has shape (None, 2), the spec makes [B, *[3]]"),
+    "wrap theirs m --input x=long.npy": (1, "has shape (None, 2), the spec makes (B, 3)"),
     "wrap theirs m --input x=none.npy": (1, "none.npy: no such file, for x"),
     "wrap theirs m --input x=nothing": (1, "'nothing' is neither a file nor a chain for x"),
     "wrap theirs m --input x=image/png": (1, "is float32, and pixels are uint8: pass --cast x if"),

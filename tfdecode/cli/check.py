@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps({**result, **lists}, indent=2))
         return 0 if report.ok else 1
     verdict = f"{len(report.ops)} kinds of ops, all stock" if report.ok else "cannot be served"
+    if (release := arguments.tensorflow) is not None:
+        verdict += f" in TensorFlow {release}" if report.ok else f" by TensorFlow {release}"
     say(one_line(f"{report.path}: {verdict}"))
     for kind, sentences in lists.items():
         for sentence in sentences:

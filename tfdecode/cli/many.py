@@ -28,7 +28,7 @@ from .outputs import STATISTICS, for_json, masked_rows, output_report
 from .saved import OneEach, Stacked
 from .show import dimensions, number, say, table
 from .source import path_key, reading_of
-from .write import refuse_overwriting
+from .write import refuse_other_suffix, refuse_overwriting
 
 Model: TypeAlias = "InProcess | Rest | Grpc"
 Answer: TypeAlias = "Outputs | TfdecodeError"
@@ -64,6 +64,8 @@ def saver_of(out: str | None, joined: Joined) -> OneEach | Stacked | None:
     saver = OneEach(Path(out)) if out.endswith("/") or Path(out).is_dir() else Stacked(Path(out))
     inputs = (path for example in joined for path, _ in example.files.values())
     refuse_overwriting(inputs, [saver.path(stem) for stem in joined.stems[: saver.most]])
+    if isinstance(saver, Stacked):
+        refuse_other_suffix(Path(out))
     return saver
 
 

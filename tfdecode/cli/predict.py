@@ -53,7 +53,7 @@ from .source import (
     refuse_dash,
     split_fragment,
 )
-from .write import named_path, refuse_overwriting, write_files
+from .write import named_path, refuse_other_suffix, refuse_overwriting, write_files
 
 EXAMPLES = """\
 examples:
@@ -143,6 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = None if arguments.o is None else Path(arguments.o)
     if out is not None:
         refuse_overwriting([file.path for file in files if isinstance(file, ArrayFile)], [out])
+        refuse_other_suffix(out)
     with opened_model(arguments) as model:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})

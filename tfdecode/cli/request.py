@@ -17,7 +17,9 @@ from typing import Any
 from ..client.array_file import ArrayFile
 from ..client.request import request
 from ..schema import Schema
+from .failure import UsageError
 from .predict import assignment, given_file, output
+from .schema import is_url
 from .show import say
 from .source import add_casting, add_limit
 from .write import refuse_overwriting, write_files
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``request``."""
     add = parser.add_argument
     model = "SavedModel or its versions, or a schema file"
-    add("schema", type=Path, metavar="MODEL_OR_SCHEMA", help=model)
+    add("schema", metavar="MODEL_OR_SCHEMA", help=model)
     add("inputs", nargs="+", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
     add("--signature", metavar="S", help="signature to run (default: that of the schema)")
     rows = 'the row format, {"instances": [...]}, which managed endpoints need'
@@ -48,7 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the body."""
-    schema = Schema.load(arguments.schema)
+    if is_url(arguments.schema):
+        raise UsageError(
+            f"{arguments.schema} is a server, and request needs a directory or a schema file: "
+            f"save the schema by tfdecode schema {shlex.quote(arguments.schema)} --json"
+        )
+    schema = Schema.load(Path(arguments.schema))
     inputs: dict[str, list[Any]] = {}
     files = [given_file(text, arguments) for _, text in arguments.inputs]
     for (name, _), file in zip(arguments.inputs, files, strict=True):

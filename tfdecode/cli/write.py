@@ -64,6 +64,15 @@ def refuse_overwriting(inputs: Iterable[Path], written: Sequence[Path]) -> None:
             raise UsageError(f"cannot write {path}: it is not a regular file")
 
 
+def refuse_other_suffix(out: Path) -> None:
+    """UsageError for an archive that would not end in .npz, such as a model's name by mistake."""
+    if out.suffix.lower() != ".npz":
+        raise UsageError(
+            f"argument -o: {out} does not end in .npz; write {out}.npz, or {out}/ for a file for "
+            "each example"
+        )
+
+
 def identity_of(path: Path) -> tuple[int, int] | None:
     """Device and inode, equal for two names of one file; None if there is no file."""
     try:

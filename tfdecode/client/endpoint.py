@@ -139,6 +139,10 @@ class Endpoint:
             advice = "pass schema="
             if self._model is None and not httpx2.URL(self.url).path.strip("/"):
                 advice = f"the URL of a model is {self.url.rstrip('/')}/v1/models/NAME"
+            elif self._model is None and status in (400, 404):
+                advice += (
+                    ", or, if this is TensorFlow Serving, the URL http://HOST:8501/v1/models/NAME"
+                )
             raise SpecError(
                 f"{self.url} does not tell its schema ({error_of(status, answer)}); {advice}"
             )
@@ -204,6 +208,10 @@ class Endpoint:
 
     def _unreachable(self, request: Request, error: Exception) -> ServerError:
         text = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, httpx2.ConnectError):
+            text += "; is a server running there, and is this its REST port?"
+        elif text.startswith("illegal"):  # no line of HTTP/1.1, such as a frame of HTTP/2
+            text += "; is this its gRPC port?"
         return ServerError(f"{request.url}: no answer: {text}")
 
 

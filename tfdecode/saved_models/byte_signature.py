@@ -285,7 +285,8 @@ def check_spec(
         raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}{advice}")
     sides = list(spec.chain.form.max_shape if padded else spec.shape)
     if not shape.is_compatible_with([None, *sides]) and not _is_single(info, spec):
-        raise ExportError(f"{what} has shape {shape}, the spec makes [B, *{sides}]")
+        made = ", ".join(["B", *map(str, sides)])
+        raise ExportError(f"{what} has shape {shape}, the spec makes ({made})")
 
 
 def _is_single(info: Any, spec: ArraySpec) -> bool:
