@@ -53,7 +53,7 @@ def hint(payload: bytes, begins: Collection[bytes] = (), bare: int | None = None
 
     ``begins`` is how good payloads begin, ``bare`` the number of bytes of the array itself.
 
-    >>> hint(b"AAAAAAAAgD8AAABA")[:33], hint(bytes(16)), hint(b"\\x93NUMPY...")[:26]
+    >>> hint(b"AAAAAAAAgD8AAABA")[:33], hint(bytes(16)), hint(b"\\x93NUMPY...")[:27]
     ('; it looks like base64 text: deco', '', '; it looks like an .npy fil')
     """
     start = payload[:LOOKED_AT]

@@ -346,7 +346,9 @@ def test_a_failed_write_leaves_nothing(folder: Path, monkeypatch, capsys) -> Non
     with monkeypatch.context() as patched:
         opened = Path.open
         patched.setattr(
-            Path, "open", lambda path, mode="r": full() if mode == "xb" else opened(path, mode)
+            Path,
+            "open",
+            lambda path, mode="r", *size: full() if mode == "xb" else opened(path, mode, *size),
         )
         pack("pose.pkl", status=1)
     assert failure(capsys) == "tfdecode pack: pose.pkl.tfd.json: No space left on device"
