@@ -209,13 +209,15 @@ def nbytes(folder: Path) -> int:
 
 def imported(python: str, program: str) -> tuple[float, float]:
     """Milliseconds of an import, and the megabytes of the process after it."""
+    # Not ru_maxrss, in which Linux counts the peak of the benchmark that starts the process.
     code = f"""
-import resource, sys, time
+import sys, time
 start = time.perf_counter()
 {program}
 ms = (time.perf_counter() - start) * 1e3
 assert "tensorflow" not in sys.modules
-print(ms, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+with open("/proc/self/status") as status:
+    print(ms, next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1e3)
 """
     done = subprocess.run([python, "-I", "-c", code], check=True, stdout=subprocess.PIPE, text=True)
     ms, megabytes = map(float, done.stdout.split())
