@@ -95,6 +95,8 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
+    # Head and body are two packets: the second would wait 40 ms for the answer to the first.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self.respond(b"", self.about)
