@@ -1,7 +1,7 @@
 """Data sets of many files: CPU to write them, and to read them in tf.data.
 
-``python -m benchmarks.bench_bulk 10_000_000`` times a plan of so many made-up names instead, with
-tasks that write nothing: minutes and megabytes.
+``python -m benchmarks.bench_bulk 10_000_000`` makes a plan of ten million names instead and runs
+it by tasks that write nothing. It prints minutes and megabytes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def readers(folder: Path, count: int) -> dict[str, Work]:
         for index, batch in enumerate(islice(dataset, 2)):
             for one, x in zip(batch.numpy(), arrays[index * BATCH :], strict=False):
                 assert one.tobytes() == x.tobytes()
-    return {name: lambda dataset=dataset: read(dataset) for name, dataset in ways.items()}  # type: ignore[misc]
+    return {name: partial(read, dataset) for name, dataset in ways.items()}
 
 
 def table(

@@ -152,7 +152,10 @@ def rows(tasks: list[bytes]) -> list[Row]:
 
 
 def facts_of(rows: Iterable[Row]) -> Iterator[str]:
-    """Write the shards of a partition; their facts as JSON."""
+    """Write the shards of a partition; their facts as JSON.
+
+    The pickles are those that `tasks` made in the driver, which sends its code in pickles too.
+    """
     for _, pieces in groupby(rows, itemgetter(0)):
         folder, shard = pickle.loads(zlib.decompress(b"".join(piece for *_, piece in pieces)))
         with _within(folder):

@@ -114,7 +114,7 @@ def killing(files: Files, victims: Callable[[], list[int]], shards: int = 2) -> 
     def kill() -> None:
         folder = files.out.parent
         while not over.wait(0.01):
-            half = [path for path in glob.glob(f"{folder}/.*.tmp") if os.path.getsize(path) >= 0]
+            half = glob.glob(f"{folder}/.*.tmp")
             if len(list(folder.glob("train-*"))) >= shards and half:
                 for pid in victims():
                     os.kill(pid, 9)
