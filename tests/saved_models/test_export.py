@@ -6,6 +6,8 @@ import json
 import runpy
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -317,6 +319,31 @@ def test_two_exports_at_once_get_two_versions(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(export, range(4))) == ["1", "2", "3", "4"]
+
+
+def test_an_export_does_not_hold_what_other_threads_are_making(tmp_path: Path) -> None:
+    """CPython cannot finish a tuple that another one holds: gc.get_objects would hold it."""
+    exported = threading.Event()
+
+    def slow() -> Any:
+        for number in range(12):
+            time.sleep(0.001)
+            yield number
+
+    def other() -> int:
+        made = 0
+        while not exported.is_set():
+            made += len(tuple(slow())) == 12
+        return made
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(other)
+        try:
+            model, inputs = Scaled(), {"pose": SPEC, "kind": tf.TensorSpec([None], tf.int32)}
+            tfd.export(model, tmp_path, inputs)
+        finally:
+            exported.set()
+        assert made.result() > 10
 
 
 @pytest.mark.parametrize(

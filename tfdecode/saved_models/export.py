@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,9 +18,9 @@ from .backport import rewrite, target
 from .declared import declared
 from .endpoints import endpoints, functions, schema_of
 from .media_types import is_media_type, resolved
-from .model import holder
 from .plan import Plan, check_options
 from .publish import publish
+from .resources import holder
 from .session import quiet
 from .verify import verify
 from .warmup import ASSET as WARMUP
@@ -165,7 +165,7 @@ def export(
 
     def build(path: Path) -> None:
         with quiet():
-            save(traced, path)
+            save(traced, path, [one.model for one in found])
         rewrite(path, oldest)
         (path / ASSET).parent.mkdir(parents=True)
         schema.save(path / ASSET)
@@ -176,9 +176,9 @@ def export(
     return publish(build, Path(directory), version)
 
 
-def save(functions: Mapping[str, Any], path: Path) -> None:
+def save(functions: Mapping[str, Any], path: Path, models: Iterable[Any]) -> None:
     """Call tf.saved_model.save; ExportError if it fails."""
-    module = holder(functions.values())
+    module = holder(functions.values(), models)
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
     except Exception as error:  # whatever the model's own objects raise

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import ExportError
-from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from .structure import (
     check_typo,
@@ -21,8 +19,6 @@ from .structure import (
     places,
     structure_of,
 )
-
-load_v1: Any = LazyModule("tensorflow.python.saved_model.load_v1_in_v2", "tensorflow")
 
 
 def caller(model: Any, names: Iterable[str]) -> Callable[[Mapping[str, Any]], Any]:
@@ -182,52 +178,3 @@ def output_tensors(result: Any, model: Any) -> dict[str, Any]:
     if not named:
         raise ExportError(f"model {type(model).__name__} returned no output")
     return named
-
-
-def holder(functions: Iterable[Any]) -> Any:
-    """A tf.Module with the raw variables and the tables that ``functions`` use."""
-    module = tf.Module()  # with a Keras 3 model in it, the session loader finds no variables
-    graphs = [function.graph for function in functions]
-    module.held_variables = list({id(v): v for graph in graphs for v in graph.variables}.values())
-    captured = {id(x) for graph in graphs for x, _ in graph.captures if x.dtype == tf.resource}
-    handles = captured - {id(variable.handle) for variable in module.held_variables}
-    module.held_resources = list(owners(handles))
-    module.held_initializers = list(initializers(graphs))
-    # The paths of the files that initializers read.
-    module.held_assets = [x for one in module.held_initializers for x in one._asset_paths]
-    return module
-
-
-def initializers(graphs: Iterable[Any]) -> Iterator[Any]:
-    """What fills the tables of loaded models of TensorFlow 1 that graphs use.
-
-    Such a table is a node in a function, not a resource that was captured: its shared name tells.
-    """
-    kind = load_v1._Initializer
-    found = [item for item in gc.get_objects() if issubclass(type(item), kind)]
-    used = {name for graph in graphs for name in table_names(graph)} if found else set()
-    yield from (one for one in found if used & set(table_names(one._init_fn.graph)))
-
-
-def table_names(graph: Any) -> Iterator[bytes]:
-    """The shared names of the tables of a graph and its functions."""
-    definition = graph.as_graph_def()
-    library = definition.library.function
-    for nodes in (definition.node, *(function.node_def for function in library)):
-        yield from (
-            node.attr["shared_name"].s or node.name.encode()
-            for node in nodes
-            if "HashTable" in node.op
-        )
-
-
-def owners(wanted: set[int]) -> Iterator[Any]:
-    """The lookup tables and other resources that have handles of these ids.
-
-    A table can be held by a closure, a global variable or an attribute that TensorFlow does not
-    track; the handle that was captured does not lead back to it.
-    """
-    kind = tf.saved_model.experimental.TrackableResource
-    for item in gc.get_objects() if wanted else ():
-        if issubclass(type(item), kind) and id(getattr(item, "_resource_handle", None)) in wanted:
-            yield item
