@@ -16,7 +16,7 @@ import tfdecode as tfd
 
 HERE = Path(__file__).parent
 HEIGHT, WIDTH = 256, 192
-RIGHT_SHOULDER, LEFT_SHOULDER, THORAX, HEAD = 14, 11, 8, 10
+RIGHT_SHOULDER, LEFT_SHOULDER, HEAD = 14, 11, 10
 # Joints at the two ends of each body part, in the order of their labels (Human3.6M).
 PARTS = [
     (0, 7), (7, 8), (8, 9), (0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (8, 11), (11, 12),

@@ -16,17 +16,21 @@ KINDS = ("tensor", "checked", "ragged")
 class Decoders(tf.Module):
     """For each spec the functions ``tensor``, ``checked`` and, with a None, ``ragged``.
 
-    A function of a native file takes half a second to trace and save: ``checked`` can name those
-    that a test needs.
+    A function of a native file takes half a second to trace and save: ``tensor`` and ``checked``
+    can name those that a test needs.
     """
 
     def __init__(
-        self, specs: Mapping[str, tfd.ArraySpec], checked: Collection[str] | None = None
+        self,
+        specs: Mapping[str, tfd.ArraySpec],
+        checked: Collection[str] | None = None,
+        tensor: Collection[str] | None = None,
     ) -> None:
         super().__init__()
-        self.tensor = {key: traced(spec.decode_tensor, key) for key, spec in specs.items()}
-        wanted = specs if checked is None else checked
-        self.checked = {key: traced(specs[key].decode_checked, key) for key in wanted}
+        tensor = specs if tensor is None else tensor
+        checked = specs if checked is None else checked
+        self.tensor = {key: traced(specs[key].decode_tensor, key) for key in tensor}
+        self.checked = {key: traced(specs[key].decode_checked, key) for key in checked}
         unknown = {key: spec for key, spec in specs.items() if None in spec.shape}
         self.ragged = {key: traced(spec.decode_ragged, key) for key, spec in unknown.items()}
 

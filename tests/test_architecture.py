@@ -32,7 +32,7 @@ FLOORS = (
     {"dtypes", "reading", "releases"},
     {"sources"},
     {"extras", "names"},
-    {"errors", "lookalikes", "messages", "temporary"},
+    {"errors", "lookalikes", "protobuf_fields", "temporary"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

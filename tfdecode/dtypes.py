@@ -54,6 +54,12 @@ def checked_number(
     return value
 
 
+def checked_flag(what: str, value: Any) -> None:
+    """SpecError unless ``value`` is a bool."""
+    if not isinstance(value, bool):
+        raise SpecError(f"{what} is {value!r}, needs true or false")
+
+
 #: What people call dtypes that are no numbers.
 KINDS = {"str": "text", "bytes": "byte strings", "object": "objects", "void": "records"}
 

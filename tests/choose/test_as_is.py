@@ -20,7 +20,7 @@ import tensorflow as tf
 
 import tfdecode as tfd
 from tests.common import any_bits, assert_same, check_config
-from tests.reloaded import Decoders, save
+from tests.reloaded import Decoders, save, traced
 from tfdecode.choose.as_is import untouched
 from tfdecode.codecs.chain_text import brief
 from tfdecode.codecs.native.sampled import MAX_AROUND_NBYTES, MAX_SAMPLE_NBYTES
@@ -152,15 +152,19 @@ def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tfd.ArraySpec]:
 
 @pytest.fixture(scope="module")
 def model(specs: dict[str, tfd.ArraySpec], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One saved and reloaded model with a decoder for each file."""
-    decoders = {key_of(name): spec for name, spec in specs.items()}
+    """One saved and reloaded model with a decoder for each spec; ``tensor`` has a few of them."""
+    decoders = {key_of(name, specs): specs[name] for name in specs}
     sampled = specs["id.pkl"].chain.text
     decoders["several"] = tfd.ArraySpec((2, 3), "float32", f"{sampled} or npy or zlib")
-    return save(Decoders(decoders), tmp_path_factory.mktemp("model"))
+    tensor = [key_of("id.pkl", specs), key_of("mixed.pkl", specs), "several"]
+    module = Decoders(decoders, tensor=tensor, checked=decoders.keys() - {"several"})
+    return save(module, tmp_path_factory.mktemp("model"))
 
 
-def key_of(name: str) -> str:
-    return name.replace(".", "_")
+def key_of(name: str, specs: dict[str, tfd.ArraySpec]) -> str:
+    """The decoder of a file: of those with one spec, that of the first."""
+    first = next(other for other, spec in specs.items() if spec == specs[name])
+    return first.replace(".", "_")
 
 
 # -- the spec -------------------------------------------------------------------------------------
@@ -203,14 +207,16 @@ def test_real_files() -> None:
 
 @every
 def test_the_very_file_is_read_in_a_saved_model(sample: Sample, model: Any, specs: Any) -> None:
-    decode, spec = model.tensor[key_of(sample.name)], specs[sample.name]
+    decode, spec = model.checked[key_of(sample.name, specs)], specs[sample.name]
     other = any_bits(np.random.default_rng(5), spec.shape, spec.dtype)
     if spec.domain:  # text has no NaN but one
         other = np.nan_to_num(other)
-    assert_same(decode(tf.constant([sample.data]))[0], sample.array)
-    assert_same(decode(tf.constant([sample.data] * 3)), np.stack([sample.array] * 3))
-    rows = tf.constant([sample.data, spec.encode(other)])
-    assert_same(decode(rows), np.stack([sample.array, other]))
+    one = (sample.data, sample.array)
+    for rows in ([one], [one] * 3, [one, (spec.encode(other), other)]):
+        files, arrays = zip(*rows, strict=True)
+        decoded, status = decode(tf.constant(files))
+        assert not status.numpy().any()
+        assert_same(decoded, np.stack(arrays))
 
 
 @each_unknown
@@ -241,7 +247,7 @@ def test_a_file_that_differs_around_the_numbers_is_refused(
     places = {0, 5, 9, head // 2, head - 1, *range(len(data) - tail, len(data))}
     rows = [data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :] for at in sorted(places)]
     rows += [data + b"\0", data[:-1], data[1:], b""]
-    decoded, status = model.checked[key_of(sample.name)](tf.constant([data, *rows]))
+    decoded, status = model.checked[key_of(sample.name, specs)](tf.constant([data, *rows]))
     assert status.numpy()[0] == 0 and (status.numpy()[1:] > 0).all()
     assert_same(decoded[0], sample.array)
     for row in rows:
@@ -249,10 +255,11 @@ def test_a_file_that_differs_around_the_numbers_is_refused(
             spec.decode(row)
 
 
-def test_files_of_known_writers_are_taken_too(model: Any) -> None:
+def test_files_of_known_writers_are_taken_too(model: Any, specs: Any) -> None:
     rows = [pickle.dumps({"pose": POSE}, protocol) for protocol in (3, 4, 5)]
-    for name in ("id_pkl", "mixed_pkl"):
-        assert_same(model.tensor[name](tf.constant(rows)), np.stack([POSE] * 3))
+    for name in ("id.pkl", "mixed.pkl"):
+        decode = model.tensor[key_of(name, specs)]
+        assert_same(decode(tf.constant(rows)), np.stack([POSE] * 3))
 
 
 def test_another_value_beside_the_array_comes_with_advice(specs: Any) -> None:
@@ -280,7 +287,7 @@ def test_a_batch_without_a_row_of_a_big_endian_sample(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"id": 5, "x": POSE.astype(">f4")}))
     (sample,) = tfd.infer(path, key="x", as_is=True).codecs
     spec = tfd.ArraySpec((2, 3), "float32", tfd.one_of([sample], "npy", "raw"))
-    decode = tf.function(lambda rows: spec.decode_checked(rows), autograph=False)
+    decode = traced(spec.decode_checked, "x")
     rows = [npy(POSE), POSE.tobytes(), path.read_bytes()]
     for some in (rows, rows[:2], rows[2:], []):
         decoded, status = decode(tf.constant(some, tf.string))

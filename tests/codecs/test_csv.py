@@ -40,7 +40,9 @@ SEPARATORS = {"semicolon": ";", "tab": "\t", "blanks": " "}
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return save(Decoders(SPECS), tmp_path_factory.mktemp("csv"))
+    checked = (*MATRICES, "rows", "nothing", "narrow")
+    module = Decoders(SPECS, checked, tensor=SPECS.keys() - {"rows"})
+    return save(module, tmp_path_factory.mktemp("csv"))
 
 
 def array_of(name: str) -> np.ndarray:

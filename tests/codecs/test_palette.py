@@ -119,7 +119,7 @@ def test_a_row_that_is_shorter_than_its_tables_is_bad(model: Any) -> None:
         ((3, 4), "float32", "palette:values=9,table=AAAAAAAA", "values is of tables in payloads"),
         ((3, 4), "float32", "palette:table=AAAA", "has 3 bytes, needs 1 tables of up to 65536"),
         ((0, 4), "float32", "palette:axis=0,table=AAAA", "has 3 bytes, needs 0 tables of up to"),
-        ((3, 4), "float32", 'palette:table="A!=="', "not the base64 of values with its padding"),
+        ((3, 4), "float32", 'palette:table="A!=="', "table is not base64 with its padding"),
         ((3, 4), "float32", "palette:table=...", "take the spec as JSON"),
         ((3, 900), "float64", "palette:axis=1", "take 1843200 bytes, at most 524288"),
         ((3, 4), "float32", "palette:true", "values is True, needs 1 to 65536"),

@@ -25,8 +25,6 @@ from tfdecode.dtypes import numpy_dtype
 from tfdecode.formats.png import chunk
 from tfdecode.graph import ragged
 
-Sides = tuple[int, ...]
-
 
 def cases() -> list[Case]:
     """Each codec once, each dtype once, and all places of the ``None``."""

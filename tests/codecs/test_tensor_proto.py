@@ -14,8 +14,8 @@ from tests.common import any_bits, assert_same
 from tests.reloaded import Decoders, save
 from tfdecode.dtypes import ITEM_SIZES, numpy_dtype
 from tfdecode.formats.tensor_proto import DTYPES, VARINT_FIELDS, form_bytes
-from tfdecode.messages import field as tagged
-from tfdecode.messages import varints
+from tfdecode.protobuf_fields import field as tagged
+from tfdecode.protobuf_fields import varints
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2, 3), (0, 3), (1, 300), (2, 1, 70, 2))
 #: Name -> shape, dtype, max_shape.

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import EncodeError, FileError
 from ..extras import LazyModule
 from ..formats.tensor_proto import fields, read_varint
-from ..messages import field, varints
+from ..protobuf_fields import field, varints
 
 #: A value of a feature: one of a kind, or several.
 Value = (

@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..array_like import advice_on, as_array
-from ..casts import checked_bool
+from ..casts import blocks, checked_bool
 from ..dtypes import dtype_name
 from ..errors import EncodeError, SpecError
 from ..files import load
-
-#: Bytes that are looked at together in a pass over whole arrays.
-BLOCK = 2**22
 
 
 def samples_of(arrays: Any, key: str | None) -> list[np.ndarray]:
@@ -95,9 +92,7 @@ def slabs_of(x: np.ndarray, nbytes: int, count: int) -> list[np.ndarray]:
 
 def blocks_of(x: np.ndarray) -> Iterator[np.ndarray]:
     """All of ``x`` in blocks along the first axis."""
-    if x.nbytes <= BLOCK or x.ndim < 2:  # of one axis a block would be of another form
+    if x.ndim < 2:  # a block would be of another form
         yield x
-        return
-    count = max(1, len(x) * BLOCK // x.nbytes)
-    for start in range(0, len(x), count):
-        yield x[start : start + count]
+    else:
+        yield from (x[block] for block in blocks(x))

@@ -24,7 +24,7 @@ from ..releases import OLDEST
 
 if TYPE_CHECKING:  # these modules are not needed to encode
     from ..formats.contents import Contents
-    from ..formats.zlib_pieces import Data
+    from ..formats.zlib_stream import Data
     from ..statistics import Statistics
 
 
@@ -36,6 +36,21 @@ def encoder_only(default: Any) -> Any:
 def bound_by_spec(default: Any) -> Any:
     """A field that ``bind`` fills: no part of the configuration, of ``repr`` or of equality."""
     return field(default=default, repr=False, compare=False, metadata={"bound_by_spec": True})
+
+
+def from_base64(what: str, text: object, max_nbytes: int) -> bytes:
+    """The bytes of an option; SpecError if it is not base64 in its one form, or far too long."""
+    import base64  # not at the top: few specs have such an option
+
+    if isinstance(text, str) and len(text) <= 2 * max_nbytes:
+        try:
+            data = base64.b64decode(text, validate=True)
+            if base64.b64encode(data).decode() == text:
+                return data
+        except ValueError:  # also of binascii
+            pass
+    left_out = " ('...' stands for bytes left out: take the spec as JSON)" if text == "..." else ""
+    raise SpecError(f"codec {what} is not base64 with its padding{left_out}")
 
 
 @dataclass(frozen=True)

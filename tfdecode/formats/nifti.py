@@ -6,7 +6,6 @@ import gzip
 import io
 import math
 import struct
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -86,13 +85,10 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
             array += header.inter
         return array
 
-    def entry(key: str, dtype: np.dtype[np.generic], read: Callable[[], Array]) -> Entry:
-        return Entry(key, dtype, shape, read)
-
     if header.channels > 1 or (header.slope, header.inter) == (1, 0):
-        return Contents([entry("", header.dtype, stored)])
+        return Contents([Entry("", header.dtype, shape, stored)])
     wide = np.dtype(np.complex128 if header.dtype.kind == "c" else np.float64)
-    both = [entry("stored", header.dtype, stored), entry("scaled", wide, scaled)]
+    both = [Entry("stored", header.dtype, shape, stored), Entry("scaled", wide, shape, scaled)]
     return Contents(both, note=f" (its scale is {header.slope:g} * stored + {header.inter:g})")
 
 

@@ -137,11 +137,6 @@ class Image:
             raise DecodeError("payload has a PNG image with a wrong CRC")
         return self.unfiltered(self.inflated(packed))
 
-    @cached_property
-    def windows(self) -> tuple[int, ...]:
-        """The first bytes of streams whose window holds the image, or is the largest."""
-        return windows_for(self.data_bytes)
-
     def inflated(self, packed: bytes) -> bytes:
         """The rows with their filter bytes; DecodeError if libpng cannot inflate them."""
         return inflated([packed], [self.row_bytes + 1] * self.height)

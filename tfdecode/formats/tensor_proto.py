@@ -9,8 +9,8 @@ import numpy as np
 
 from ..dtypes import numpy_dtype
 from ..errors import FileError
-from ..messages import field as message_field
-from ..messages import varints
+from ..protobuf_fields import field as message_field
+from ..protobuf_fields import varints
 from .contents import MAX_BYTES, Array, Contents, Entry, checked_shape, view
 
 #: dtype -> its number in ``types.proto``, and the number of the field for its values.

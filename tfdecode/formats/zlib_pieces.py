@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from isal import isal_zlib
 
-from .zlib_stream import BLOCK, CELL, FLUSHED, HEADERS, LAGS, compress, noisy_cells
+from .zlib_stream import LAGS, Data, compress, noisy_cells, stored_and_coded
 
 #: Bytes of a piece: a multiple of the cells that `noisy_cells` looks at together.
 PIECE = 2**20
-
-Data = bytes | bytearray | memoryview
 
 
 def pieces_of(x: np.ndarray, nbytes: int = PIECE) -> Iterator[Data]:
@@ -52,7 +48,7 @@ def compress_pieces(
     It is not the same to the byte: blocks end with pieces. Above level 3 all data is held.
     """
     start = out.tell()
-    streams = (stored_and_coded, coded) if store and level else (coded,)
+    streams = (stored, coded) if store and level else (coded,)
     for stream in streams:
         out.seek(start)
         out.truncate()
@@ -72,30 +68,9 @@ def coded(pieces: Iterable[Data], level: int) -> Iterator[bytes]:
     yield coder.flush()
 
 
-def stored_and_coded(pieces: Iterable[Data], level: int) -> Iterator[Data]:
+def stored(pieces: Iterable[Data], level: int) -> Iterator[Data]:
     """A stream that stores incompressible cells."""
-    coder = isal_zlib.compressobj(min(level, 3), zlib.DEFLATED, -zlib.MAX_WBITS)
-    yield HEADERS[-4]
-    adler, coding = 1, False
-    for piece, noisy in with_noisy_cells(rechunked(pieces, PIECE, LAGS[-1])):
-        adler = zlib.adler32(piece, adler)
-        view = memoryview(piece)
-        edges = ((np.flatnonzero(np.diff(noisy)) + 1) * CELL).tolist()
-        stored = bool(noisy.size and noisy[0])
-        for start, end in pairwise([0, *edges, len(view)]):
-            if stored:
-                if coding:
-                    yield coder.flush(isal_zlib.Z_FULL_FLUSH)
-                for at in range(start, end, BLOCK):
-                    count = min(BLOCK, end - at)
-                    yield struct.pack("<BHH", 0, count, BLOCK - count)
-                    yield view[at : at + count]
-            else:
-                yield coder.compress(view[start:end])
-            coding, stored = not stored, not stored
-    if coding:
-        yield coder.flush(isal_zlib.Z_FULL_FLUSH)
-    yield b"\1" + FLUSHED + struct.pack(">I", adler)
+    return stored_and_coded(with_noisy_cells(rechunked(pieces, PIECE, LAGS[-1])), level)
 
 
 def with_noisy_cells(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, np.ndarray]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import deflate
@@ -11,7 +12,7 @@ import numpy as np
 from isal import isal_zlib
 
 from ..dtypes import checked_number
-from ..errors import DecodeError, SpecError
+from ..errors import DecodeError
 
 #: The first two bytes of a stream: deflate, a window of 256 bytes to 32 KiB, no preset dictionary,
 #: one of four levels, and what makes them a multiple of 31.
@@ -35,6 +36,9 @@ FLUSHED = b"\0\0\xff\xff"
 BLOCK = 2**16 - 1
 
 
+Data = bytes | bytearray | memoryview
+
+
 def compress_bound(nbytes: int) -> int:
     """Bytes of the longest stream for ``nbytes``: stored blocks of zlib, libdeflate or isa-l."""
     return nbytes + 5 * -(-nbytes // 5000) + 64
@@ -43,12 +47,6 @@ def compress_bound(nbytes: int) -> int:
 def checked_level(codec: str, level: object) -> None:
     """SpecError unless ``level`` is one."""
     checked_number(f"codec {codec}: level", level, 0, 12)
-
-
-def checked_store(codec: str, value: object) -> None:
-    """SpecError unless ``store_incompressible`` is a bool."""
-    if not isinstance(value, bool):
-        raise SpecError(f"codec {codec}: store_incompressible is {value!r}, needs true or false")
 
 
 def compress(data: bytes | memoryview, level: int) -> bytes:
@@ -79,23 +77,35 @@ def compress_with_stored_blocks(data: bytes, level: int) -> bytes:
     """
     if not level or not (noisy := incompressible_cells(data)).any():
         return compress(data, level)
-    view = memoryview(data)
-    edges = (np.flatnonzero(np.diff(noisy)) + 1) * CELL
-    coder = isal_zlib.compressobj(min(level, 3), zlib.DEFLATED, -zlib.MAX_WBITS)
-    pieces: list[bytes | memoryview] = [HEADERS[-4]]
-    stored = bool(noisy[0])
-    for start, end in pairwise([0, *edges.tolist(), len(view)]):
-        if stored:
-            for at in range(start, end, BLOCK):
-                count = min(BLOCK, end - at)
-                pieces += [struct.pack("<BHH", 0, count, BLOCK - count), view[at : at + count]]
-        else:
-            pieces += [coder.compress(view[start:end]), coder.flush(isal_zlib.Z_FULL_FLUSH)]
-        stored = not stored
-    pieces += [b"\1" + FLUSHED, struct.pack(">I", zlib.adler32(view))]
-    stream = b"".join(pieces)
+    stream = b"".join(stored_and_coded([(data, noisy)], level))
     # Cells coded one by one may grow beyond ``compress_bound``.
-    return stream if len(stream) < len(view) else compress(data, level)
+    return stream if len(stream) < len(data) else compress(data, level)
+
+
+def stored_and_coded(pieces: Iterable[tuple[bytes, np.ndarray]], level: int) -> Iterator[Data]:
+    """A stream of pieces, each with its `noisy_cells`, which it stores."""
+    coder = isal_zlib.compressobj(min(level, 3), zlib.DEFLATED, -zlib.MAX_WBITS)
+    yield HEADERS[-4]
+    adler, coding = 1, False
+    for piece, noisy in pieces:
+        adler = zlib.adler32(piece, adler)
+        view = memoryview(piece)
+        edges = ((np.flatnonzero(np.diff(noisy)) + 1) * CELL).tolist()
+        stored = bool(noisy.size and noisy[0])
+        for start, end in pairwise([0, *edges, len(view)]):
+            if stored:
+                if coding:
+                    yield coder.flush(isal_zlib.Z_FULL_FLUSH)
+                for at in range(start, end, BLOCK):
+                    count = min(BLOCK, end - at)
+                    yield struct.pack("<BHH", 0, count, BLOCK - count)
+                    yield view[at : at + count]
+            else:
+                yield coder.compress(view[start:end])
+            coding, stored = not stored, not stored
+    if coding:
+        yield coder.flush(isal_zlib.Z_FULL_FLUSH)
+    yield b"\1" + FLUSHED + struct.pack(">I", adler)
 
 
 def incompressible_cells(data: bytes) -> np.ndarray:
@@ -140,7 +150,7 @@ def coded_nbytes(stream: bytes) -> int:
     return total
 
 
-def decompress(stream: bytes, max_nbytes: int, what: str = "payload") -> bytes:
+def decompress(stream: bytes, max_nbytes: int) -> bytes:
     """Inflate a stream that gives at most ``max_nbytes`` bytes; else a DecodeError.
 
     As in the graph, whose op does not tell where the stream ends: a stream without its end, and
@@ -150,15 +160,15 @@ def decompress(stream: bytes, max_nbytes: int, what: str = "payload") -> bytes:
     try:
         data = inflater.decompress(stream, max_nbytes + 1)
     except zlib.error as error:
-        raise DecodeError(f"{what} is not a zlib stream: {error}") from None
+        raise DecodeError(f"payload is not a zlib stream: {error}") from None
     if len(data) > max_nbytes:
-        raise DecodeError(f"{what} inflates to more than {max_nbytes} bytes")
+        raise DecodeError(f"payload inflates to more than {max_nbytes} bytes")
     matches = zlib.adler32(data) == int.from_bytes(stream[-4:], "big")
     if not inflater.eof and not matches:
-        raise DecodeError(f"{what} ends inside its zlib stream after {len(data)} bytes")
+        raise DecodeError(f"payload ends inside its zlib stream after {len(data)} bytes")
     if inflater.unused_data and not matches:
         count = len(inflater.unused_data)
-        raise DecodeError(f"{what} has {count} bytes after its zlib stream, needs 0")
+        raise DecodeError(f"payload has {count} bytes after its zlib stream, needs 0")
     return data
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from .. import reading
 from ..errors import ExportError
 from ..extras import tensorflow as tf
-from ..messages import field
+from ..protobuf_fields import field
 
 #: Where the server looks for them, in a version directory.
 ASSET = Path("assets.extra", "tf_serving_warmup_requests")

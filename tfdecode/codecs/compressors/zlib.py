@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
-from ...dtypes import checked_number
+from ...dtypes import checked_flag, checked_number
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import BytesForm
-from ...formats.zlib_pieces import Data, compress_pieces
+from ...formats.zlib_pieces import compress_pieces
 from ...formats.zlib_stream import (
     HEADERS,
     MIN_NBYTES,
+    Data,
     checked_level,
-    checked_store,
     codes,
     compress,
     compress_bound,
@@ -85,7 +85,7 @@ class Zlib(Compressor):
         bound = self.max_packed
         if bound is not None:
             checked_number("codec zlib: max_packed", bound, MIN_NBYTES)
-        checked_store(self.name, self.store_incompressible)
+        checked_flag("codec zlib: store_incompressible", self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
         high = compress_bound(form.max_nbytes)

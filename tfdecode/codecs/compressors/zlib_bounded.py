@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ...dtypes import checked_flag
 from ...errors import DecodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import BytesForm
 from ...formats.png import END, MAX_PIXELS, Image, chunk
-from ...formats.zlib_pieces import PIECE, Data, compress_pieces
+from ...formats.zlib_pieces import PIECE, compress_pieces
 from ...formats.zlib_stream import (
     MIN_NBYTES,
+    Data,
     checked_level,
-    checked_store,
     codes,
     compress,
     compress_bound,
@@ -80,7 +81,7 @@ class ZlibBounded(Compressor):
 
     def __post_init__(self) -> None:
         checked_level(self.name, self.level)
-        checked_store(self.name, self.store_incompressible)
+        checked_flag("codec zlib_bounded: store_incompressible", self.store_incompressible)
 
     def resolve(self, form: BytesForm) -> BytesForm:
         if form.max_nbytes > MAX_PIXELS:

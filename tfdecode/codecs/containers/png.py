@@ -12,7 +12,7 @@ import numpy as np
 from isal import isal_zlib
 
 from ...casts import checked_bool
-from ...dtypes import ITEM_SIZES, from_little_endian, little_endian, numpy_dtype
+from ...dtypes import ITEM_SIZES, checked_flag, from_little_endian, little_endian, numpy_dtype
 from ...errors import EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
@@ -82,8 +82,7 @@ class Png(Container):
         if self.layout not in ("planar", "interleaved"):
             raise SpecError(f"codec png: layout is {self.layout!r}, needs planar or interleaved")
         checked_level(self.name, self.level)
-        if not isinstance(self.describe, bool):
-            raise SpecError(f"codec png: describe is {self.describe!r}, needs true or false")
+        checked_flag("codec png: describe", self.describe)
 
     def bind(self, fingerprint: str, description: str) -> Png:
         return replace(self, description=description)

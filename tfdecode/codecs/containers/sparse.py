@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from ...casts import checked_bool, integral
-from ...dtypes import ITEM_SIZES, checked_number, from_little_endian, little_endian, numpy_dtype
+from ...dtypes import (
+    ITEM_SIZES,
+    checked_flag,
+    checked_number,
+    from_little_endian,
+    little_endian,
+    numpy_dtype,
+)
 from ...errors import DecodeError, EncodeError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
@@ -74,8 +81,7 @@ class Sparse(Container):
                 raise SpecError("codec sparse: background is -0.0, which JSON cannot tell from 0")
             # So that -1 and -1.0 give equal specs.
             object.__setattr__(self, "background", int(number))
-        if not isinstance(self.palette, bool):
-            raise SpecError(f"codec sparse: palette is {self.palette!r}, needs true or false")
+        checked_flag("codec sparse: palette", self.palette)
 
     @classmethod
     def proposals(cls, statistics: Statistics) -> Iterable[str]:

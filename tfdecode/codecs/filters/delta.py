@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...casts import bits, blocks
-from ...dtypes import ITEM_SIZES, numpy_dtype
+from ...dtypes import ITEM_SIZES, checked_flag, numpy_dtype
 from ...errors import SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm
@@ -64,8 +64,7 @@ class Delta(Filter):
             raise SpecError(
                 f"codec delta: axes is {list(axes)}, needs distinct axes, counted from 0"
             )
-        if not isinstance(self.zigzag, bool):
-            raise SpecError(f"codec delta: zigzag is {self.zigzag!r}, needs true or false")
+        checked_flag("codec delta: zigzag", self.zigzag)
         object.__setattr__(self, "axes", tuple(axes))
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
@@ -20,7 +19,7 @@ from ...graph.by_row import by_element, by_row, with_sides
 from ...graph.rows import Rows, Status
 from ...graph.tables import look_up, read_tables
 from ...statistics import Statistics
-from ..base import Cost, Filter
+from ..base import Cost, Filter, from_base64
 
 #: Indices are uint8 or uint16.
 MAX_VALUES = 2**16
@@ -346,15 +345,7 @@ class Palette(Filter):
 
 def decoded(table: object) -> bytes:
     """The bytes of a table in base64; SpecError if it is not that in its one form."""
-    if isinstance(table, str) and len(table) <= 2 * MAX_TABLE_NBYTES:
-        try:
-            data = base64.b64decode(table, validate=True)
-            if base64.b64encode(data).decode() == table:
-                return data
-        except (binascii.Error, ValueError):
-            pass
-    left_out = " ('...' stands for bytes left out: take the spec as JSON)" if table == "..." else ""
-    raise SpecError(f"codec palette: table is not the base64 of values with its padding{left_out}")
+    return from_base64("palette: table", table, MAX_TABLE_NBYTES)
 
 
 def known_sides(y: Any) -> list[Any]:

@@ -67,11 +67,13 @@ class NativeFile(Container):
     def decode(self, y: bytes, form: ArrayForm) -> np.ndarray:
         template = templates_of(self, form).of(y)
         if template is None:
-            raise DecodeError(
-                f"payload ({len(y)} bytes) is not {self.file} of {form} by a known writer"
-                + self.found(y, form)
-            )
+            raise self.unlike(y, form)
         return copied(self.read(y), form)
+
+    def unlike(self, y: bytes, form: ArrayForm) -> DecodeError:
+        """The error of a payload that matches no template."""
+        what = f"payload ({len(y)} bytes) is not {self.file} of {form} by a known writer"
+        return DecodeError(f"{what}{self.found(y, form)}")
 
     def found(self, y: bytes, form: ArrayForm) -> str:
         """What a file that matches no template holds, for the message: nothing of its text."""
@@ -100,6 +102,13 @@ class NativeFile(Container):
             )
         numbers = raw_bytes(rows.data, form.max_nbytes)
         return replace(rows, data=tf.strings.join([template.head, numbers, template.tail]))
+
+
+def check_key(codec: str, key: object, most: int, advice: str = "") -> None:
+    """SpecError unless ``key`` is a text of 1 to ``most`` characters."""
+    if not isinstance(key, str) or not 0 < len(key) <= most:
+        needs = f"needs a text of 1 to {most} characters{advice}"
+        raise SpecError(f"codec {codec}: key is {key!r}, {needs}")
 
 
 def copied(x: np.ndarray, form: ArrayForm) -> np.ndarray:

@@ -83,10 +83,7 @@ class Npy(SampledFile):
             return super().decode(y, form)
         header = npy_sides.read_header(y, form)
         if header is None:
-            raise DecodeError(
-                f"payload ({len(y)} bytes) is not {self.file} of {form} by a known writer"
-                + self.found(y, form)
-            )
+            raise self.unlike(y, form)
         start, fortran, sides = header
         shape = checked_shape(sides, form)
         needed = start + prod(shape) * ITEM_SIZES[form.dtype]

@@ -23,7 +23,7 @@ from ...graph.rows import Rows, Status
 from ...graph.substr import cut
 from ...graph.switch import cond, outlined
 from ..base import Container
-from .file import templates_of
+from .file import check_key, templates_of
 from .npy import Npy
 from .template import Templates, decode_uniform
 from .zip_member import MAX_MEMBERS, STORED, UTF_8, Member, find, find_rows
@@ -75,11 +75,8 @@ class Npz(Container):
     key: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.key, str) or not 0 < len(self.key) <= 256:
-            raise SpecError(
-                f"codec npz: key is {self.key!r}, needs a text of 1 to 256 characters "
-                "(savez calls arrays without a name arr_0, arr_1 ...)"
-            )
+        unnamed = " (savez calls arrays without a name arr_0, arr_1 ...)"
+        check_key(self.name, self.key, 256, unnamed)
         if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in self.key):
             raise SpecError(f"codec npz: no member can be named {self.key!r}")
 

@@ -10,7 +10,7 @@ from ...errors import SpecError
 from ...form import ArrayForm
 from ...formats import pkl
 from ...formats.sniff import PICKLE_MAGICS
-from .file import layouts
+from .file import check_key, layouts
 from .pickle_writers import Array, around, writers
 from .sampled import SampledFile
 from .template import Template
@@ -60,8 +60,7 @@ class Pkl(SampledFile):
         super().__post_init__()
         if self.key is None:
             return
-        if not isinstance(self.key, str) or not 0 < len(self.key) <= 128:
-            raise SpecError(f"codec pkl: key is {self.key!r}, needs a text of 1 to 128 characters")
+        check_key(self.name, self.key, 128)
         reserved = self.key in RESERVED_KEYS and not self.head
         if reserved or any("\ud800" <= char <= "\udfff" for char in self.key):
             raise SpecError(

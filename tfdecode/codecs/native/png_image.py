@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...casts import checked_bool
-from ...dtypes import numpy_dtype
+from ...dtypes import checked_flag, numpy_dtype
 from ...errors import DecodeError, EncodeError, FileError, SpecError
 from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
@@ -75,8 +75,7 @@ class PngImage(Container):
     level: int = encoder_only(2)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.labels, bool):
-            raise SpecError(f"codec png_image: labels is {self.labels!r}, needs true or false")
+        checked_flag("codec png_image: labels", self.labels)
         checked_level(self.name, self.level)
 
     @classmethod

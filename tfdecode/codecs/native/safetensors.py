@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import SpecError
 from ...form import ArrayForm
 from ...formats import safetensors
-from .file import templates_of
+from .file import check_key, templates_of
 from .sampled import SampledFile
 from .template import Template
 
@@ -55,10 +55,7 @@ class Safetensors(SampledFile):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.key, str) or not 0 < len(self.key) <= 256:
-            raise SpecError(
-                f"codec safetensors: key is {self.key!r}, needs a text of 1 to 256 characters"
-            )
+        check_key(self.name, self.key, 256)
         if self.key == "__metadata__" or any("\ud800" <= char <= "\udfff" for char in self.key):
             raise SpecError(f"codec safetensors: no tensor can be named {self.key!r}")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import messages
+from ... import protobuf_fields
 from ...casts import checked_bool
 from ...dtypes import ITEM_SIZES, dtype_name, little_endian
 from ...errors import DecodeError, FileError
@@ -79,7 +79,7 @@ class TensorProto(NativeFile):
             count = prod(form.max_shape)
             start = len(varint_start(form))
             for nbytes in (count, MAX_VARINT_NBYTES * count):
-                length = start + len(messages.varints([nbytes])) + nbytes
+                length = start + len(protobuf_fields.varints([nbytes])) + nbytes
                 least, most = min(least, length), max(most, length)
         return BytesForm(
             least, most, lambda: self.filler(form), lambda data: self.found(data, form)
@@ -208,7 +208,7 @@ def before_side(form: ArrayForm) -> list[bytes]:
 def varint_start(form: ArrayForm) -> bytes:
     """What is before the length of values that are varints."""
     start = tensor_proto.form_bytes(form.dtype, form.max_shape)
-    return start + messages.varints([DTYPES[form.dtype][1] << 3 | 2])
+    return start + protobuf_fields.varints([DTYPES[form.dtype][1] << 3 | 2])
 
 
 def without_varints(payloads: Any, form: ArrayForm) -> Any:
