@@ -205,15 +205,17 @@ def scales_of(columns: np.ndarray) -> list[int] | None:
     """The first of ``SCALES`` over which each column is exactly whole; None if one has none."""
     found = []
     for column in columns.T:
-        scales: tuple[int, ...] = SCALES
-        # Most fail at once.
-        for part in (column[:64], column[:: max(1, column.size // 4096)]):
-            scales = tuple(scale for scale in scales if whole_over(part, scale))
-        scale = next((scale for scale in scales if whole_over(column, scale)), None)
+        parts = parts_of(column)
+        scale = next((s for s in SCALES if all(whole_over(part, s) for part in parts)), None)
         if scale is None:
             return None
         found.append(scale)
     return found
+
+
+def parts_of(column: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The first elements, some of all, and all: what is not whole mostly shows in the first."""
+    return column[:64], column[:: max(1, column.size // 4096)], column
 
 
 @np.errstate(all="ignore")
@@ -235,7 +237,7 @@ def whole_over(column: np.ndarray, scale: float, offset: float = 0.0, each: bool
 @np.errstate(all="ignore")
 def centred(column: np.ndarray, each: bool) -> tuple[float, float] | None:
     """The first of ``OFFSETS``, with its scale, at which a column is exactly whole; else None."""
-    parts = (column[:64], column[:: max(1, column.size // 4096)], column)
+    parts = parts_of(column)
     return next(
         (
             (offset, scale)

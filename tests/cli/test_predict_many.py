@@ -239,7 +239,7 @@ def test_a_server_that_is_gone_is_not_asked_for_ever(
         def ask(client: Any, inputs: Any) -> Any:
             asked.append(inputs)
             if len(asked) == 2:
-                client._predict_url = "http://127.0.0.1:9/v1/models/m:predict"
+                client._predict_url = client._given.copy_with(port=9)
             return predict(client, inputs)
 
         monkeypatch.setattr(many.Rest, "predict", ask)

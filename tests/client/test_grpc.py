@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,11 @@ def test_the_model_is_named_apart_and_other_models_are_not_found(
     [
         ("localhost:8500", None, 0, "names no model, needs HOST:PORT"),
         ("localhost:8500/v1/models/m", "m", 0, "names the model already: leave out"),
-        ("http://localhost:8500/v1/models/m", None, 0, "is no target"),
+        ("http://localhost:8500/v1/models/m", None, 0, "is no target.*; Rest takes a URL of HTTP"),
+        ("localhost/v1/models/m", None, 0, "has no port"),
+        ("[::1]:99999/v1/models/m", None, 0, "has port 99999, needs 1 to 65535"),
+        (8500, "m", 0, "8500 is no target"),
+        ("localhost:8500", "m", "1", "retries is '1', needs 0 to 4"),
         ("localhost:8500/v1/models/m/versions/x", None, 0, "is no target"),
         ("localhost:8500", "m", 5, "retries is 5"),
         (f"localhost:8500/v1/models/m/versions/{'9' * 5000}", None, 0, "versions are below"),
@@ -122,6 +128,47 @@ def test_few_parts_are_sent_at_a_time(
         schema, _, _ = client.describe()
     with Grpc(target, schema=schema, max_message_bytes=1250) as client:
         check(client.predict(INPUTS), expected)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, grpc.FutureCancelledError])
+def test_a_part_that_fails_cancels_the_others(
+    target: str, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    class Call:
+        cancelled = False
+
+        def result(self) -> None:
+            raise error
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+    calls: list[Call] = []
+    with Grpc(target) as client:
+        client.describe()
+        client._most = 1250
+        monkeypatch.setattr(client, "_call", lambda *_: calls.append(Call()) or calls[-1])
+        with pytest.raises((KeyboardInterrupt, tfd.errors.ServerError)):
+            client.predict(INPUTS)
+    assert len(calls) > 1 and all(call.cancelled for call in calls)
+
+
+def test_a_port_of_http_is_told_as_such() -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as http:
+        threading.Thread(target=http.handle_request, daemon=True).start()
+        with (
+            Grpc(f"127.0.0.1:{http.server_port}/v1/models/m") as client,
+            pytest.raises(tfd.errors.ServerError, match="is this its REST port"),
+        ):
+            client.describe()
+
+
+def test_in_another_process_it_says_so(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Grpc(target) as client:
+        client.describe()
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        with pytest.raises(tfd.errors.ServerError, match="make one in each"):
+            client.predict(INPUTS)
 
 
 def test_after_close_it_says_so(target: str) -> None:

@@ -321,6 +321,14 @@ def test_after_close_it_says_so(base: Path) -> None:
         closed.predict(inputs())
 
 
+def test_in_another_process_it_says_so(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of TensorFlow that answers is not in a process that was forked."""
+    with InProcess(base) as model:
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        with pytest.raises(tfd.TfdecodeError, match="load it in each"):
+            model.predict(inputs())
+
+
 def test_an_unknown_signature_lists_the_known_ones(base: Path) -> None:
     with pytest.raises(tfd.SpecError, match=r"no signature 'x'; it has arrays, serving_default, t"):
         InProcess(base, "x")

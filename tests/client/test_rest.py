@@ -22,6 +22,7 @@ pytest.importorskip("httpx2")
 
 from tfdecode.client import AsyncRest, Rest, request, response  # noqa: E402
 from tfdecode.client.answer import Sent, arrays_of, error_of, joined, refusal  # noqa: E402
+from tfdecode.client.endpoint import Answer  # noqa: E402
 from tfdecode.client.signature import Tensor  # noqa: E402
 
 from .common import ARRAYS, INPUTS, POSE, SIZE, SIZES, WORDS, check, one  # noqa: E402
@@ -204,7 +205,9 @@ def test_a_server_that_fails_to_describe_its_model_is_asked_again(
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"<html>", "is not JSON"),
+        (b"<html>", "a page of HTML, which is not from the server of the model"),
+        (b"<x", "is not JSON"),
+        (b" ", "is empty"),
         (b"[]", "not a JSON object"),
         (b'{"outputs": {"sum": "x"}}', "has outputs"),
         (b'{"other": 1}', "no outputs"),
@@ -214,7 +217,7 @@ def test_a_server_that_fails_to_describe_its_model_is_asked_again(
 def test_strange_answers(server: Server, monkeypatch, body: bytes, words: str) -> None:
     with Rest(server.url) as client:
         client.describe()
-        monkeypatch.setattr(client, "_send", lambda request: (200, body))
+        monkeypatch.setattr(client, "_send", lambda request: Answer(200, body, {}))
         with pytest.raises(tfd.errors.ServerError, match=words):
             client.predict(INPUTS)
 
@@ -231,19 +234,34 @@ def test_a_row_that_a_server_names_may_be_any_text() -> None:
     assert time.monotonic() - start < 5
 
 
+PAGE = (
+    "a page of HTML%s, which is not from the server of the model: check the URL, and the proxy if "
+    "there is one"
+)
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
         (b'{"error": "of TensorFlow Serving"}', "of TensorFlow Serving"),
         (b'{"error": {"code": 400, "message": "of Vertex AI", "status": "X"}}', "of Vertex AI"),
         (b'{"message": "of a gateway"}', "of a gateway"),
-        (b'{"detail": 1}', '{"detail": 1}'),
+        (b'{"detail": "of FastAPI"}', "of FastAPI"),
+        (b'[{"error": {"message": "of a stream"}}]', "of a stream"),
         (b'["list"]', '["list"]'),
-        (b"<html> of\nanything", "<html> of anything"),
+        (b"[]", "[]"),
+        (b"of\nanything", "of anything"),
+        (b" ", "I'm a Teapot"),
+        (
+            b"<!doctype html><title>\n502 &lt;Bad&gt;</title>" + b"<p>x" * 999,
+            PAGE % " that says '502 <Bad>'",
+        ),
+        (b"\n<HTML><body><h1>Down</h1>", PAGE % " that says 'Down'"),
+        (b"<html><title></title>\xff", PAGE % ""),
     ],
 )
 def test_the_sentence_of_an_error_whoever_says_it(body: bytes, sentence: str) -> None:
-    assert str(error_of(418, body)) == f"HTTP 418: {sentence}"
+    assert str(error_of(418, body, {})) == f"HTTP 418: {sentence}"
 
 
 @pytest.mark.parametrize("by_rows", [False, True])

@@ -213,6 +213,11 @@ def test_only_a_codec_can_be_registered_and_each_name_once() -> None:
         suffixes = (".TOY",)
 
     @dataclass(frozen=True)
+    class Silent(Toy):
+        name = "silent"
+        magics = (b"",)
+
+    @dataclass(frozen=True)
     class Lost(Mask):
         name = "lost"
         stage = "value"
@@ -224,6 +229,7 @@ def test_only_a_codec_can_be_registered_and_each_name_once() -> None:
     for codec, message in (
         (Plain, "is not a frozen dataclass"),
         (Shouting, "needs suffixes as a tuple of lower-case texts"),
+        (Silent, "needs magics as a tuple of bytes, none of them empty"),
         (Lost, "codec 'lost' has stage 'value', known: values, axes"),
         (Empty, "codec 'empty' does not define decode, decode_rows, encode, resolve"),
         (Other, "another codec is registered under the name 'mask'"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..client.array_file import ArrayFile
+from ..client.options import model_of
 from ..client.request import request
 from ..schema import Schema
 from .failure import UsageError
@@ -86,5 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def predict_url(url: str) -> str:
     """Where to post to: a model's own URL gets ``:predict``."""
-    own = "/v1/models/" in url and not url.endswith(":predict")
-    return f"{url.rstrip('/')}:predict" if own else url
+    place, mark, query = url.partition("?")
+    model = model_of(place)
+    return f"{model}:predict{mark}{query}" if model else url

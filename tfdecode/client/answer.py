@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import binascii
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from html import unescape
+from http.client import responses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +44,7 @@ def arrays_of(body: bytes, outputs: Mapping[str, Tensor] | None) -> dict[str, np
         start = shown(body[:200].decode(errors="replace"))
         raise ServerError(f"the answer has no outputs: {start}")
     alone = next(iter(outputs)) if outputs and len(outputs) == 1 else None
-    if not isinstance(values, dict) or (alone is not None and alone not in values):
+    if not isinstance(values, dict) or (alone is not None and set(values) == {"b64"}):
         values = {alone or "output_0": values}  # one output comes without its name
     if outputs and set(values) != set(outputs):
         raise ServerError(f"the answer has outputs {list(values)}, expected {list(outputs)}")
@@ -135,8 +139,11 @@ def _json(body: bytes) -> dict[str, Any]:
     try:
         answer = from_json(body)
     except (ValueError, RecursionError) as error:
+        if page := page_of(body):
+            raise ServerError(f"the answer is {page}") from None
         start = shown(body[:80].decode(errors="replace"))
-        raise ServerError(f"the answer is not JSON ({error}): {start}") from None
+        words = f"is not JSON ({error}): {start}" if body.strip() else "is empty"
+        raise ServerError(f"the answer {words}") from None
     if not isinstance(answer, dict):
         raise ServerError("the answer is not a JSON object")
     return answer
@@ -178,6 +185,11 @@ def _form(info: Mapping[str, Any]) -> tuple[str, tuple[int | None, ...] | None]:
 
 #: Characters that are read of the sentence of a server.
 MAX_TEXT = 20_000
+#: How pages of HTML begin, and their title or first heading.
+PAGE = re.compile(
+    r"\s*(?:<!--.{0,1000}?-->\s*)?<(?:!doctype\s+html|html|head|body|h1|title)\b", re.I | re.S
+)
+TITLE = re.compile(r"<(title|h1)\b[^>]{0,1000}>([^<]{1,1000})<", re.I)
 
 
 class Sent(NamedTuple):
@@ -226,16 +238,54 @@ def sent_parts(
     ]
 
 
-def error_of(status: int, body: bytes, sent: Sent | None = None) -> ServerError:
-    """The exception for an HTTP status that is not 200, to a request that carried this."""
+def error_of(
+    status: int, body: bytes, headers: Mapping[str, str], sent: Sent | None = None
+) -> ServerError:
+    """The exception for an HTTP status that is not 200, to a request that carried ``sent``."""
+    text = sentence_of(status, body)
+    if 300 <= status < 400 and "location" in headers:
+        text = f"it sends to {headers['location'][:1000]}, where this client does not follow"
+    elif wait := asked_to_wait(headers):
+        text += f"; it asks to wait {wait:g} s"
+    return refusal(text, status, f"HTTP {status}", sent)
+
+
+def sentence_of(status: int, body: bytes) -> str:
+    """What a server says about an error."""
     try:
         answer = from_json(body)
+        answer = answer[0] if isinstance(answer, list) else answer
         # Vertex AI has an object with a message there, a gateway often a message alone.
-        text = answer.get("error") or answer["message"]
-        text = text["message"] if isinstance(text, dict) else text
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        text = body[:500].decode(errors="replace")
-    return refusal(str(text), status, f"HTTP {status}", sent)
+        text = answer.get("error") or answer.get("message") or answer["detail"]
+        return str(text["message"] if isinstance(text, dict) else text)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        text = page_of(body) or body[:500].decode(errors="replace").strip()
+        return text or responses.get(status, "no text")
+
+
+def page_of(body: bytes) -> str | None:
+    """What to say of a page of HTML, which a proxy sends or another server; None if it is none."""
+    start = body[:MAX_TEXT].decode(errors="replace")
+    if not PAGE.match(start):
+        return None
+    found = TITLE.search(start)
+    title = " ".join(unescape(found[2]).split()) if found else ""
+    said = f" that says {shown(title)!r}" if title else ""
+    return (
+        f"a page of HTML{said}, which is not from the server of the model: check the URL, and the "
+        "proxy if there is one"
+    )
+
+
+def asked_to_wait(headers: Mapping[str, str]) -> float | None:
+    """The seconds of a header ``Retry-After``; None if there is none."""
+    text = headers.get("retry-after", "")
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        return max(0.0, round(parsedate_to_datetime(text).timestamp() - time.time()))
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def refusal(text: str, status: int, prefix: str, sent: Sent | None = None) -> ServerError:

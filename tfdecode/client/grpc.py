@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections import deque
@@ -18,8 +19,8 @@ from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, Sent, decoded, joined, refusal, signature_of
 from .body import cuts
 from .each import IN_FLIGHT, EachInput
-from .endpoint import check_headers, check_timeout
 from .inputs import Inputs, Outputs, PreparedInput, prepare
+from .options import check_headers, check_port, check_timeout, check_whole
 from .signature import Tensor, check_rows, chosen, of_signature, tensors
 from .tensor import from_message, messages, to_message
 
@@ -28,6 +29,16 @@ grpc: Any = LazyModule("grpc", "grpc")
 #: The largest message of a protobuf.
 MOST = 2**31 - 1
 SERVICE = "/tensorflow.serving.PredictionService/"
+#: What to do about a connection that cannot be used, by a part of gRPC's message.
+ADVICE = {
+    "CERTIFICATE_VERIFY_FAILED": "; credentials= takes the certificates to trust",
+    "Tls handshake": "; a port without TLS needs grpc:// in place of grpcs://",
+    "Handshake read": "; a port without TLS needs grpc:// in place of grpcs://",
+    "Failed parsing HTTP/2": "; is this its REST port? gRPC has another one, often 8500",
+    "recvmsg:Connection reset": "; if the port speaks TLS, it needs grpcs://",
+    "Connection refused": "; is a server running there, and is this its gRPC port?",
+    "Deadline": "; timeout= sets how long to wait",
+}
 TARGET = re.compile(
     r"(?:(grpcs?)://)?([^/]+)(?:/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?(?::predict)?)?/?"
 )
@@ -90,22 +101,29 @@ class Grpc(EachInput):
         max_message_bytes: int = MOST,
         retries: int = 0,
     ) -> None:
-        found = TARGET.fullmatch(target)
+        found = TARGET.fullmatch(target) if isinstance(target, str) else None
         if found is None:
-            raise SpecError(f"{target!r} is no target, needs HOST:PORT/v1/models/NAME")
+            rest = isinstance(target, str) and target.startswith(("http://", "https://"))
+            advice = "; Rest takes a URL of HTTP" if rest else ""
+            raise SpecError(f"{target!r} is no target, needs HOST:PORT/v1/models/NAME{advice}")
         scheme, host, named, version, label = found.groups()
+        port = re.fullmatch(r"(?:\[.*\]|[^:]*):([0-9]{1,9})", host)
+        if port is None and scheme != "grpcs":  # whose port is 443, if none is given
+            raise SpecError(f"{target!r} has no port, needs HOST:PORT/v1/models/NAME")
+        check_port(target, int(port[1]) if port else None)
         if (model or named) is None:
             raise SpecError(f"{target!r} names no model, needs HOST:PORT/v1/models/NAME")
         if model and named:
             raise SpecError(f"{target!r} names the model already: leave out model={model!r}")
         if version and int(version[:20]) >= 2**63:
             raise SpecError(f"{shown(target)!r} is no target: versions are below 2**63")
-        check_headers(headers or {})
+        check_headers({} if headers is None else headers)
         check_timeout(timeout)
-        if not 0 <= retries <= 4:
-            raise SpecError(f"retries is {retries}, needs 0 to 4")
-        if not 1 <= max_message_bytes <= MOST:
-            raise SpecError(f"max_message_bytes is {max_message_bytes}, needs 1 to {MOST}")
+        check_whole("retries", retries, 0, 4)
+        check_whole("max_message_bytes", max_message_bytes, 1, MOST)
+        if credentials is not None and not isinstance(credentials, grpc.ChannelCredentials):
+            kind = type(credentials).__name__
+            raise SpecError(f"credentials is {kind}, needs grpc.ChannelCredentials")
         self.target, self.signature, self.schema = target, chosen(schema, signature), schema
         self._signature = signature  # as given: else the schema says it
         self._spec = messages.ModelSpec(name=model or named, version_label=label or "")
@@ -129,6 +147,7 @@ class Grpc(EachInput):
             self._channel = grpc.insecure_channel(host, options)
         else:
             self._channel = grpc.secure_channel(host, credentials, options)
+        self._process = os.getpid()
         self._predict = self._method("Predict", messages.PredictResponse)
         self._describing = threading.Lock()
         self._inputs: dict[str, Tensor] | None = None
@@ -152,13 +171,17 @@ class Grpc(EachInput):
             )
         results, sizes = [], []
         waiting: deque[tuple[Sent, Any]] = deque()
-        for first, part in parts:
-            if len(waiting) == IN_FLIGHT:
-                results.append(self._arrays(*waiting.popleft(), outputs))
-            sent = Sent(first, known, part)
-            sizes.append(sent.rows)
-            waiting.append((sent, self._call(self.signature, known, part)))
-        results += [self._arrays(sent, call, outputs) for sent, call in waiting]
+        try:
+            for first, part in parts:
+                if len(waiting) == IN_FLIGHT:
+                    results.append(self._arrays(*waiting.popleft(), outputs))
+                sent = Sent(first, known, part)
+                sizes.append(sent.rows)
+                waiting.append((sent, self._call(self.signature, known, part)))
+            results += [self._arrays(sent, call, outputs) for sent, call in waiting]
+        finally:  # one has failed, or the caller was interrupted: the others are of no use
+            for _, call in waiting:
+                call.cancel()
         return decoded(joined(results, sizes), schema)
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
@@ -245,6 +268,8 @@ class Grpc(EachInput):
         return self._send(self._predict, request)
 
     def _send(self, method: Any, request: Any) -> Any:
+        if os.getpid() != self._process:  # gRPC's threads are in the other one
+            raise ServerError(f"{self.target}: the client is of another process: make one in each")
         try:
             return method.future(request, self._timeout, self._metadata)
         except grpc.RpcError as error:  # it is too large
@@ -279,6 +304,7 @@ class Grpc(EachInput):
         code = error.code()
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             text = shown(" ".join(str(error.details()).split()), 1000)
+            text += next((advice for part, advice in ADVICE.items() if part in text), "")
             return ServerError(f"{self.target}: no answer: {text}", code.value[0])
         return refusal(str(error.details()), code.value[0], f"gRPC {code.name}", sent)
 

@@ -54,6 +54,7 @@ class InProcess(EachInput):
     def __init__(self, saved_model: str | os.PathLike[str], signature: str | None = None) -> None:
         self.directory = version_directory(Path(saved_model))
         reading.check_tree(self.directory)
+        self._process = os.getpid()
         try:
             self._session = ServingSession(self.directory)
         except tf.errors.OpError as error:
@@ -134,6 +135,8 @@ class InProcess(EachInput):
         feeds = {key: one.array for key, one in prepared.items()}
         batched = {key: feed for key, feed in feeds.items() if self.inputs[key].batched}
         check_rows({self.inputs[key].name: len(feed) for key, feed in batched.items()})
+        if os.getpid() != self._process:  # TensorFlow's threads are in the other one: it would wait
+            raise TfdecodeError("the model was loaded in another process: load it in each")
         if self._session.closed:
             raise TfdecodeError("the model is closed: use it before close() or inside its with")
         try:

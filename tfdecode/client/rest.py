@@ -12,14 +12,24 @@ from typing import Any, Literal, overload
 
 from ..errors import ServerError, TfdecodeError
 from .each import END, IN_FLIGHT, EachInput, check_in_flight
-from .endpoint import BUSY, Answer, Description, Dialogue, Endpoint, Request, Result, httpx2
+from .endpoint import (
+    Answer,
+    Description,
+    Dialogue,
+    Endpoint,
+    Request,
+    Result,
+    httpx2,
+    shown_url,
+)
 from .inputs import Inputs, Outputs, PreparedInput
 
 
 class Rest(Endpoint, EachInput):
     """Ask a server over HTTP.
 
-    Connections are kept open and used again; an instance can be used by several threads.
+    Connections are kept open and used again; an instance can be used by several threads, and by
+    processes that are forked. Redirects are not followed.
 
     Parameters
     ----------
@@ -35,20 +45,24 @@ class Rest(Endpoint, EachInput):
         For example ``{"Authorization": "Bearer ..."}``.
     timeout : float, default 60
         Seconds to wait for a connection, and for each part of an answer.
-    verify : bool or str, default True
-        Whether to check certificates, or the file of those to trust.
+    verify : bool, str, os.PathLike or ssl.SSLContext, default True
+        Whether to check certificates, or the file of those to trust. An SSLContext can also hold a
+        certificate of the client.
     max_body_bytes : int, optional
         The largest body that the endpoint takes, before gzip: 1,500,000 for Vertex AI, 6,000,000
         for SageMaker. A larger batch is sent in several requests at once.
     gzip : bool, default False
         Compress bodies. Payloads are small already; lists are not.
     retries : int, default 0
-        How often to try again if there is no connection, or the server is busy (429, 503).
+        How often to try again if there is no connection, or the server is busy (429, 503). A wait
+        that the server asks for (``Retry-After``) is kept up to 10 s.
 
     Raises
     ------
     SpecError
-        If the URL is not one.
+        If the URL is not one, or another argument cannot be used.
+    FileError
+        If ``verify`` is a file without certificates.
 
     Examples
     --------
@@ -63,10 +77,12 @@ class Rest(Endpoint, EachInput):
 
     def prepare(self, inputs: Inputs) -> dict[str, PreparedInput]:
         """Encode inputs without asking for an answer: the first half of ``predict``."""
-        return self._run(self._prepare(inputs))
+        self.describe()
+        return self._prepared(inputs)
 
     def run(self, prepared: Mapping[str, PreparedInput]) -> Outputs:
         """Ask for the answer to prepared inputs: the second half of ``predict``."""
+        self.describe()
         return self._run(self._ask(prepared))
 
     def describe(self) -> Description:
@@ -76,16 +92,18 @@ class Rest(Endpoint, EachInput):
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._closed = True
+        if (client := self._clients.pop(self._place(), None)) is not None:
+            client.close()
 
     def _run(self, dialogue: Dialogue[Result]) -> Result:
-        try:
-            requests = next(dialogue)
-            while True:
-                requests = dialogue.send(self._send_all(requests))
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+        answers: Any = None
+        while True:
+            done, value = stepped(dialogue, answers)
+            if done:
+                result: Result = value
+                return result
+            answers = self._send_all(value)
 
     def _send_all(self, requests: list[Request]) -> list[Answer]:
         if len(requests) == 1:
@@ -99,8 +117,9 @@ class Rest(Endpoint, EachInput):
             try:
                 with self._client.stream(**self._message(request)) as response:
                     body = _limited(response.iter_bytes(), request)
-                if response.status_code not in BUSY or (wait := next(waits, None)) is None:
-                    return response.status_code, body
+                answer = Answer(response.status_code, body, response.headers)
+                if (wait := self._wait(waits, answer)) is None:
+                    return answer
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if (wait := next(waits, None)) is None:
                     raise self._unreachable(request, error) from None
@@ -119,11 +138,16 @@ def _limited(chunks: Iterable[bytes], request: Request) -> bytes:
 
 def _check_size(body: bytearray, request: Request) -> None:
     if request.max_bytes is not None and len(body) > request.max_bytes:
-        raise ServerError(f"{request.url}: the answer has more than {request.max_bytes} bytes")
+        raise ServerError(
+            f"{shown_url(request.url)}: the answer has more than {request.max_bytes} bytes"
+        )
 
 
 class AsyncRest(Endpoint):
     """`Rest` for asyncio: the same parameters, and methods to await.
+
+    Arrays are encoded in threads, so that other tasks go on. An instance can be used by several
+    event loops, one after the other or in threads.
 
     Examples
     --------
@@ -136,9 +160,13 @@ class AsyncRest(Endpoint):
     def _open(self, **options: Any) -> Any:
         return httpx2.AsyncClient(**options)
 
+    def _place(self) -> tuple[Any, ...]:
+        return (*super()._place(), asyncio.get_running_loop())
+
     async def predict(self, inputs: Inputs) -> Outputs:
         """Run the signature on one example or on a list of them; see `Rest.predict`."""
-        return await self._run(self._ask(await self._run(self._prepare(inputs))))
+        await self.describe()
+        return await self._run(self._predict(inputs))
 
     @overload
     def predict_each(
@@ -199,19 +227,19 @@ class AsyncRest(Endpoint):
                 if progress:
                     progress(done)
         finally:
-            for task in waiting:
-                task.cancel()
-            # Else asyncio would print the errors of those that have failed already.
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await cancelled(waiting)
 
     async def describe(self) -> Description:
         """The schema, the inputs and the outputs; see `Rest.describe`."""
-        await self._run(self._describe())
+        if not self._told:
+            await self._run(self._describe())
         return self._described()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        self._closed = True
+        if (client := self._clients.pop(self._place(), None)) is not None:
+            await client.aclose()
 
     async def __aenter__(self) -> AsyncRest:
         return self
@@ -220,13 +248,14 @@ class AsyncRest(Endpoint):
         await self.close()
 
     async def _run(self, dialogue: Dialogue[Result]) -> Result:
-        try:
-            requests = next(dialogue)
-            while True:
-                requests = dialogue.send(await self._send_all(requests))
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+        """Its steps in threads: to encode or read megabytes would hold up all other tasks."""
+        answers: Any = None
+        while True:
+            done, value = await asyncio.to_thread(stepped, dialogue, answers)
+            if done:
+                result: Result = value
+                return result
+            answers = await self._send_all(value)
 
     async def _send_all(self, requests: list[Request]) -> list[Answer]:
         gate = asyncio.Semaphore(IN_FLIGHT)
@@ -235,7 +264,11 @@ class AsyncRest(Endpoint):
             async with gate:
                 return await self._send(request)
 
-        return list(await asyncio.gather(*map(one, requests)))
+        tasks = [asyncio.create_task(one(request)) for request in requests]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            await cancelled(tasks)
 
     async def _send(self, request: Request) -> Answer:
         waits = self._waits()
@@ -246,11 +279,28 @@ class AsyncRest(Endpoint):
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         _check_size(body, request)
-                if response.status_code not in BUSY or (wait := next(waits, None)) is None:
-                    return response.status_code, bytes(body)
+                answer = Answer(response.status_code, bytes(body), response.headers)
+                if (wait := self._wait(waits, answer)) is None:
+                    return answer
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if (wait := next(waits, None)) is None:
                     raise self._unreachable(request, error) from None
             except httpx2.HTTPError as error:
                 raise self._unreachable(request, error) from None
             await asyncio.sleep(wait)
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel those that are not done, and wait until all are."""
+    for task in tasks:
+        task.cancel()
+    # Else asyncio would print the errors of those that have failed already.
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def stepped(dialogue: Dialogue[Any], answers: list[Answer] | None) -> tuple[bool, Any]:
+    """Whether a dialogue is done, and its result, else its next requests."""
+    try:
+        return False, dialogue.send(answers)  # type: ignore[arg-type]  # None at first
+    except StopIteration as end:  # which no task can raise
+        return True, end.value

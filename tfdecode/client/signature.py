@@ -105,6 +105,8 @@ def tensors(
 
 def chosen(schema: Schema | None, signature: str | None) -> str:
     """The signature to run: as given, else that of the schema, else ``serving_default``."""
+    if schema is not None and not isinstance(schema, Schema):
+        raise SpecError(f"schema is {type(schema).__name__}, needs a tfdecode.Schema")
     return signature or (schema is not None and schema.name) or DEFAULT_SIGNATURE
 
 

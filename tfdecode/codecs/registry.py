@@ -113,6 +113,8 @@ def checked(codec: object, name: object) -> type[AnyCodec]:
             f"codec {name!r} needs suffixes as a tuple of lower-case texts, as ('.npy',), and "
             "contents, which reads these files"
         )
+    if not isinstance(codec.magics, tuple) or not all(codec.magics):
+        raise SpecError(f"codec {name!r} needs magics as a tuple of bytes, none of them empty")
     if issubclass(codec, Filter) and codec.stage not in STAGES:
         raise SpecError(f"codec {name!r} has stage {codec.stage!r}, known: {', '.join(STAGES)}")
     if codec.name != name:

@@ -12,6 +12,7 @@ from ..extras import LazyModule
 from .contents import MAX_BYTES, Array, Contents, Entry, failures
 
 pillow: Any = LazyModule("PIL.Image", "jpeg")
+plugin: Any = LazyModule("PIL.JpegImagePlugin", "jpeg")
 
 MAGIC = b"\xff\xd8\xff"
 #: What libjpeg takes, and what a file of this package's payloads may have.
@@ -26,7 +27,8 @@ SCAN = b"\xff\xda"
 def opened(data: bytes) -> Any:
     """The image of a file by Pillow, not decoded yet; FileError if it is not one that is read."""
     with failures("is a damaged JPEG image"):
-        image = pillow.open(BytesIO(data), formats=["JPEG"])
+        # Image.open would warn of images above a limit of its own, or refuse them in its words.
+        image = plugin.JpegImageFile(BytesIO(data))
     if image.mode not in CHANNELS:
         raise FileError(f"has the colours {image.mode}, needs grey or RGB")
     if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
