@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
+from tfdecode.extras import missing_extra
 
 PACK = "from tfdecode.cli import main; main(['pack', 'x.npy', '--codec', 'png'])"
 #: What needs time to import, and which of it a program must not import.
@@ -51,3 +52,16 @@ def test_every_public_name_is_there() -> None:
         assert name in dir(tfd)
     with pytest.raises(AttributeError, match="no attribute 'exprot'"):
         tfd.exprot  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("PIL.Image", "pillow"),
+        ("google.protobuf", "protobuf"),
+        ("google_crc32c", "google_crc32c"),
+        ("backports.zstd", "backports.zstd"),
+    ],
+)
+def test_a_missing_library_is_called_as_pip_calls_it(module: str, package: str) -> None:
+    assert str(missing_extra(module, "x")).startswith(f"{package} is not installed; install tfd")

@@ -29,9 +29,14 @@ class LazyModule(ModuleType):
         return getattr(module, name)
 
 
+#: Modules whose package has another name.
+_PACKAGES = {"PIL": "pillow", "google": "protobuf"}
+
+
 def missing_extra(module: str, extra: str | None) -> MissingExtraError:
     """The error that names the extra of tfdecode that installs ``module``."""
     package = module if module.startswith("backports.") else module.split(".")[0]
+    package = _PACKAGES.get(package, package)
     how = f"tfdecode with its extra {extra!r}: pip install '.[{extra}]' in a checkout"
     return MissingExtraError(f"{package} is not installed; install {how if extra else package}")
 

@@ -42,6 +42,7 @@ Row = tuple[int, int, bytes]
 
 _pyspark: Any = LazyModule("pyspark.sql", "spark")
 _pyarrow: Any = LazyModule("pyarrow", "spark")
+_source: Any = LazyModule("tfdecode.bulk.spark_source", "spark")
 
 
 @contextmanager
@@ -86,9 +87,7 @@ def register(spark: SparkSession) -> None:
     spark : pyspark.sql.SparkSession
         The session.
     """
-    from .spark_source import DataSet
-
-    spark.dataSource.register(DataSet)
+    spark.dataSource.register(_source.DataSet)
 
 
 def written(plan: Plan, spark: SparkSession) -> Iterator[Facts]:
