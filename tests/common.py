@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Callable, Iterator
@@ -193,6 +194,13 @@ def assert_same(got: Any, expected: np.ndarray) -> None:
     got = np.asarray(got)
     assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
     assert got.tobytes() == expected.tobytes()
+
+
+def file_by(write: Callable[..., Any], /, *args: Any, **options: Any) -> bytes:
+    """What a function such as `numpy.save` writes into a file."""
+    file = io.BytesIO()
+    write(file, *args, **options)
+    return file.getvalue()
 
 
 def layouts(array: np.ndarray) -> Iterator[np.ndarray]:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import tfdecode
+from tests.common import file_by
 from tfdecode import files, reading
 from tfdecode.errors import FileError, MissingExtraError, SkippedWarning
 from tfdecode.files import load, load_all
@@ -27,9 +28,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
 
 
 def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
+    return file_by(np.save, array)
 
 
 def zipped(first: str) -> bytes:
@@ -45,9 +44,7 @@ LEGACY_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
 
 
 def npz(**arrays: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
+    return file_by(np.savez, **arrays)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 import pickle
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
+from tests.common import file_by
 from tests.reloaded import Decoders, save
 
 CHAINS = ["raw", "raw|seal", "zlib", "png", "npy", "pkl or raw", "astype:float16|zlib or raw"]
@@ -23,9 +23,7 @@ X = np.random.default_rng(0).random((8, 8), "float32").astype("float16").astype(
 
 
 def npy() -> bytes:
-    file = io.BytesIO()
-    np.save(file, X)
-    return file.getvalue()
+    return file_by(np.save, X)
 
 
 def text(payload: bytes) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tfdecode import bulk, sources
 from tfdecode.cli import main
 
@@ -24,9 +24,7 @@ SPEC = tfd.ArraySpec((4, 3), "uint8")
 
 
 def saved(array: np.ndarray, write=np.save) -> bytes:
-    file = io.BytesIO()
-    write(file, array)
-    return file.getvalue()
+    return file_by(write, array)
 
 
 # -- bytes and binary files ------------------------------------------------------------------------

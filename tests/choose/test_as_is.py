@@ -19,7 +19,7 @@ import scipy.io
 import tensorflow as tf
 
 import tfdecode as tfd
-from tests.common import any_bits, assert_same, check_config
+from tests.common import any_bits, assert_same, check_config, file_by
 from tests.reloaded import Decoders, save, traced
 from tfdecode.choose.as_is import untouched
 from tfdecode.codecs.chain_text import brief
@@ -34,21 +34,15 @@ LARGE = any_bits(np.random.default_rng(2), (150, 130), "float32")
 
 
 def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
+    return file_by(np.save, array)
 
 
 def npz(write: Any = np.savez, **arrays: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    write(file, **arrays)
-    return file.getvalue()
+    return file_by(write, **arrays)
 
 
 def mat(compress: bool = False, **arrays: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    scipy.io.savemat(file, arrays, do_compression=compress)
-    return file.getvalue()
+    return file_by(scipy.io.savemat, arrays, do_compression=compress)
 
 
 class Sample(NamedTuple):
@@ -392,9 +386,7 @@ def test_a_table_is_refused_with_the_true_reason(data: bytes, reason: str, tmp_p
 
 
 def test_advice_is_given_once_and_names_no_spec_that_there_is_not(tmp_path: Path) -> None:
-    file = io.BytesIO()
-    scipy.io.savemat(file, {"S": SEGMENT}, format="4")
-    said = refusal("S.mat", file.getvalue(), tmp_path)
+    said = refusal("S.mat", file_by(scipy.io.savemat, {"S": SEGMENT}, format="4"), tmp_path)
     assert said.count("pack its array") == 1 and "--spec" not in said
 
 

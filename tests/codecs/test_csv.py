@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tests.reloaded import Decoders, save
 from tfdecode.formats import csv
 
@@ -55,9 +55,7 @@ def array_of(name: str) -> np.ndarray:
 
 
 def saved(array: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    np.savetxt(file, array, **options)
-    return file.getvalue()
+    return file_by(np.savetxt, array, **options)
 
 
 def files(name: str) -> Iterator[tuple[bytes, np.ndarray]]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfdecode as tfd
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tests.reloaded import Decoders, save
 from tfdecode.cli import main
 from tfdecode.formats.jpeg import contents
@@ -55,9 +55,7 @@ def picture(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def file_of(array: np.ndarray, kind: str = "jpeg", **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, kind, **options)
-    return file.getvalue()
+    return file_by(Image.fromarray(array).save, kind, **options)
 
 
 @pytest.mark.parametrize("name", ["grey", "rgb", "both"])

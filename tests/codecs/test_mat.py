@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
-from tests.common import any_bits, assert_same
+from tests.common import any_bits, assert_same, file_by
 from tests.reloaded import Decoders, save
 from tfdecode.errors import FileError
 from tfdecode.formats.mat import v5
@@ -99,9 +99,7 @@ def array_of(dtype: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 
 def saved(variables: dict[str, Any], **options: Any) -> bytes:
-    file = io.BytesIO()
-    sio.savemat(file, variables, **options)
-    return file.getvalue()
+    return file_by(sio.savemat, variables, **options)
 
 
 def by_scipy(array: np.ndarray, name: str = "S") -> Iterator[bytes]:
@@ -422,10 +420,8 @@ def test_numpy_and_graph_take_the_same_files_of_lying_headers_and_hidden_names(m
 
 def test_a_batch_may_have_a_static_size() -> None:
     array = np.arange(60.0).reshape(6, 10)
-    file = io.BytesIO()
-    sio.savemat(file, {"S": array}, do_compression=True)
     decode = tf.function(tfd.ArraySpec((6, 10), "float64", "mat:S").decode_tensor)
-    assert_same(decode(tf.constant([file.getvalue()]))[0], array)
+    assert_same(decode(tf.constant([saved({"S": array}, do_compression=True)]))[0], array)
 
 
 def test_padding_is_no_dimension() -> None:
@@ -539,11 +535,9 @@ def test_a_compressed_variable_that_is_too_long_is_not_inflated(model: Any) -> N
 
 def test_a_batch_may_mix_files_and_chains(model: Any) -> None:
     array = array_of("float32", (4, 5))
-    npy = io.BytesIO()
-    np.save(npy, array)
     rows = [
         *by_scipy(array, "pose"),
-        npy.getvalue(),
+        file_by(np.save, array),
         array.tobytes(),
         MIXED.alternatives[2].encode(array),
     ]

@@ -18,7 +18,7 @@ import safetensors.numpy
 import tensorflow as tf
 
 import tfdecode as tfd
-from tests.common import any_bits, assert_same
+from tests.common import any_bits, assert_same, file_by
 from tests.reloaded import Decoders, save
 from tfdecode.codecs.native.file import templates_of
 from tfdecode.dtypes import ITEM_SIZES
@@ -99,9 +99,7 @@ def laid_out(array: np.ndarray) -> Iterator[np.ndarray]:
 
 def by_numpy(array: np.ndarray) -> Iterator[bytes]:
     for version in ((1, 0), (2, 0), (3, 0)):
-        file = io.BytesIO()
-        np.lib.format.write_array(file, array, version)
-        yield file.getvalue()
+        yield file_by(np.lib.format.write_array, array, version)
 
 
 def by_safetensors(array: np.ndarray) -> Iterator[bytes]:
@@ -372,10 +370,8 @@ def test_one_of_knows_a_safetensors_file_by_its_first_bytes() -> None:
 
 def test_the_model_may_take_another_dtype_than_the_file_has() -> None:
     array = np.float32([[1.5, 2], [3, 4]])
-    file = io.BytesIO()
-    np.save(file, array)
     spec = tfd.ArraySpec((2, 2), "float64", "astype:float32|npy")
-    assert_same(spec.decode_tensor(file.getvalue()), array.astype("f8"))
+    assert_same(spec.decode_tensor(file_by(np.save, array)), array.astype("f8"))
 
 
 @pytest.mark.parametrize("codecs", CHAINS)

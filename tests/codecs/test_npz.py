@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
-from tests.common import any_bits, assert_same
+from tests.common import any_bits, assert_same, file_by
 from tests.reloaded import Decoders, save
 from tfdecode.codecs.native.npz import archive
 from tfdecode.codecs.native.zip_member import MAX_MEMBERS, STORED, find
@@ -91,9 +91,7 @@ def zipped(members: dict[str, bytes], method: int, to: Any = None, **options: An
 
 
 def npy(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, version)
-    return file.getvalue()
+    return file_by(np.lib.format.write_array, array, version)
 
 
 def saved(compressed: bool, arrays: dict[str, np.ndarray], to: Any = None) -> bytes:

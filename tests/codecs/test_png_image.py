@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image, PngImagePlugin
 
 import tfdecode as tfd
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tests.reloaded import Decoders, save
 from tfdecode.formats.png import SIGNATURE, chunk
 from tfdecode.formats.png_image import ADAM7
@@ -83,9 +83,7 @@ def in_palette(array: np.ndarray, colors: int) -> bytes:
     """By Pillow, which stores a few colors in 1, 2 or 4 bits."""
     image = Image.fromarray(array, "P")
     image.putpalette([value % 256 for value in range(7, 3 * colors + 7)])
-    file = io.BytesIO()
-    image.save(file, "png", transparency=0)
-    return file.getvalue()
+    return file_by(image.save, "png", transparency=0)
 
 
 def parts_of(data: bytes) -> list[tuple[bytes, bytes]]:

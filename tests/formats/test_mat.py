@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tfdecode.errors import FileError
 from tfdecode.formats import mat
 
@@ -23,9 +23,7 @@ FILES = sorted((Path(scipy_io.matlab.__file__).parent / "tests" / "data").glob("
 
 
 def saved(variables: dict, **options: object) -> bytes:
-    file = io.BytesIO()
-    scipy_io.savemat(file, variables, **options)
-    return file.getvalue()
+    return file_by(scipy_io.savemat, variables, **options)
 
 
 def by_scipy(data: bytes) -> dict[str, np.ndarray]:

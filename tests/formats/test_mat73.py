@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tests.common import file_by
 from tests.formats.test_hdf5 import check_mutants, quick
 from tfdecode.errors import FileError
 from tfdecode.files import load_all
@@ -137,9 +138,7 @@ def test_the_same_variables_read_the_same_from_version_5() -> None:
         "e": np.zeros((0, 3), "f4"),
         "i": np.array([[2**63 - 1], [-1]]),
     }
-    old = io.BytesIO()
-    scipy_io.savemat(old, variables)
-    before = mat.contents(old.getvalue()).read_all()
+    before = mat.contents(file_by(scipy_io.savemat, variables)).read_all()
     for name, array in mat.contents(saved(**variables)).read_all().items():
         assert (array.dtype, array.shape) == (before[name].dtype, before[name].shape)
         assert array.tobytes() == before[name].tobytes()

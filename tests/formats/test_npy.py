@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as npst
 
+from tests.common import file_by
 from tfdecode.errors import FileError
 from tfdecode.formats import npy
 
@@ -19,9 +20,7 @@ DTYPES += ["<f2", ">f4", "<f8", "<c8", ">c16"]
 
 
 def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, version)
-    return file.getvalue()
+    return file_by(np.lib.format.write_array, array, version)
 
 
 @given(npst.arrays(npst.scalar_dtypes(), npst.array_shapes(min_dims=0, min_side=0)))

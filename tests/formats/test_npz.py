@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from tests.common import file_by
 from tfdecode.errors import FileError
 from tfdecode.formats import npy, npz
 
@@ -23,9 +24,7 @@ ARRAYS = {
 
 
 def saved(save=np.savez, **arrays: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    save(file, **arrays)
-    return file.getvalue()
+    return file_by(save, **arrays)
 
 
 def zipped(
@@ -42,9 +41,7 @@ def zipped(
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
+    return file_by(np.save, array)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tfdecode.errors import FileError
 from tfdecode.formats import npy, npz, pkl
 
@@ -150,9 +150,7 @@ def archived(
 
 
 def savez(save: Any = np.savez, **arrays: Any) -> bytes:
-    file = io.BytesIO()
-    save(file, **arrays)
-    return file.getvalue()
+    return file_by(save, **arrays)
 
 
 def marked(data: bytes, offset: int, bits: int) -> bytes:

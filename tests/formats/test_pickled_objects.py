@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import datetime
 import enum
-import io
 import pickle
 import re
 import types
@@ -18,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tfdecode.errors import FileError
 from tfdecode.formats import npy, npz, pkl
 from tfdecode.formats.contents import Contents
@@ -219,18 +218,14 @@ def test_every_array_has_a_path_and_the_rest_is_named(name: str, protocol: int) 
 def test_an_object_array_of_an_npy_lists_what_a_pickle_does(name: str) -> None:
     value, expected, others = TABLE[name]
     whole = value if isinstance(value, np.ndarray) else objects(value, shape=())
-    file = io.BytesIO()
-    np.save(file, whole, allow_pickle=True)
-    check(npy.contents(file.getvalue()), expected, others)
+    check(npy.contents(file_by(np.save, whole, allow_pickle=True)), expected, others)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_member_of_an_npz_lists_it_under_its_name(name: str) -> None:
     value, expected, _ = TABLE[name]
     whole = value if isinstance(value, np.ndarray) else objects(value, shape=())
-    file = io.BytesIO()
-    np.savez_compressed(file, m=whole, plain=X)
-    listing = npz.contents(file.getvalue())
+    listing = npz.contents(file_by(np.savez_compressed, m=whole, plain=X))
     *entries, plain = listing.entries
     assert_same(plain.read(), X)
     assert len(entries) == len(expected)

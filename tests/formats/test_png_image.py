@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
+from tests.common import file_by
 from tfdecode.cli import main
 from tfdecode.formats.png import chunk
 from tfdecode.formats.png_image import ADAM7, PALETTE, SAMPLES
@@ -26,9 +26,7 @@ def load(tmp_path: Path, data: bytes, **options) -> np.ndarray:
 
 
 def saved(image: PIL.Image.Image, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", **options)
-    return file.getvalue()
+    return file_by(image.save, "PNG", **options)
 
 
 def smooth(shape: tuple[int, ...], dtype: str) -> np.ndarray:

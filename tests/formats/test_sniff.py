@@ -19,13 +19,12 @@ import numpy as np
 import pytest
 
 import tfdecode as tfd
+from tests.common import file_by
 from tfdecode.formats.sniff import sniff
 
 
 def npy() -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.arange(3))
-    return file.getvalue()
+    return file_by(np.save, np.arange(3))
 
 
 def zipped(name: str, data: bytes = b"x") -> bytes:

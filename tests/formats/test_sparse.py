@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.common import assert_same
+from tests.common import assert_same, file_by
 from tests.formats.test_hdf5 import quick
 from tests.formats.test_mat73 import Writer
 from tfdecode.errors import FileError
@@ -32,15 +32,11 @@ def matrix(shape: tuple[int, ...], dtype: str = "float64", form: str = "csc") ->
 
 
 def as_npz(matrix: Any, **options: Any) -> bytes:
-    file = io.BytesIO()
-    sparse.save_npz(file, matrix, **options)
-    return file.getvalue()
+    return file_by(sparse.save_npz, matrix, **options)
 
 
 def as_mat(matrix: Any, **options: Any) -> bytes:
-    file = io.BytesIO()
-    scipy_io.savemat(file, {"W": matrix}, **options)
-    return file.getvalue()
+    return file_by(scipy_io.savemat, {"W": matrix}, **options)
 
 
 def deflated(matrix: Any) -> bytes:
