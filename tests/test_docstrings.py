@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tfdecode as tfd
+from tfdecode import serving
 from tfdecode.client import ArrayFile, InProcess
 from tfdecode.saved_models.check import Report
 
@@ -21,6 +22,8 @@ def documented() -> Iterator[tuple[str, Any]]:
     for name in tfd.__all__:
         if name != "codecs":
             yield name, getattr(tfd, name)
+    for name in serving.__all__:
+        yield f"serving.{name}", getattr(serving, name)
     for owner in CLASSES:
         yield owner.__name__, owner
         for name, member in inspect.getmembers(owner):

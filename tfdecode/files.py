@@ -170,6 +170,14 @@ def load_all(
     -----
     SkippedWarning
         If the file holds anything besides these arrays, such as text; it says what, and why.
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> file = io.BytesIO()
+    >>> np.savez(file, pose=np.zeros((2, 3)), depth=np.ones(4))
+    >>> {key: array.shape for key, array in load_all(file.getvalue()).items()}
+    {'pose': (2, 3), 'depth': (4,)}
     """
     source = held(path, 2 * max(max_bytes, MAX_BYTES))
     contents = _with_sparse(listing(source, max_bytes=max_bytes, missing=missing), sparse)

@@ -168,6 +168,11 @@ class ArraySpec(GraphSide):
         ------
         EncodeError
             If shape or dtype differ, or a value is outside the chain's domain.
+
+        Examples
+        --------
+        >>> ArraySpec((3,), "uint8").encode(np.uint8([1, 2, 3]))
+        b'\\x01\\x02\\x03'
         """
         x = as_array(array)
         advice = advice_on(x)
@@ -200,6 +205,11 @@ class ArraySpec(GraphSide):
         ------
         DecodeError
             If the payload is damaged or belongs to another spec.
+
+        Examples
+        --------
+        >>> ArraySpec((3,), "uint8").decode(b"abc")
+        array([97, 98, 99], dtype=uint8)
         """
         if not isinstance(payload, bytes | bytearray | memoryview):
             text = isinstance(payload, str)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ..dtypes import checked_number
 from ..errors import FileError, SpecError
 from ..schema import ASSET, Schema
 
@@ -21,6 +22,8 @@ MAX_BATCH_SIZE = 64
 #: Where the models are inside a container.
 INSIDE = PurePosixPath("/models")
 IMAGE = "tensorflow/serving"
+#: The largest number that a configuration can hold.
+MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,18 @@ def largest_batch(models: Sequence[Model], wanted: int | None = None) -> int:
 
     A server merges the requests of several clients. If a batch is larger than a model allows, the
     graph refuses it, and all of these clients get the error.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        The models of a server.
+    wanted : int, optional
+        The batch that you want; SpecError if it is more than one of them takes.
+
+    Examples
+    --------
+    >>> largest_batch([]), largest_batch([], wanted=16)
+    (64, 16)
     """
     limits = {}
     for model in models:
@@ -115,7 +130,7 @@ def largest_batch(models: Sequence[Model], wanted: int | None = None) -> int:
             if least_known := min(filter(None, known), default=None):
                 limits[f"{model.name} version {version}"] = least_known
     if wanted is not None:
-        _check("max_batch_size", wanted)
+        checked_number("max_batch_size", wanted, 1, MOST)
     least = min(limits, key=lambda name: limits[name], default=None)
     if wanted is not None and least is not None and wanted > limits[least]:
         raise SpecError(f"a batch of {wanted} is more than {least} takes: {limits[least]}")
@@ -131,6 +146,15 @@ def models_config(models: Sequence[Model], inside: PurePosixPath | None = None) 
         What to serve; their names must differ.
     inside : pathlib.PurePosixPath, optional
         The directory in a container that the models' directories are mounted in.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (Path(folder) / "pose" / "1").mkdir(parents=True)
+    ...     text = models_config([Model(Path(folder) / "pose")], PurePosixPath("/models"))
+    >>> [line.strip() for line in text.splitlines()][2:4]
+    ['name: "pose"', 'base_path: "/models/pose"']
     """
     names = [model.name for model in models]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -166,11 +190,16 @@ def batching_config(
         Batches at the same time: the number of cores, for a model on the CPU.
     queue : int, default 100
         Batches that may wait; more requests are refused with 503.
+
+    Examples
+    --------
+    >>> batching_config(6).splitlines()[-3:]
+    ['allowed_batch_sizes: 2', 'allowed_batch_sizes: 4', 'allowed_batch_sizes: 6']
     """
-    _check("max_batch_size", max_batch_size)
-    _check("timeout_micros", timeout_micros, 0)
-    _check("threads", threads)
-    _check("queue", queue)
+    checked_number("max_batch_size", max_batch_size, 1, MOST)
+    checked_number("timeout_micros", timeout_micros, 0, MOST)
+    checked_number("threads", threads, 1, MOST)
+    checked_number("queue", queue, 1, MOST)
     sizes = [1]
     while sizes[-1] * 2 < max_batch_size:
         sizes.append(sizes[-1] * 2)
@@ -188,9 +217,24 @@ def batching_config(
 
 
 def command(config: str, batching: str | None, *, rest_port: int, grpc_port: int) -> list[str]:
-    """The command line of the server, for configuration files of these names."""
-    _check("rest_port", rest_port, most=2**16 - 1)
-    _check("grpc_port", grpc_port, most=2**16 - 1)
+    """The command line of the server, for configuration files of these names.
+
+    Parameters
+    ----------
+    config : str
+        The file of `models_config`.
+    batching : str or None
+        The file of `batching_config`; None for a server that merges no requests.
+    rest_port, grpc_port : int
+        The ports of HTTP and of gRPC.
+
+    Examples
+    --------
+    >>> command("/etc/models.config", None, rest_port=8501, grpc_port=8500)[:3]
+    ['tensorflow_model_server', '--port=8500', '--rest_api_port=8501']
+    """
+    checked_number("rest_port", rest_port, 1, 2**16 - 1)
+    checked_number("grpc_port", grpc_port, 1, 2**16 - 1)
     found = [
         "tensorflow_model_server",
         f"--port={grpc_port}",
@@ -207,7 +251,24 @@ def command(config: str, batching: str | None, *, rest_port: int, grpc_port: int
 def compose_file(
     models: Sequence[Model], *, batching: bool, rest_port: int, grpc_port: int, image: str = IMAGE
 ) -> str:
-    """A docker-compose.yml next to the two configuration files, which must be for a container."""
+    """A docker-compose.yml next to the two configuration files, which must be for a container.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        What is served: their directories are mounted.
+    batching : bool
+        Whether there is a ``batching.config``.
+    rest_port, grpc_port : int
+        The ports of this machine.
+    image : str, default "tensorflow/serving"
+        The image of the container.
+
+    Examples
+    --------
+    >>> compose_file([], batching=False, rest_port=8501, grpc_port=8500).splitlines()[2]
+    '    image: "tensorflow/serving"'
+    """
     config = INSIDE / "models.config"
     arguments = command(
         str(config), str(INSIDE / "batching.config") if batching else None,
@@ -235,11 +296,6 @@ def _mount(source: str, target: PurePosixPath) -> str:
 def shell(arguments: Sequence[str]) -> str:
     """A command line for a POSIX shell, an option a line."""
     return " \\\n  ".join(map(shlex.quote, arguments))
-
-
-def _check(name: str, value: int, least: int = 1, most: int = 2**31 - 1) -> None:
-    if not least <= value <= most:
-        raise SpecError(f"{name} is {value}, needs a whole number from {least} to {most}")
 
 
 def _block(name: str, lines: Sequence[str]) -> str:
