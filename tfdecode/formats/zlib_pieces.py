@@ -52,8 +52,7 @@ def compress_pieces(
     for stream in streams:
         out.seek(start)
         out.truncate()
-        for piece in stream(pieces(), level):
-            out.write(piece)
+        out.writelines(stream(pieces(), level))
         if out.tell() - start < nbytes:
             break  # cells that are coded one by one can grow
 

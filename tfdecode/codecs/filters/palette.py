@@ -175,7 +175,7 @@ class Palette(Filter):
     def encode(self, x: np.ndarray, form: ArrayForm) -> np.ndarray:
         after = self.resolve(form)
         x = np.asarray(x, numpy_dtype(form.dtype))
-        grouped = self.grouped(bits(x), form)
+        grouped = self.grouped(bits(x))
         indices = np.zeros(grouped.shape, after.dtype)
         if self.table:
             known = np.zeros(grouped.shape, bool)
@@ -208,7 +208,7 @@ class Palette(Filter):
         sides = list(x.shape) or [1]
         sides[axis] = steps
         head = np.zeros(sides, after.dtype)
-        grid = np.moveaxis(self.grouped(head, form), 1, 0)
+        grid = np.moveaxis(self.grouped(head), 1, 0)
         room = np.zeros((len(tables), grid[0].size * head.itemsize), np.uint8)
         room[:, : planes.shape[1]] = planes
         grid[...] = room.view(np.dtype(after.dtype).newbyteorder("<")).reshape(grid.shape)
@@ -229,7 +229,7 @@ class Palette(Filter):
             return np.zeros(shape, numpy_dtype(form.dtype))
         if int(y.max()) >= count:
             raise DecodeError(f"payload has index {y.max()} into {count} values")
-        places = self.grouped(y.reshape(shape), form).astype(np.intp)
+        places = self.grouped(y.reshape(shape)).astype(np.intp)
         x = tables[np.arange(len(tables))[:, np.newaxis], places]
         return x.reshape(shape).view(numpy_dtype(form.dtype))
 
@@ -321,7 +321,7 @@ class Palette(Filter):
             return 1, 1, prod(sides)
         return prod(sides[: self.axis]), sides[self.axis], prod(sides[self.axis + 1 :])
 
-    def grouped(self, y: np.ndarray, form: ArrayForm) -> np.ndarray:
+    def grouped(self, y: np.ndarray) -> np.ndarray:
         """``y`` as ``[before, tables, after]``."""
         return y.reshape(self.grid(list(y.shape)))
 
@@ -334,7 +334,7 @@ class Palette(Filter):
     def payload_bits(self, head: np.ndarray, form: ArrayForm) -> np.ndarray:
         """The bits of the tables in a payload, ``[tables, values]``."""
         item = ITEM_SIZES[form.dtype]
-        grid = np.ascontiguousarray(np.moveaxis(self.grouped(head, form), 1, 0))
+        grid = np.ascontiguousarray(np.moveaxis(self.grouped(head), 1, 0))
         data = little_endian(grid.reshape(len(grid), -1)).view(np.uint8)[:, : self.values * item]
         planes = data.reshape(len(grid), item, self.values).transpose(0, 2, 1)
         unsigned = np.dtype(f"u{item}")
