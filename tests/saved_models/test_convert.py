@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -274,6 +275,38 @@ def test_a_placeholder_may_not_say_its_shape(tmp_path: Path) -> None:
         tfd.convert(tmp_path / "frozen.pb", tmp_path / "models", **GIVEN)
     inputs = {"x": ("x:0", tf.TensorSpec([None, 2], tf.float32))}
     assert tfd.convert(tmp_path / "frozen.pb", tmp_path / "models", inputs, {"y": "y:0"}).exists()
+
+
+def test_it_builds_beside_the_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk of temporary files may be full, and a rename stays within one file system."""
+    places = []
+    make = tempfile.mkdtemp
+    monkeypatch.setattr(
+        tempfile, "mkdtemp", lambda **given: (places.append(given.get("dir")), make(**given))[1]
+    )
+    with tf.Graph().as_default(), v1.Session() as session:
+        tf.identity(v1.placeholder(tf.float32, [None, 2], name="x"), name="y")
+        inputs = {"x": ("x:0", tfd.ArraySpec((2,), "float32"))}
+        made = tfd.convert(session, tmp_path / "models", inputs, {"y": "y:0"})
+    assert set(places) == {tmp_path / "models"} and list(made.parent.iterdir()) == [made]
+
+
+def test_an_array_file_takes_the_dtype_of_the_model(tmp_path: Path) -> None:
+    """Also if the graph does not say the shape, and of a Keras file."""
+    import keras
+
+    with tf.Graph().as_default() as graph:
+        tf.identity(v1.placeholder(tf.float32, name="x"), name="y")
+    frozen = str(tmp_path / "frozen.pb")
+    Path(frozen).write_bytes(graph.as_graph_def().SerializeToString())
+    keras.Sequential([keras.Input((2,), name="x"), keras.layers.ReLU()]).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.array([0.5, 0.25]))
+    file, out = tmp_path / "x.npy", str(tmp_path / "out")
+    assert main(["convert", frozen, out, "--input", f"x=x:0={file}", "--output", "y=y:0"]) == 0
+    for given in (file, "raw"):
+        assert main(["convert", str(tmp_path / "m.keras"), out, "--input", f"x={given}"]) == 0
+    for version in "123":
+        assert tfd.Schema.load(tmp_path / "out" / version)["x"].dtype == "float32"
 
 
 def test_a_vocabulary_of_another_machine(tmp_path: Path, capsys: Any) -> None:

@@ -184,6 +184,17 @@ def test_the_command(theirs: Path, tmp_path: Path, capsys: Any) -> None:
     assert "--cast: other is not named by --input" in capsys.readouterr().err
 
 
+def test_of_a_photo_as_a_sample_the_command_says_what_else_there_is(
+    theirs: Path, tmp_path: Path, capsys: Any
+) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(file_of(PIXELS[0], "png"))
+    command = ["wrap", str(theirs / "fixed"), str(tmp_path / "m")]
+    assert main([*command, "--input", f"prod_image={photo}"]) == 0
+    said = "prod_image takes packed pixels; --input prod_image=image/png takes files as they are"
+    assert said in capsys.readouterr().err
+
+
 def test_a_sample_of_wrap_can_be_the_file(theirs: Path, tmp_path: Path) -> None:
     inputs = {"prod_image": "image/jpeg"}
     sample = {"prod_image": file_of(PIXELS[0], "jpeg")}

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfdecode as tfd
-from tfdecode.saved_models.examples import example
+from tfdecode.saved_models.examples import example, passed_row
 from tfdecode.saved_models.plan import Plan
 
 POSE = tfd.ArraySpec((3,), "float32", "zlib")
@@ -51,6 +51,11 @@ def test_a_sample_that_does_not_fit_is_named(kind: str) -> None:
             example(plan, {"kind": b"a", name: value}, what)
 
 
+def test_a_handle_is_no_input() -> None:
+    with pytest.raises(tfd.ExportError, match="input table is a resource, which no client can"):
+        passed_row("table", tf.TensorSpec([], tf.resource), {})
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_numbers_of_python_fit_if_their_values_do(tmp_path: Path) -> None:
     sample = {"pose": np.ones(3, "float32"), "scale": [1, 0.5], "kind": "a", "steps": 2}
@@ -59,6 +64,32 @@ def test_numbers_of_python_fit_if_their_values_do(tmp_path: Path) -> None:
         warmup = [sample, {**sample, "steps": 1.5}]
         tfd.export(model, tmp_path, INPUTS, sample=sample, warmup=warmup)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [[0.1, 0.5, 2], POSE.encode(np.ones(3, "float32"))],
+    ids=["of float64", "a payload"],
+)
+def test_one_rule_for_samples(sample: Any, tmp_path: Path) -> None:
+    """Numbers are cast, and rounded, to what the client will send."""
+    module = tf.Module()
+    spec = tf.TensorSpec([None, 3], tf.float32, "pose")
+    module.f = tf.function(lambda pose: {"y": pose * 2}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=module.f)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.multiply(tf.compat.v1.placeholder(tf.float32, [None, 3], "pose"), 2, "y")
+        makers = [
+            lambda given: tfd.export(module.f, tmp_path, {"pose": POSE}, sample=given),
+            lambda given: tfd.wrap(tmp_path / "m", tmp_path, {"pose": POSE}, sample=given),
+            lambda given: tfd.convert(
+                session, tmp_path, {"pose": ("pose:0", POSE)}, {"y": "y:0"}, sample=given
+            ),
+        ]
+        for number, make in enumerate(makers):
+            assert make({"pose": sample}).name == str(number + 1)
+            with pytest.raises(tfd.ExportError, match=r"^sample of pose: .*float64.*float32"):
+                make({"pose": [1e300, 0, 0]})
 
 
 @pytest.mark.parametrize("kind", ["another shape", "with its batch", "another name"])

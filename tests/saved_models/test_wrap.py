@@ -212,6 +212,8 @@ def test_inputs_without_and_with_a_fixed_batch(old: Path, tmp_path: Path) -> Non
     path = tfd.wrap(old, tmp_path / "fixed", {"f": spec}, source="fixed")
     payloads = np.array([spec.encode(row) for row in fixed], object)
     assert run(path, "bytes", f_bytes=payloads) == run(old, "fixed", f=fixed)
+    with pytest.raises(tfd.ExportError, match="f takes batches of 2 rows, and max_batch_size is 1"):
+        tfd.wrap(old, tmp_path / "fixed", {"f": spec}, source="fixed", max_batch_size=1)
     path = tfd.wrap(old, tmp_path / "same", {"x": POSE}, source="same")
     assert run(path, "bytes", x_bytes=PAYLOADS) == run(old, "same", x=ARRAYS)
 
@@ -340,7 +342,10 @@ def test_outputs_that_cannot_be_added_are_named(tmp_path: Path) -> None:
         builder = v1.saved_model.Builder(str(tmp_path / "theirs"))
         builder.add_meta_graph_and_variables(session, ["serve"], signatures)
         builder.save()
-    for name, words in {"sparse": "not a dense tensor", "status": "'status' already"}.items():
+    for name, words in {
+        "sparse": "source signature of dense tensors",
+        "status": "'status' already",
+    }.items():
         with pytest.raises(tfd.ExportError, match=words):
             tfd.wrap(
                 tmp_path / "theirs",

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``check``."""
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="SavedModel, or the directory of its versions")
-    version = "version of the server, 1.15 or 2.3 to 2.21 (default: the newest)"
+    version = "version of the server, 2.3 to 2.21 (default: the newest)"
     add("--tensorflow", metavar="VERSION", help=version)
     add("--json", action="store_true", help="print a JSON object")
 

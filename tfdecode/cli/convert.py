@@ -16,10 +16,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import ExportError
 from ..saved_models import suggest as suggestions
-from ..saved_models.convert import convert, placeholder_of
-from ..saved_models.keras_file import SUFFIXES
+from ..saved_models.convert import convert, spec_in_graph
+from ..saved_models.declared import declared
+from ..saved_models.keras_file import SUFFIXES, keras_model
 from ..saved_models.media_types import is_media_type
 from ..saved_models.sources import read_source
 from ..schema import Schema
@@ -99,14 +99,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("OUT_DIR is needed, or --suggest")
     keras = arguments.source.suffix in SUFFIXES
     graph = None if keras else read_source(arguments.source).graph
-    cast = {
-        name: graph_dtype(name, dict(arguments.input), graph) if graph else "float32"
-        for name in arguments.cast
-    }
-    inputs, outputs = (
-        {name: one(name, rest, graph, arguments) for name, rest in given}
-        for given in (arguments.input, arguments.output)
-    )
+    takes, gives = (known(role, graph, arguments) for role in ("input", "output"))
+    for name in arguments.cast:
+        if name not in dict(arguments.input):
+            raise UsageError(f"argument --cast: {name} is not named by --input")
+    cast = {name: takes[name].dtype.name for name in arguments.cast if name in takes}
+    inputs = {n: one(n, rest, graph, takes, arguments) for n, rest in arguments.input}
+    arguments.role = "output"
+    outputs = {n: one(n, rest, graph, gives, arguments) for n, rest in arguments.output}
     path = convert(
         arguments.source,
         arguments.out,
@@ -131,29 +131,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def one(name: str, rest: list[str], graph: Any, arguments: argparse.Namespace) -> Any:
+def known(role: str, graph: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A tf.TensorSpec of each input or output, as far as the model says what it is."""
+    given = dict(getattr(arguments, role))
+    if graph is not None:
+        specs = {n: spec_in_graph(graph, f"{role} {n}", rest[0]) for n, rest in given.items()}
+        return {name: spec for name, spec in specs.items() if spec is not None}
+    if role == "output":
+        return {}
+    return declared(keras_model(arguments.source, not arguments.no_safe_mode), list(given))
+
+
+def one(
+    name: str, rest: list[str], graph: Any, specs: dict[str, Any], arguments: argparse.Namespace
+) -> Any:
     """An input or output as ``convert`` takes it."""
     if graph is None and len(rest) > 1:
         raise UsageError(f"argument --input: of a Keras file {name}=SPEC, without a tensor")
     if is_media_type(rest[-1]):  # the model says the shape
         return rest[0] if graph is None else tuple(rest)
-    if graph is None:
-        return spec_of(name, rest[-1], None, arguments)
-    if len(rest) == 1:
+    if graph is not None and len(rest) == 1:
         return rest[0]
-    try:
-        known = {name: placeholder_of(graph, name, rest[0])[1]}
-    except ExportError:  # its shape is not in the graph
-        known = None
-    return rest[0], spec_of(name, rest[1], known, arguments)
-
-
-def graph_dtype(name: str, inputs: dict[str, list[str]], graph: Any) -> str:
-    """The dtype of the tensor of an input; UsageError if there is no such input."""
-    if name not in inputs:
-        raise UsageError(f"argument --cast: {name} is not named by --input")
-    dtype: str = placeholder_of(graph, name, inputs[name][0])[1].dtype.name
-    return dtype
+    spec = spec_of(name, rest[-1], specs if name in specs else None, arguments)
+    return spec if graph is None else (rest[0], spec)
 
 
 def suggest(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from ..conversion import converted
 from ..errors import EncodeError, ExportError, FileError, SpecError
 from ..files import has_suffix, load
 from ..names import bytes_key
-from ..saved_models.media_types import image_spec, is_media_type
+from ..saved_models.media_types import MEDIA_TYPES, image_spec, is_media_type
 from ..saved_models.wrap import signature_of, wrap
 from ..spec import ArraySpec
-from .failure import UsageError, one_line
+from .failure import UsageError, note, one_line
 from .packing import add_choice, preferences
 from .quiet_import import import_quietly
 from .show import dimensions, say, table
@@ -176,6 +177,9 @@ def spec_of(
                 array = converted(array, dtype, arguments.casting)
             except EncodeError as error:
                 raise EncodeError(f"{text}: the model takes {dtype} for {name}: {error}") from None
+        media, _ = guess_type(path.name)
+        if media in MEDIA_TYPES and getattr(arguments, "role", "input") == "input":
+            note(f"{name} takes packed pixels; --input {name}={media} takes files as they are")
         return infer(array, label=name, **preferences(arguments))
     if path.exists():
         return read_spec(text)[0]

@@ -53,7 +53,10 @@ class ByteSignature:
                     raise ExportError(f"{source} has no {what} {name!r}; it has: {listed}")
             for name, info in known.items():
                 if info.WhichOneof("encoding") != "name":
-                    raise ExportError(f"{what} {name} of {source} is not a dense tensor")
+                    raise ExportError(
+                        f"{what} {name} of {source} is a sparse or ragged tensor, which servers do "
+                        "not take or give: name a source signature of dense tensors"
+                    )
         inputs = resolved(inputs, tensor_specs(self.given.inputs), cast)
         try:
             check_ragged(inputs, ragged, inputs)
@@ -100,6 +103,7 @@ class ByteSignature:
             raise ExportError(f"input {min(single)} has no batch dimension, so it has no status")
         sizes = [plan.max_batch_size for plan in self.plans if not single & plan.specs.keys()]
         self.schema = Schema(inputs, outputs, min(sizes, default=None))
+        self._check_batches()
         self.mask, self._splice = mask, Splice(meta.graph_def)
         #: The inputs that are passed through, whose number of rows is compared with the payloads'.
         self.counted = [
@@ -109,6 +113,16 @@ class ByteSignature:
         ]
         if not independent_rows or not self.batched():
             self.counted = []
+
+    def _check_batches(self) -> None:
+        """ExportError for an input of batches that are larger than what is decoded."""
+        for name in self.keys.keys() - self.single:
+            rows = batch_of(self.given.inputs[name])[0]
+            if rows is not None and rows > self.schema.max_batch_size:
+                raise ExportError(
+                    f"input {name} takes batches of {rows} rows, and max_batch_size is "
+                    f"{self.schema.max_batch_size}: pass max_batch_size={rows}"
+                )
 
     def _check_lengths(self, key: str, name: str, kind: str, spec: ArraySpec) -> None:
         """ExportError unless the source takes the lengths of an input of any length."""
@@ -280,8 +294,10 @@ def check_spec(
         raise ExportError(f"{what} is {type(spec).__name__}, needs an ArraySpec")
     dtype, shape = tf.as_dtype(info.dtype).base_dtype.name, tf.TensorShape(info.tensor_shape)
     if dtype != (cast or spec.dtype):
-        advice = f"; cast={{{what.split()[1]!r}: {dtype!r}}} casts in the graph"
-        advice *= what.startswith("input") and dtype in ITEM_SIZES
+        role, name = what.split(" ", 1)
+        advice = f"; cast={{{name!r}: {dtype!r}}} casts in the graph" * (role == "input")
+        if dtype not in ITEM_SIZES:
+            advice = f", and no spec has {dtype}: leave {name} out of {role}s="
         raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}{advice}")
     sides = list(spec.chain.form.max_shape if padded else spec.shape)
     if not shape.is_compatible_with([None, *sides]) and not _is_single(info, spec):

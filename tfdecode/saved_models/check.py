@@ -74,7 +74,7 @@ def check(saved_model: str | os.PathLike[str], tensorflow: str | None = None) ->
     saved_model : str or os.PathLike
         The directory of a SavedModel, or of its versions; the newest version is checked.
     tensorflow : str, optional
-        The version of the server, "1.15" or "2.3" to "2.21"; by default the newest.
+        The version of the server, "2.3" to "2.21"; by default the newest.
 
     Raises
     ------

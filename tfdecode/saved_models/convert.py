@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,12 @@ from ..errors import ExportError
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .backport import checked, rewrite, target
-from .examples import check_known, passed_row
+from .examples import check_known, passed_row, sampled
 from .export import export
 from .keras_file import SUFFIXES, keras_model
+from .media_types import resolved
 from .plan import batched, check_options
-from .publish import publish
+from .publish import publish, workspace
 from .session import ServingSession, quiet, reason
 from .sources import Source, check_assets, read_source
 from .splice import PLACEHOLDERS
@@ -125,6 +125,7 @@ def convert(
     ...     sorted(tfd.Schema.load(path))
     ['pose']
     """
+    sample = {} if sample is None else sample
     options: dict[str, Any] = {
         "signature": signature,
         "on_invalid": on_invalid,
@@ -138,7 +139,7 @@ def convert(
     }
     oldest = target(min_tensorflow)
     given: Mapping[str, Any] = {} if outputs is None else outputs
-    mappings = {"inputs": inputs, "outputs": given, "constants": constants or {}}
+    mappings = {"inputs": inputs, "outputs": given, "constants": constants or {}, "sample": sample}
     check_options(on_invalid, max_rows, max_batch_size, version, mappings)
     if not hasattr(source, "graph") and str(source).endswith(SUFFIXES):
         if constants:
@@ -160,20 +161,26 @@ def convert(
     encoded = {n: o[1] for n, o in given.items() if isinstance(o, tuple)}
     casts = cast or {}
     fed = {n: placeholder_of(origin.graph, n, one, casts.get(n)) for n, one in inputs.items()}
+    packed = resolved(packed, {name: spec for name, (_, spec) in fed.items()}, casts)
+    tried = dict(sample)
+    for n, spec in packed.items():
+        if n in sample and isinstance(spec, ArraySpec):
+            tried[n] = sampled(n, spec, sample)[0]
     fetched = {name: one if isinstance(one, str) else one[0] for name, one in given.items()}
     name = arrays_signature if packed or encoded else signature
 
     def build(path: Path) -> None:
         write(origin, fed, fetched, constants or {}, name, path)
         rewrite(path, oldest)
-        try_out(path, name, fed, sample or {}, oldest)
+        try_out(path, name, fed, tried, oldest)
 
     if not packed and not encoded:
         return publish(build, Path(directory), version)
     if not packed:
         raise ExportError("outputs are encoded for byte inputs: give an input an ArraySpec")
-    with tempfile.TemporaryDirectory(prefix="tfdecode-") as folder:
-        plain = publish(build, Path(folder), 1)
+    with workspace(Path(directory)) as folder:
+        plain = folder / "plain"
+        build(plain)
         return wrap(plain, directory, packed, encoded, source=name, **options)
 
 
@@ -185,28 +192,35 @@ def placeholder_of(
     if not isinstance(at, str):
         kind = type(at).__name__
         raise ExportError(f"input {name} is {kind}, needs the name of a tensor, or (name, spec)")
-    place = graph.find(at, f"input {name}")
+    own = spec_in_graph(graph, f"input {name}", at)
+    if isinstance(spec, ArraySpec):
+        spec = tf.TensorSpec([None, *spec.shape], spec.dtype if cast is None else cast)
+    if spec is None or isinstance(spec, str):  # a media type, for the shape that the graph has
+        if own is None or own.shape.rank is None:
+            raise ExportError(f"{at} does not say its shape: pass ({at!r}, tf.TensorSpec(...))")
+        spec = own
+    if own is not None and own.dtype != spec.dtype:
+        dtypes = f"has dtype {spec.dtype.name}, but {at} has {own.dtype.name}"
+        raise ExportError(f"input {name} {dtypes}")
+    if own is not None and not spec.shape.is_compatible_with(own.shape):
+        raise ExportError(f"input {name} has shape {spec.shape}, but {at} has {own.shape}")
+    return at, spec
+
+
+def spec_in_graph(graph: TrainingGraph, what: str, at: str) -> Any:
+    """The tf.TensorSpec of a tensor, as far as the graph says it; None if it has no dtype."""
+    place = graph.find(at, what)
     node = graph.nodes[place.node]
-    known = dtype_of(node, place.output)
+    dtype = dtype_of(node, place.output)
+    if dtype is None:
+        return None
     shape = None  # the default of the attribute
     if node.op in PLACEHOLDERS and "shape" in node.attr:
         shape = node.attr["shape"].shape
         # Before version 24 of graphs a scalar meant that the shape is unknown.
         old = graph.meta.graph_def.versions.producer < 24
         shape = None if old and not shape.dim else shape
-    if isinstance(spec, ArraySpec):
-        spec = tf.TensorSpec([None, *spec.shape], spec.dtype if cast is None else cast)
-    if spec is None or isinstance(spec, str):  # a media type, for the shape that the graph has
-        if shape is None or shape.unknown_rank:
-            raise ExportError(f"{at} does not say its shape: pass ({at!r}, tf.TensorSpec(...))")
-        spec = tf.TensorSpec(tf.TensorShape(shape), dtype_named(at, known))
-    if known is not None and known != spec.dtype.as_datatype_enum:
-        dtype = dtype_named(at, known).name
-        raise ExportError(f"input {name} has dtype {spec.dtype.name}, but {at} has {dtype}")
-    if shape is not None and not spec.shape.is_compatible_with(tf.TensorShape(shape)):
-        own = tf.TensorShape(shape)
-        raise ExportError(f"input {name} has shape {spec.shape}, but {at} has {own}")
-    return at, spec
+    return tf.TensorSpec(tf.TensorShape(shape), dtype_named(at, dtype))
 
 
 def write(

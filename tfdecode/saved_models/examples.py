@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..conversion import converted
 from ..dtypes import numpy_dtype
-from ..errors import EncodeError, ExportError, meant
+from ..errors import DecodeError, EncodeError, ExportError, SpecError, meant
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of
 from ..spec import ArraySpec
@@ -18,13 +19,7 @@ from .plan import Plan, batched
 def example(plan: Plan, given: Mapping[str, Any], what: str) -> dict[str, Any]:
     """One row of every input, by name: an array, and what is passed as it is with its batch."""
     check_known(given, [*plan.specs, *plan.others], what)
-    arrays = {}
-    for name, spec in plan.specs.items():
-        if name in given:
-            arrays[name] = as_array(given[name], f"{what} of {name}")
-            encoded(spec, arrays[name], f"{what} of {name}")
-        else:
-            arrays[name] = filler(spec)
+    arrays = {name: sampled(name, spec, given, what)[0] for name, spec in plan.specs.items()}
     return arrays | {n: passed_row(n, s, given, what) for n, s in plan.others.items()}
 
 
@@ -46,12 +41,30 @@ def as_array(value: Any, what: str) -> np.ndarray:
         raise ExportError(f"{what} is not an array: {text}") from None
 
 
-def encoded(spec: ArraySpec, array: np.ndarray, what: str) -> bytes:
-    """The payload of an example's array."""
+def in_dtype(array: np.ndarray, dtype: str) -> np.ndarray:
+    """An array of an example in the dtype that is sent, rounded if need be, or else as it is."""
+    if array.dtype.kind in "OSU":
+        return array
     try:
-        return spec.encode(array)
-    except EncodeError as error:
-        raise ExportError(f"{what}: {error}") from None
+        return converted(array, dtype, "same_kind")
+    except (EncodeError, SpecError):
+        return array
+
+
+def sampled(
+    name: str, spec: ArraySpec, given: Mapping[str, Any], what: str = "sample"
+) -> tuple[np.ndarray, bytes]:
+    """The array of an input to try, and its payload; of an example, either may be given."""
+    try:
+        if name not in given:
+            array = filler(spec)
+        elif isinstance(given[name], bytes):
+            return spec.decode(given[name]), given[name]
+        else:
+            array = in_dtype(as_array(given[name], f"{what} of {name}"), spec.dtype)
+        return array, spec.encode(array)
+    except (DecodeError, EncodeError) as error:
+        raise ExportError(f"{what} of {name}: {error}") from None
 
 
 def filler(spec: ArraySpec) -> np.ndarray:
@@ -145,22 +158,22 @@ def passed_row(name: str, spec: Any, given: Mapping[str, Any], what: str = "samp
     shape = [side or 1 for side in (spec.shape.as_list() if spec.shape.rank is not None else [1])]
     if spec.dtype == tf.string:
         return np.full(shape, b"", object)
+    if spec.dtype in (tf.resource, tf.variant):
+        raise ExportError(
+            f"input {name} is a {spec.dtype.name}, which no client can send: take a signature, or "
+            "a tensor, of numbers or strings"
+        )
     return np.zeros(shape, spec.dtype.as_numpy_dtype)
 
 
 def passed_array(value: Any, spec: Any, what: str) -> np.ndarray:
     """The value of an example as the input takes it; ExportError if it does not fit."""
-    dtype = spec.dtype.as_numpy_dtype
     if spec.dtype == tf.string:
         array = np.array(value, object)
         fits = all(isinstance(item, bytes | str) for item in array.ravel().tolist())
     else:
-        array = as_array(value, what)
-        fits = array.dtype.kind not in "OSU"
-        if fits and array.dtype != dtype:
-            cast = array.astype(dtype)
-            fits = np.can_cast(array.dtype, dtype, "same_kind") or bool(np.all(cast == array))
-            array = cast if fits else array
+        array = in_dtype(as_array(value, what), spec.dtype.name)
+        fits = array.dtype == spec.dtype.as_numpy_dtype
     if not fits:
         has = type(value).__name__ if array.dtype == object else array.dtype.name
         raise ExportError(f"{what} is {has}, the input takes {spec.dtype.name}")

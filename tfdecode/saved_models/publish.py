@@ -24,9 +24,17 @@ MAX_VERSION = 2**63 - 1
 
 
 def publish(build: Callable[[Path], None], base: Path, version: int | None) -> Path:
-    """Call ``build`` with a path to write a model to; if that succeeds, make it a version.
+    """Call ``build`` with a path to write a model to; if that succeeds, make it a version."""
+    with workspace(base) as folder:
+        build(folder / "model")
+        return rename(folder / "model", base, version)
 
-    The model is built under a name that servers ignore. If it fails, nothing is left.
+
+@contextlib.contextmanager
+def workspace(base: Path) -> Iterator[Path]:
+    """A directory to build in, on the file system of the versions, under a name servers ignore.
+
+    Nothing of it is left afterwards.
     """
     if base.is_file():
         raise ExportError(f"{base} is a file; pass the directory of the versions")
@@ -35,12 +43,11 @@ def publish(build: Callable[[Path], None], base: Path, version: int | None) -> P
     existed = base.exists()
     try:
         base.mkdir(parents=True, exist_ok=True)
-        temporary, lock = workspace(base)
+        temporary, lock = made(base)
     except OSError as error:
         raise ExportError(f"{base}: cannot be written: {error.strerror}") from None
     try:
-        build(temporary / "model")
-        return rename(temporary / "model", base, version)
+        yield temporary
     except OSError as error:
         raise ExportError(f"{base}: cannot be written: {error.strerror or error}") from None
     finally:
@@ -51,7 +58,7 @@ def publish(build: Callable[[Path], None], base: Path, version: int | None) -> P
                 base.rmdir()
 
 
-def workspace(base: Path) -> tuple[Path, int | None]:
+def made(base: Path) -> tuple[Path, int | None]:
     """A new directory to build in, locked while this process lives; those of dead ones go."""
     with locked(base, wait=True):  # between making and locking it nobody may sweep it
         for left in base.glob(".tfdecode-*"):

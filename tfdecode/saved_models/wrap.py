@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import DecodeError, ExportError, FileError
+from ..errors import ExportError, FileError
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of, stacked
@@ -23,7 +23,7 @@ from ..schema import ASSET, SIGNATURE, Schema, version_directory
 from ..spec import ArraySpec
 from . import backport
 from .byte_signature import ByteSignature, batch_of, signature_in, tensor_specs
-from .examples import as_array, check_known, encoded, filler, passed_row, unlike
+from .examples import check_known, filler, passed_row, sampled, unlike
 from .plan import batched, check_options
 from .protobuf import read_protobuf
 from .publish import publish
@@ -256,7 +256,7 @@ def _compare(
             row = passed_row(name, tensor, sample)
             old[name] = new[name] = np.concatenate([row] * count) if batched(tensor) else row
         else:
-            first, payload = _sampled(name, spec, sample)
+            first, payload = sampled(name, spec, sample)
             ragged = name in added.lengths.values()
             other = unlike(spec, first, name in sample, ragged)
             arrays = [first, *[other] * (count - 1)]
@@ -297,18 +297,6 @@ def _compare(
             raise ExportError(differs)
         warnings.warn(f"{differs} a little: kernels may round in another way", stacklevel=5)
     return new
-
-
-def _sampled(name: str, spec: ArraySpec, sample: Mapping[str, Any]) -> tuple[np.ndarray, bytes]:
-    """The array of an input to try, and its payload: of a sample, either may be given."""
-    given, what = sample.get(name), f"sample of {name}"
-    if isinstance(given, bytes):
-        try:
-            return spec.decode(given), given
-        except DecodeError as error:
-            raise ExportError(f"{what}: {error}") from None
-    array = as_array(given, what) if name in sample else filler(spec)
-    return array, encoded(spec, array, what)
 
 
 def _bits(array: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which TensorFlow has which ops, attributes, dtypes and CPU kernels: 1.15, and 2.3 to 2.21."""
+"""Which TensorFlow has which ops, attributes, dtypes and CPU kernels: 2.3 to 2.21."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ def newest() -> str:
 def known_version(text: str) -> str:
     """``2.12`` of ``2.12.1``; SpecError if the table does not have it."""
     versions: list[str] = history()["versions"]
-    version = ".".join(str(text).split(".")[:2])
-    if version not in versions:
-        raise SpecError(
-            f"TensorFlow {text!r} is not known; known are {versions[0]}, {versions[1]} to "
-            f"{versions[-1]}"
-        )
-    return version
+    numbers = str(text).split(".")[:2]
+    if ".".join(numbers) in versions:
+        return ".".join(numbers)
+    last = list(map(int, newest().split(".")))
+    later = all(map(str.isdecimal, numbers)) and list(map(int, numbers)) > last
+    advice = f": pass {newest()!r}, whose models newer servers run too, or upgrade tfdecode"
+    raise SpecError(
+        f"TensorFlow {text!r} is not known; known are {versions[0]} to {newest()}{advice * later}"
+    )
 
 
 def knows(op: str) -> bool:
@@ -92,7 +94,7 @@ def missing(node: Any, version: str) -> Iterator[str]:
             first = VALUES[node.op, name, value.s]
             if at < versions.index(first):
                 yield f"takes {name}={value.s.decode()} from TensorFlow {first} on"
-    if at not in history()["without_kernels"] and not runs_on_cpu(entry["kernels"], types, at):
+    if not runs_on_cpu(entry["kernels"], types, at):
         given = ", ".join(f"{name}={dtype}" for name, dtype in sorted(types.items()))
         yield "has no CPU kernel" + (f" for {given}" if entry["kernels"] else "")
 

@@ -3,7 +3,7 @@
 Run once with the Python of each TensorFlow, then once with all that they wrote::
 
     python make.py dump 2.12.json
-    python make.py table 1.15.json 2.3.json ... 2.21.json
+    python make.py table 2.3.json 2.4.json ... 2.21.json
 
 A thing that came with the third version and stayed is written as 2; one that left with the seventh
 as [2, 6]; what all versions of its op have is left out. An attribute that came later has its
@@ -85,11 +85,10 @@ def table(paths: Iterable[Path]) -> dict[str, Any]:
         if not entry.get("attrs"):
             entry.pop("attrs", None)
         ops[name] = entry
-    unknown = [index for index, one in enumerate(registries) if not one["kern"]]
     names = sorted({name for one in registries for name in one["dtypes"]})
     dtypes = {n[3:].lower(): span([n in one["dtypes"] for one in registries]) for n in names}
     dtypes = {name: came for name, came in dtypes.items() if came}
-    return {"versions": versions, "without_kernels": unknown, "dtypes": dtypes, "ops": ops}
+    return {"versions": versions, "dtypes": dtypes, "ops": ops}
 
 
 def span(present: list[bool]) -> int | list[int]:
