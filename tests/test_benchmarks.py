@@ -132,7 +132,7 @@ def test_data_sets_are_written_and_read_in_each_way(tmp_path: Path) -> None:
         if "two" not in name:  # a pool takes a second to start
             work()
     taken = bench_bulk.costs(bench_bulk.readers(tmp_path / "read", 40), 40, 1)
-    found = bench_bulk.table("Title", "Note.", taken, next(iter(taken)), {"raw, decode_tensors": 9})
+    found = bench_bulk.table("Title", "Note.", taken, next(iter(taken)), {"raw, Schema.dataset": 9})
     assert found.rows[0][2] == "1.00" and found.rows[1][3].startswith("<= 9 ")
     assert [step[0] for step in bench_bulk.planned(50)] == [
         "start",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -115,3 +116,53 @@ def test_without_a_manifest_the_features_are_given(pattern: str, tmp_path: Path)
     label = {"label": tf.io.FixedLenFeature([], tf.int64)}
     (batch,) = SCHEMA.dataset(tmp_path / "all.tfrecord", 30, features=label)
     assert batch["label"].numpy().tolist() == [i % 3 if i % 2 else 7 for i in range(30)]
+
+
+def test_plain_and_compressed_files_are_read_together(pattern: str, tmp_path: Path) -> None:
+    plain = Path(pattern).parent / "train-00000-of-00004.tfrecord"
+    (tmp_path / "a.tfrecord").write_bytes(plain.read_bytes())
+    (tmp_path / "b.tfrecord.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    once = order(SCHEMA.dataset(tmp_path / "a.tfrecord", 4))
+    assert order(SCHEMA.dataset(f"{tmp_path}/*.tfrecord*", 4)) == 2 * once
+    assert order(SCHEMA.dataset(f"{tmp_path}/*.tfrecord*", 4, shuffle=2, seed=1)) != 2 * once
+
+
+def test_urls_are_read_by_the_file_systems_of_tensorflow(pattern: str) -> None:
+    folder = "ram://dataset/of"
+    tf.io.gfile.makedirs(folder)
+    for path in Path(pattern).parent.glob("train*"):
+        tf.io.gfile.copy(str(path), f"{folder}/{path.name}", overwrite=True)
+    (batch,) = SCHEMA.dataset(f"{folder}/train-*.tfrecord", 30)
+    assert batch["array"][:, 0].numpy().tolist() == list(range(30)) and "label" in batch
+    first = f"{folder}/train-00000-of-00004.tfrecord"
+    assert order(SCHEMA.dataset([first, pattern.replace("*", "00001-of-00004")], 30)) == [
+        *range(15)
+    ]
+    tf.io.gfile.remove(first)
+    with pytest.raises(tfd.FileError, match=r"1 of 4 shards of ram://dataset/of/train.tfrecord"):
+        SCHEMA.dataset(f"{folder}/train-*.tfrecord", 30)
+    for files in (f"{folder}/nothing-*", f"{folder}/nothing"):
+        with pytest.raises(tfd.FileError, match=r"ram://dataset/of/nothing.*: no such files"):
+            SCHEMA.dataset(files, 4)
+    with pytest.raises(tfd.FileError, match=f"{first}: cannot be read: "):
+        SCHEMA.dataset([first], 4)
+
+
+def test_files_that_tensorflow_cannot_read_are_named(pattern: str) -> None:
+    for files in ("s3://bucket/train-*", ["s3://bucket/train.tfrecord"]):
+        words = r"s3://bucket/train.*: TensorFlow does not read s3://, only .*ram; copy the files"
+        with pytest.raises(tfd.FileError, match=words):
+            SCHEMA.dataset(files, 4)
+    with pytest.raises(tfd.FileError, match=r"train-\*.tfrecord: no such file; a pattern is not"):
+        SCHEMA.dataset([pattern], 4)
+
+
+def test_batches_of_a_known_size_are_decoded_without_a_loop(pattern: str) -> None:
+    schema = tfd.Schema({"array": tfd.ArraySpec((2**19,), "uint8")})
+    assert schema["array"].max_rows < 2**12 < schema["array"].max_batch_size + 1
+    for size, ops in ((4, set()), (2**14, {"While"})):
+        dataset = schema.dataset(
+            pattern, size, features={"file": tf.io.FixedLenFeature([], "string")}
+        )
+        graph = dataset._input_dataset._map_func.function.graph.as_graph_def()
+        assert {node.op for node in graph.node} & {"While", "StatelessWhile"} == ops

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,12 @@ class Schema(Mapping[str, ArraySpec]):
             ``<name>_lengths``, int32 ``[B]``. Of inputs that are not named here, rows of different
             length fail.
         """
+        return self._decoded(payloads, ragged)
+
+    def _decoded(
+        self, payloads: Mapping[str, Any], ragged: Mapping[str, Layout] | None, **options: Any
+    ) -> dict[str, Any]:
+        """``decode_tensors``, with options of ``decode_batch``."""
         if not isinstance(payloads, Mapping):
             kind = type(payloads).__name__
             raise SpecError(f"payloads is {kind}, needs a dict of string tensors")
@@ -220,7 +227,7 @@ class Schema(Mapping[str, ArraySpec]):
         check_ragged(self, ragged, {*self, *others})
         for name, spec in self.items():
             key, layout = keys[name], ragged.get(name)
-            others |= decoded(name, spec, layout, payloads[key], input_name=key)[0]
+            others |= decoded(name, spec, layout, payloads[key], input_name=key, **options)[0]
         return others
 
     def dataset(
@@ -240,9 +247,10 @@ class Schema(Mapping[str, ArraySpec]):
         Parameters
         ----------
         files : str, os.PathLike or iterable of them
-            A pattern, ``"data/train-*.tfrecord"``, or a list of files. Files whose names end in
-            ``.gz`` are compressed. If there is a manifest next to them, they must be all the files
-            that it lists, or a list of some of them, each of the right length.
+            A pattern, ``"data/train-*.tfrecord"``, or a list of files. They can be URLs that
+            TensorFlow itself reads, as ``gs://``. Files whose names end in ``.gz`` are compressed.
+            If there is a manifest next to them, they must be all the files that it lists, or a list
+            of some of them, each of the right length.
         batch_size : int
             Examples of a batch.
         shuffle : int, default 0
@@ -268,9 +276,11 @@ class Schema(Mapping[str, ArraySpec]):
         Raises
         ------
         FileError
-            If no file matches, or the files are not those of the manifest.
+            If no file matches, TensorFlow reads no such URLs, or the files are not those of the
+            manifest.
         """
-        decode = partial(self.decode_tensors, ragged=ragged)
+        # The size of a batch is known, so that small ones are decoded without a loop.
+        decode = partial(self._decoded, ragged=ragged, max_batch_size=index(batch_size))
         return dataset(
             files, decode, self.feature_spec(), features or {}, batch_size, shuffle,
             seed, shard, drop_remainder,

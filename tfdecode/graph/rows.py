@@ -6,6 +6,7 @@ import enum
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from ..errors import SpecError
@@ -142,8 +143,7 @@ class Rows:
         """[B] int32: the ``Status`` of the first check that a row failed."""
         code = tf.zeros([self.size], tf.int32)
         for check in reversed(self.checks):
-            failed = tf.cast(check.status, tf.int32)  # a scalar or one for each row
-            code = tf.where(check.passed, code, tf.broadcast_to(failed, tf.shape(code)))
+            code = tf.where(check.passed, code, check.status)  # a scalar or one for each row
         return code
 
     def first_bad(self) -> tuple[Any, Any]:
@@ -231,38 +231,47 @@ def fail_with(message: Any, data: Any) -> Any:
 
 def admit(payloads: Any, max_batch_size: int, name: str) -> Any:
     """``payloads``; fails before anything is decoded unless they are ``[B]`` of an allowed B."""
-    payloads = checked_shape(payloads, [None], name, "payloads as a list of strings [B]")
-    static = payloads.shape[0]
-    if static is not None and static <= max_batch_size:
-        return payloads
-    size = tf.size(payloads)
-
-    def refuse() -> Any:
-        got = tf.strings.as_string(size)
-        text = f" rows, the model takes at most {max_batch_size} at a time (max_batch_size)"
-        return fail_with(tf.strings.join([f"{name}: batch has ", got, text]), payloads)
-
-    return tf.cond(size <= max_batch_size, lambda: payloads, refuse)
+    needs = "payloads as a list of strings [B]"
+    return checked_shape(payloads, [None], name, needs, max_batch_size)
 
 
-def checked_shape(tensor: Any, shape: list[int | None], name: str, needs: str) -> Any:
-    """``tensor``; fails unless it has ``shape`` when it runs: servers feed any shape."""
-    if tf.executing_eagerly():  # the static shape is the true one
+def checked_shape(
+    tensor: Any, shape: list[int | None], name: str, needs: str, max_batch_size: int | None = None
+) -> Any:
+    """``tensor``; fails unless it has ``shape`` when it runs: servers feed any shape.
+
+    It also fails if it has more than ``max_batch_size`` elements.
+    """
+    static = tensor.shape.num_elements()
+    limited = max_batch_size is not None and (static is None or static > max_batch_size)
+    if tf.executing_eagerly() and not limited:  # the static shape is the true one
         return tensor
     # The static shape is what the signature says; a placeholder's own is not computed with.
-    fed = tf.compat.v1.placeholder_with_default(tensor, shape=None)
-    got = tf.shape(fed)
-    known = tf.concat([got, tf.fill([len(shape)], -1)], 0)[: len(shape)]
-    fits = [tf.equal(tf.rank(fed), len(shape))]
-    fits += [tf.equal(known[axis], side) for axis, side in enumerate(shape) if side is not None]
+    fed = (
+        tensor
+        if tf.executing_eagerly()
+        else tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=None)
+    )
+    got, right_rank = tf.shape(fed), tf.equal(tf.rank(fed), len(shape))
+    # One predicate and one branch: each node costs time when a data set begins an epoch.
+    fits = [right_rank]
+    if any(side is not None for side in shape):
+        known = tf.concat([got, tf.fill([len(shape)], -1)], 0)[: len(shape)]
+        fits += [tf.equal(known[i], side) for i, side in enumerate(shape) if side is not None]
+    if limited:
+        fits.append(tf.size(fed) <= max_batch_size)
 
-    def fail() -> Any:
+    def fail() -> list[Any]:
         sides = tf.strings.reduce_join(tf.strings.as_string(got), separator=", ")
         text = tf.strings.join([f"{name}: has shape [", sides, f"], needs {needs}"])
+        if limited:
+            most = f" rows, the model takes at most {max_batch_size} at a time (max_batch_size)"
+            many = tf.strings.join([f"{name}: batch has ", sides, most])
+            text = tf.where(right_rank, many, text)
         # Of the right rank: what comes next may run, and fail with a message of its own.
-        return fail_with(text, tf.zeros([side or 0 for side in shape], tensor.dtype))
+        return [fail_with(text, tf.zeros([side or 0 for side in shape], tensor.dtype))]
 
-    checked = tf.cond(tf.reduce_all(tf.stack(fits)), lambda: fed, fail)
+    (checked,) = cond(reduce(tf.logical_and, fits), lambda: [fed], outlined(fail))
     # An op, as set_shape is not part of the graph: one of static sizes is then refused when loaded.
     return tf.ensure_shape(checked, tensor.shape)
 

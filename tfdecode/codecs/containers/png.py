@@ -269,7 +269,8 @@ class Mosaic:
             pixels = tf.reshape(pixels, [-1, self.channels, area])
             if 1 not in pixels.shape[:2]:
                 pixels = tf.transpose(pixels, [1, 0, 2])
-            pixels = tf.transpose(tf.reshape(pixels, [-1, area]))
+            if self.image.pixels > area:  # the transpose of a single plane would be a copy
+                pixels = tf.transpose(tf.reshape(pixels, [-1, area]))
         return tf.reshape(pixels, [self.image.pixels])
 
     def tensor(self, rows: Rows) -> Rows:
