@@ -121,7 +121,7 @@ def test_an_edited_json_is_found_by_its_fingerprint() -> None:
 
 
 ENCODE_ERRORS = [
-    (np.zeros((2, 3), "f8"), "array is float64, spec needs float32; convert it first"),
+    (np.zeros((2, 3), "f8"), "array is float64, spec needs float32; convert it to float32 first"),
     (np.zeros((2, 3), "i4"), "array is int32, spec needs float32"),
     (np.zeros((2, 3), object), "array is objects, spec needs float32; make them numbers"),
     (np.zeros((2, 3), "S4"), "array is byte strings, spec needs float32; a payload carries"),

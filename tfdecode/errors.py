@@ -21,6 +21,21 @@ def shown(name: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[:limit] + "..."
 
 
+#: The options of the command line that runs, in whose words messages speak; none in a library.
+OPTIONS: set[str] = set()
+
+
+def said(python: str, option: str = "") -> str:
+    """For messages: what Python says, or the option of the command line that runs, if it has it.
+
+    Chosen before names are put into the message, so that a name always stays as it is. Without an
+    option, a command line says nothing.
+    """
+    if not OPTIONS:
+        return python
+    return option if not option or OPTIONS.intersection(option.split()) else f"in Python {python}"
+
+
 def meant(word: object, known: Iterable[str]) -> str:
     """For messages: " (did you mean 'zlib'?)" if ``word`` is close to one that is ``known``."""
     import difflib  # only for messages

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .dtypes import ITEM_SIZES, numpy_dtype
-from .errors import SpecError
+from .errors import SpecError, said
 
 Shape: TypeAlias = tuple[int | None, ...]
 
@@ -35,7 +35,8 @@ class ArrayForm:
         if len(shape) > MAX_RANK:
             raise SpecError(f"shape has {len(shape)} dimensions, at most {MAX_RANK} are supported")
         if None in shape and max_shape is None:
-            raise SpecError(f"shape {list(shape)} has a None dimension; pass max_shape to bound it")
+            most = said("max_shape", "--max-shape")
+            raise SpecError(f"shape {list(shape)} has a None dimension; pass {most} to bound it")
         bound = shape if max_shape is None else max_shape
         fits = len(bound) == len(shape) and all(
             limit is not None and (side is None or side == limit)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .errors import SpecError
+from .errors import SpecError, said
 from .form import ArrayForm
 from .graph.ragged import padded
 from .spec import ArraySpec
@@ -31,7 +31,8 @@ def check_ragged(
     for name, layout in ragged.items():
         if name not in specs:
             known = ", ".join(n for n, spec in specs.items() if None in spec.shape) or "none"
-            raise SpecError(f"ragged names {name!r}; inputs with a None dimension: {known}")
+            padded = said("ragged", "--padded")
+            raise SpecError(f"{padded} names {name!r}; inputs with a None dimension: {known}")
         if layout not in ("ragged", "padded"):
             raise SpecError(f"ragged of {name} is {layout!r}, needs 'ragged' or 'padded'")
         if None not in specs[name].shape:

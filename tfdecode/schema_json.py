@@ -91,7 +91,7 @@ def one_from_dict(value: Any, known: tuple[str, ...]) -> Parts:
         if isinstance(value, dict) and "shape" in value:
             raise SpecError(
                 "schema is needed, and this is the spec of one array; "
-                "make one of it: tfdecode.Schema({NAME: spec})"
+                "make one of it in Python: tfdecode.Schema({NAME: spec})"
             )
         raise SpecError("schema needs a JSON object with 'inputs'")
     check_version(value, "schema")

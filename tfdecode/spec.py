@@ -184,7 +184,7 @@ class ArraySpec(GraphSide):
             raise EncodeError(f"array has shape {list(x.shape)}, spec needs {form}{limit}")
         if x.dtype.name != self.dtype:
             numbers = x.dtype.name in ITEM_SIZES
-            advice = f"; convert it first: array.astype({self.dtype!r})" if numbers else ""
+            advice = f"; convert it to {self.dtype} first" if numbers else ""
             raise EncodeError(f"array is {in_words(x.dtype)}, spec needs {self.dtype}{advice}")
         return self.chain.encode(x)
 

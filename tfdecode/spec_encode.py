@@ -104,4 +104,4 @@ class EncodeSide:
         """What to do about rows outside the domain, for the message."""
         text = brief(self.chain.text)
         # Without quotes, which TensorFlow escapes.
-        return f"; its codecs carry only {self.domain}: codecs={text} or raw carries all"
+        return f"; its codecs carry only {self.domain}: the chain {text} or raw carries all"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 import tfdecode
 from tfdecode import cli
 from tfdecode.cli import main
+from tfdecode.cli.parsing import Parser
 
 HEAVY = {"tensorflow", "rich", "scipy", "ml_dtypes", "tfdecode.cli.predict"}
 
@@ -23,6 +27,18 @@ def run(*command: str, cwd: Path, **options) -> subprocess.CompletedProcess:
     environment |= options.pop("env", {})
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.run([sys.executable, *command], cwd=cwd, env=environment, **options)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_the_examples_of_every_command_are_valid(command: str) -> None:
+    module = importlib.import_module(f"tfdecode.cli.{command.replace('-', '_')}")
+    parser = Parser(command, None, "")
+    module.add_arguments(parser)
+    text = module.EXAMPLES.replace("\\\n", "")
+    for line in re.findall(rf"tfdecode {command} (.*)", text):
+        line = re.split(r" {3,}| [|>] ", line)[0]  # without a comment and other programs
+        parser.given.clear()
+        parser.parse_intermixed_args(cli.shape_as_one(shlex.split(line)))  # SystemExit if it is not
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -55,7 +71,12 @@ def test_the_version(capsys) -> None:
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["pakc"], "invalid choice: 'pakc'"),
+        (["pakc"], "there is no 'pakc' (did you mean 'pack'?); see tfdecode --help"),
+        (["--json", "pack"], "put the command before its options"),
+        (["pack", "a.npy", "--key", "a", "--key", "b"], "argument --key: given twice"),
+        (["pack", "a.npy", "--workers", "0"], "'0' is not a whole number from 1 to 99999"),
+        (["predict", "m", "--timeout", "nan"], "'nan' is not a number of seconds above 0"),
+        (["predict", "m", "=a.npy"], "'=a.npy' is not NAME=FILE[#KEY]"),
         (["--", "pack"], "put the command before its options"),
         (["bench", "-"], "argument FILE: standard input or output (-) is not taken here"),
         (["inspect", "-"], "argument PATH: standard input or output (-) is not taken here"),
@@ -69,7 +90,9 @@ def test_the_version(capsys) -> None:
 def test_a_wrong_command_line_is_status_2(argv: list[str], reason: str, capsys) -> None:
     assert main(argv) == 2
     out, err = capsys.readouterr()
-    assert not out and reason in err.splitlines()[-1]
+    program = "tfdecode" if argv[0] not in cli.COMMANDS else f"tfdecode {argv[0]}"
+    assert not out and err.count("\n") == 1 and reason in err
+    assert err.startswith(f"{program}: ") and err.endswith(f"; see {program} --help\n")
 
 
 @pytest.mark.parametrize(

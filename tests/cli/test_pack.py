@@ -473,7 +473,7 @@ def test_preferences_and_their_explanation(folder: Path, capsys) -> None:
     ("options", "said"),
     [
         (["--prefer", "best"], "--prefer: invalid choice: 'best'"),
-        (["--min-tensorflow", "new"], "min_tensorflow is 'new', needs a version as '2.12'"),
+        (["--min-tensorflow", "new"], "--min-tensorflow: it is 'new', needs a version as '2.12'"),
         (["--prefer", "smallest", "--codec", "raw"], "--prefer: not allowed with argument --codec"),
         (["--explain", "--codec", "raw"], "--explain: not allowed with argument --codec"),
         (["--no-seal"], "--no-seal: needs argument --codec"),

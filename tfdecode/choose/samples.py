@@ -11,7 +11,7 @@ import numpy as np
 from ..array_like import advice_on, as_array
 from ..casts import blocks, checked_bool
 from ..dtypes import dtype_name
-from ..errors import EncodeError, SpecError
+from ..errors import EncodeError, SpecError, said
 from ..files import load
 
 
@@ -52,12 +52,13 @@ def form_of(samples: Sequence[np.ndarray], max_shape: Sequence[int] | None) -> d
     if None in shape and max_shape is None:
         largest = tuple(max(sample.shape[axis] for sample in samples) for axis in range(len(shape)))
         axes = " and ".join(str(axis) for axis, side in enumerate(shape) if side is None)
+        bound = said("max_shape=", "--max-shape")
         raise SpecError(
-            f"arrays differ along dimension {axes}: max_shape= says how large one can be, at least "
+            f"arrays differ along dimension {axes}: {bound} says how large one can be, at least "
             f"{largest}, which bounds the memory of a row"
         )
-    bound = max_shape if None in shape else None
-    return {"shape": shape, "dtype": dtypes.pop(), "max_shape": bound}
+    most = max_shape if None in shape else None
+    return {"shape": shape, "dtype": dtypes.pop(), "max_shape": most}
 
 
 def parts_of(samples: Sequence[np.ndarray], nbytes: int, slabs: int) -> list[np.ndarray]:

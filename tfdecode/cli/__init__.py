@@ -15,10 +15,11 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from ..errors import SkippedWarning, TfdecodeError
-from .failure import OPTIONS, UsageError, complain, note, noted, one_line, reason
+from ..errors import OPTIONS, SkippedWarning, TfdecodeError, meant
+from .failure import UsageError, complain, note, noted, reason
+from .parsing import Parser, Version
 
 COMMANDS = {
     "pack": "pack array files into payloads",
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:
         warnings.formatwarning = shown
+        OPTIONS.clear()
 
 
 def shape_as_one(argv: Sequence[str]) -> list[str]:
@@ -87,11 +89,8 @@ def run(command: str, given: Sequence[str]) -> int:
         prog=f"tfdecode {command}",
         description=module.__doc__,
         epilog=module.EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # an abbreviation in a script breaks when an option is added
     )
     module.add_arguments(parser)
-    OPTIONS.clear()
     OPTIONS.update(re.findall("--[a-z-]+", parser.format_usage()))
     if any("\0" in argument for argument in given):  # no shell passes one, but a caller of main
         parser.error("an argument has a null character")
@@ -137,33 +136,21 @@ def overview(given: Sequence[str]) -> int:
         prog="tfdecode",
         description="Send arrays to TensorFlow models as byte strings that the graph decodes.",
         epilog=f"commands:\n{listed}\n\ntfdecode COMMAND --help shows options and examples",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see below")
+    parser.add_argument("command", type=known, metavar="COMMAND", help="see below")
     if not given:
         parser.print_help(sys.stderr)
         return 2
-    parser.parse_args(given)
+    parser.parse_known_args(given)
     parser.error("put the command before its options")
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, but its errors escape control characters of the command line."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(one_line(message))
-
-
-class Version(argparse.Action):
-    """``--version``, which looks the version up only when asked."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from .. import __version__
-
-        print(f"tfdecode {__version__}")
-        parser.exit()
+def known(text: str) -> str:
+    """The type of the command."""
+    if text not in COMMANDS:
+        raise argparse.ArgumentTypeError(f"there is no {text!r}{meant(text, COMMANDS)}")
+    return text
 
 
 def silence_stdout() -> None:

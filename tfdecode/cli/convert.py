@@ -24,11 +24,9 @@ from ..saved_models.media_types import is_media_type
 from ..saved_models.sources import read_source
 from ..schema import Schema
 from .failure import UsageError, one_line
-from .packing import add_choice
 from .quiet_import import import_quietly
 from .show import say, table
-from .source import add_casting, add_limit
-from .wrap import add_cast, spec_of
+from .wrap import add_result, spec_of
 
 EXAMPLES = """\
 examples:
@@ -52,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--input", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
     each = "an output: NAME=TENSOR, or NAME=TENSOR=SPEC to encode it; of a Keras file NAME=SPEC"
     add("--output", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
-    add_cast(parser)
     each = "the value of a tensor that no client sends: a number, JSON or text"
     add("--constant", action="append", type=constant, default=[], metavar="TENSOR=V", help=each)
     where = "directory of the vocabulary files that the graph names (default: that of SOURCE)"
@@ -60,15 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--suggest", action="store_true", help="list tensors that look like inputs and outputs")
     name = "signature with these inputs (default: %(default)s)"
     add("--signature", default="serving_default", metavar="S", help=name)
-    mask = "answer the good rows of a batch and report the bad ones in the output status"
-    add("--mask", action="store_true", help=f"{mask} (default: a bad row fails the request)")
     unsafe = "run code that a Keras file brings (Lambda layers): only of a file that you trust"
     add("--no-safe-mode", action="store_true", help=unsafe)
-    add("--version", type=int, metavar="N", help="number of the version (default: the next)")
-    add_choice(parser)
-    add_casting(parser)
-    add_limit(parser)
-    add("--json", action="store_true", help="print a JSON object")
+    add_result(parser)
 
 
 def assigned(text: str) -> tuple[str, list[str]]:

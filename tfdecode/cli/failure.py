@@ -7,10 +7,6 @@ import sys
 from typing import Any
 
 from ..errors import FileError
-from .words import in_options
-
-#: The options of the command that runs, in whose words messages speak.
-OPTIONS: set[str] = set()
 
 
 class UsageError(Exception):
@@ -20,7 +16,7 @@ class UsageError(Exception):
 def complain(command: str | None, text: str) -> None:
     """Write ``text`` to stderr as one line under the name of the command."""
     name = f"tfdecode {command}" if command else "tfdecode"
-    print(f"{name}: {one_line(in_options(text, OPTIONS))}", file=sys.stderr)
+    print(f"{name}: {one_line(text)}", file=sys.stderr)
 
 
 def note(text: str) -> None:
@@ -30,7 +26,7 @@ def note(text: str) -> None:
 
 def noted(text: str) -> str:
     """The line of a note."""
-    return f"note: {one_line(in_options(text, OPTIONS))}"
+    return f"note: {one_line(text)}"
 
 
 def reason(error: BaseException, path: str | os.PathLike[str] | None = None) -> str:

@@ -28,10 +28,10 @@ from .batch import Report, gather
 from .failure import UsageError, complain
 from .inputs import files_below
 from .inspecting import arrays, models, payloads, specs
+from .parsing import argument, byte_count, sides
 from .show import say
 from .source import (
     add_missing,
-    byte_count,
     dtype_text,
     given_spec,
     listing_of,
@@ -40,7 +40,6 @@ from .source import (
     read_specs,
     reading_of,
     select_input,
-    sides,
     spec_path,
     with_key,
 )
@@ -74,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--all", action="store_true", help="read, try and list each array of a file of many")
     add_missing(parser)
     headerless = "of a file without a header (.bin)"
-    add("--dtype", type=dtype_text, help=f"dtype of the numbers {headerless}")
+    add("--dtype", type=argument(dtype_text), help=f"dtype of the numbers {headerless}")
     add("--shape", type=sides, help=f"shape {headerless}, as -1,4; one size may be -1")
     add("--json", action="store_true", help="print a JSON array, one object per path")
 

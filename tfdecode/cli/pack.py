@@ -20,7 +20,6 @@ Files that cannot be packed are skipped and reported, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -50,7 +49,8 @@ from .inputs import (
     needs_one_output,
     to_stdout,
 )
-from .packing import FILE, add_choice, add_key, add_role, argument, read, sizes
+from .packing import FILE, add_choice, add_key, add_role, read, sizes
+from .parsing import INT64, argument, pair, sides, whole
 from .show import doing
 from .source import DASH, add_dtype, add_limit, add_missing, given_spec, refuse_dash, spec_path
 from .write import named_path, outputs, refuse_overwriting, write_files
@@ -113,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one = "pack all files by one spec; fails if they differ in dtype or shape"
     add("--one-spec", action="store_true", help=one)
     longest = "largest shape, as 80,1500; the dimensions in which arrays are smaller may vary"
-    add("--max-shape", type=shape, metavar="SHAPE", help=longest)
+    add("--max-shape", type=sides, metavar="SHAPE", help=longest)
     add("--explain", action="store_true", help="show the chains that were tried")
     as_is = (
         "send the whole file unchanged, including anything in it besides the array; cannot be "
@@ -135,11 +135,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either("--tfrecord", type=records_path, metavar="OUT.tfrecord", help=f"{records} in .gz")
     shards = "write so many TFRecord files, OUT-00000-of-0000N.tfrecord; with --workers alone, one"
     again = "for each 150 MB; a run that was stopped goes on"
-    add("--shards", type=count, metavar="N", help=f"{shards} {again}")
-    add("--workers", type=count, metavar="N", help="processes that write shards (default: 1)")
+    number = whole(1, 99_999)
+    add("--shards", type=number, metavar="N", help=f"{shards} {again}")
+    add("--workers", type=number, metavar="N", help="processes that write shards (default: 1)")
     spark = "write shards on Spark: local[2,4], spark://HOST:7077, or sc://HOST for Spark Connect"
     add("--spark", metavar="MASTER", help=spark)
-    add("--seed", type=int, metavar="N", help="shuffle the examples; by default they are sorted")
+    seed = "shuffle the examples; by default they are sorted"
+    add("--seed", type=whole(-INT64, INT64), metavar="N", help=seed)
     pattern = "files of an input; those of several inputs are joined by what {} or * stands for"
     add(
         "--input",
@@ -149,7 +151,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=pattern,
     )
     split = "make an example of each row of an array, called FILE#ROW"
-    add("--split-axis", type=int, choices=[0], help=split)
+    add("--split-axis", type=whole(0), choices=[0], help=split)
     table = "CSV or Parquet file of more features; the first column has the names of the files"
     add("--features", metavar="META", help=table)
     name = 'input name in the TFRecord (default: from --spec, else the key, else "array")'
@@ -205,18 +207,9 @@ def is_array_file(path: Path, no_header: bool) -> bool:
 
 def pairing(text: str) -> tuple[str, str]:
     """The argument of ``--input``."""
-    name, mark, pattern = text.partition("=")
-    if not mark or not pattern:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATTERN")
+    name, pattern = pair("NAME=PATTERN")(text)
     check_name(name)
     return name, pattern
-
-
-def count(text: str) -> int:
-    """The argument of ``--shards`` and ``--workers``."""
-    if not re.fullmatch("[1-9][0-9]{0,4}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 99999")
-    return int(text)
 
 
 def check_choice(arguments: argparse.Namespace) -> None:
@@ -361,13 +354,6 @@ def reads(key: str, path: Path, array: np.ndarray, max_bytes: int) -> bool:
     from ..choose.as_is import same
 
     return same(exact_astype(load(path, key, max_bytes=max_bytes), array.dtype.name), array)
-
-
-def shape(text: str) -> tuple[int, ...]:
-    """The argument of ``--max-shape``."""
-    if not re.fullmatch(r"\[?\d{1,18}(,\d{1,18})*,?\]?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a shape as 80,1500")
-    return tuple(map(int, text.strip("[],").split(",")))
 
 
 def records_path(text: str) -> Path | Remote:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ..casts import checked_bool
 from ..conversion import converted
-from ..errors import SpecError
 from ..files import form_for, load
 from ..releases import release
 from ..spec import ArraySpec
 from .batch import Report
 from .inputs import shown_path
+from .parsing import argument
 from .show import doing
 from .source import reading_of
 
-Item = TypeVar("Item")
 #: Goals of `infer`.
 PREFER = ("balanced", "smallest", "fastest")
 #: What an array file is, in a help text.
@@ -51,21 +49,9 @@ def add_role(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--role", choices=("input", "output"), help=role)
 
 
-def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
-    """``parse`` as a ``type`` of argparse, which prints the message of this error alone."""
-
-    def parsed(text: str) -> Item:
-        try:
-            return parse(text)
-        except SpecError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
-
-
 def version(text: str) -> str:
     """The argument of ``--min-tensorflow``."""
-    release(text)
+    release(text, "it")
     return text
 
 

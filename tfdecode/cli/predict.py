@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from .joined import is_many
 from .many import BATCH, run_many
 from .npy import save_npz
 from .outputs import STATISTICS, for_json, masked_rows, output_report
+from .parsing import pair, whole
 from .quiet_import import import_quietly
 from .saved import named
 from .schema import add_server, check_place, is_url, server_client
@@ -75,14 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = (
         "input of the model: a file, a directory, or a pattern as 'poses/*.pkl' or 'maps/{}.mat'"
     )
-    add("inputs", nargs="*", type=assignment, metavar="NAME=FILE[#KEY]", help=files)
+    add("inputs", nargs="*", type=pair("NAME=FILE[#KEY]"), metavar="NAME=FILE[#KEY]", help=files)
     run = "signature to run (default: that of the schema, else serving_default)"
     add("--signature", metavar="S", help=run)
     add("-o", type=destination, metavar="OUT.npz", help="save all outputs; DIR/: a file each")
     batch = f"examples of a request, of many files (default: {BATCH}, or what the model allows)"
-    add("--batch", type=count, metavar="N", help=batch)
+    add("--batch", type=whole(1), metavar="N", help=batch)
     flight = f"requests at the same time, of many files (default: {IN_FLIGHT} to a server)"
-    add("--in-flight", type=count, metavar="N", help=flight)
+    add("--in-flight", type=whole(1), metavar="N", help=flight)
     add("--all", action="store_true", help="print a line for each example and failure, not a few")
     add_server(parser)
     add_limit(parser)
@@ -101,21 +101,6 @@ def destination(text: str) -> str:
     """The argument ``-o`` of a file or ``DIR/``."""
     output(text)
     return text
-
-
-def count(text: str) -> int:
-    """The argument of ``--batch`` and ``--in-flight``."""
-    if not re.fullmatch("[1-9][0-9]{0,5}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
-def assignment(text: str) -> tuple[str, str]:
-    """The argument ``NAME=FILE[#KEY]``."""
-    name, mark, file = text.partition("=")
-    if not (name and mark and file):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
-    return name, file
 
 
 def given_file(text: str, arguments: argparse.Namespace) -> ArrayFile | bytes:

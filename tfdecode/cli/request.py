@@ -19,7 +19,8 @@ from ..client.options import model_of
 from ..client.request import request
 from ..schema import Schema
 from .failure import UsageError
-from .predict import assignment, given_file, output
+from .parsing import pair
+from .predict import given_file, output
 from .schema import is_url
 from .show import say
 from .source import add_casting, add_limit
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     model = "SavedModel or its versions, or a schema file"
     add("schema", metavar="MODEL_OR_SCHEMA", help=model)
-    add("inputs", nargs="+", type=assignment, metavar="NAME=FILE[#KEY]", help="input of the model")
+    file = "NAME=FILE[#KEY]"
+    add("inputs", nargs="+", type=pair(file), metavar=file, help="input of the model")
     add("--signature", metavar="S", help="signature to run (default: that of the schema)")
     rows = 'the row format, {"instances": [...]}, which managed endpoints need'
     add("--rows", action="store_true", help=rows)

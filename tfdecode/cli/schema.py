@@ -17,8 +17,8 @@ from ..schema import Schema
 from ..schema_json import main_of
 from ..spec import ArraySpec
 from .failure import one_line
+from .parsing import byte_count, seconds, whole
 from .show import dimensions, say, table
-from .source import byte_count
 
 GRPC = ("grpc://", "grpcs://")
 
@@ -58,8 +58,8 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     body = "largest body that the server takes; 4K and 4M are allowed; a larger batch is split"
     add("--max-body-bytes", type=byte_count, metavar="N", help=body)
     retries = "tries again if there is no connection or the server is busy (default: none)"
-    add("--retries", type=int, default=0, metavar="N", help=retries)
-    add("--timeout", type=float, default=60.0, metavar="S", help="seconds to wait (default: 60)")
+    add("--retries", type=whole(0), default=0, metavar="N", help=retries)
+    add("--timeout", type=seconds, default=60.0, metavar="S", help="seconds to wait (default: 60)")
 
 
 def header_line(text: str) -> tuple[str, str]:

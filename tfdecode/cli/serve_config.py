@@ -22,6 +22,7 @@ from ..serving.config import (
     shell,
 )
 from .failure import UsageError
+from .parsing import pair, whole
 from .show import say
 from .write import write_files
 
@@ -40,18 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("models", nargs="+", type=named, metavar="[NAME=]DIR", help=models)
     add("-o", type=Path, required=True, metavar="OUT_DIR", help="where to write the files")
     versions = "versions to serve (default: the newest)"
-    add("--versions", action="append", default=[], metavar="NAME=N[,N...]", help=versions)
+    form = "NAME=N[,N...]"
+    add("--versions", action="append", type=pair(form), metavar=form, default=[], help=versions)
     label = "label of a version: the URL is then .../labels/LABEL"
-    add("--label", action="append", default=[], metavar="NAME=LABEL:N", help=label)
+    form = "NAME=LABEL:N"
+    add("--label", action="append", type=pair(form), metavar=form, default=[], help=label)
     batch = "rows of a batch (default: 64, or as many as every model takes)"
-    add("--max-batch-size", type=int, metavar="N", help=batch)
+    add("--max-batch-size", type=whole(1), metavar="N", help=batch)
     wait = "microseconds to wait for a batch to fill (default: %(default)s)"
-    add("--batch-timeout", type=int, default=2000, metavar="N", help=wait)
+    add("--batch-timeout", type=whole(0), default=2000, metavar="N", help=wait)
     threads = "batches at the same time; the number of cores (default: %(default)s)"
-    add("--threads", type=int, default=4, metavar="N", help=threads)
+    add("--threads", type=whole(1), default=4, metavar="N", help=threads)
     add("--no-batching", action="store_true", help="run each request on its own")
-    add("--rest-port", type=int, default=8501, metavar="N", help="default: %(default)s")
-    add("--grpc-port", type=int, default=8500, metavar="N", help="default: %(default)s")
+    port, default = whole(1, 65_535), "default: %(default)s"
+    add("--rest-port", type=port, default=8501, metavar="N", help=default)
+    add("--grpc-port", type=port, default=8500, metavar="N", help=default)
     add("--json", action="store_true", help="print a JSON object")
 
 
@@ -63,9 +67,9 @@ def named(text: str) -> tuple[str, Path]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
-    versions = {name: numbers(text) for name, text in map(assigned, arguments.versions)}
+    versions = {name: numbers(text) for name, text in arguments.versions}
     labels: dict[str, dict[str, int]] = {}
-    for name, text in map(assigned, arguments.label):
+    for name, text in arguments.label:
         label, _, number = text.rpartition(":")
         if not label or not number.isdecimal():
             raise UsageError(f"{text!r} is not LABEL:N")
@@ -111,14 +115,6 @@ def run(arguments: argparse.Namespace) -> int:
     say(shell(start))
     say(f"# or: docker compose -f {out / 'docker' / 'docker-compose.yml'} up")
     return 0
-
-
-def assigned(text: str) -> tuple[str, str]:
-    """``NAME=VALUE``; UsageError if it is not that."""
-    name, mark, value = text.partition("=")
-    if not (name and mark and value):
-        raise UsageError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def numbers(text: str) -> list[int]:

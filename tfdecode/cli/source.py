@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,8 @@ from ..schema import ASSET, MAX_BYTES, Schema, version_directory
 from ..spec import ArraySpec
 from ..spec_json import parse_json
 from .failure import UsageError
+from .parsing import argument, byte_count, sides
 from .write import named_path
-
-SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
 
 #: An argument that is standard input or output.
 DASH = "-"
@@ -86,7 +83,7 @@ def add_missing(parser: argparse.ArgumentParser) -> None:
 def add_dtype(parser: argparse.ArgumentParser, what: str) -> None:
     """``--dtype``, ``--casting`` and ``--shape``."""
     dtype = f"{what}; of a file without a header (.bin), the dtype of its numbers"
-    parser.add_argument("--dtype", type=dtype_text, help=dtype)
+    parser.add_argument("--dtype", type=argument(dtype_text), help=dtype)
     add_casting(parser)
     shape = "shape of a file without a header (.bin), as -1,4; one size may be -1"
     parser.add_argument("--shape", type=sides, help=shape)
@@ -103,18 +100,8 @@ def add_casting(parser: argparse.ArgumentParser) -> None:
 
 def dtype_text(text: str) -> str:
     """The argument of ``--dtype``; ``>f4`` keeps its byte order, for files without a header."""
-    try:
-        name = dtype_name(text)
-    except SpecError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    name = dtype_name(text)
     return text if text.startswith(">") else name
-
-
-def sides(text: str) -> tuple[int, ...]:
-    """The argument of ``--shape``."""
-    if not re.fullmatch(r"(-1|\d{1,18})(,(-1|\d{1,18}))*,?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a shape as -1,4")
-    return tuple(map(int, text.strip(",").split(",")))
 
 
 def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -126,14 +113,6 @@ def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
 def listing_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Those of them that say what a file holds."""
     return {name: value for name, value in reading_of(arguments).items() if name != "casting"}
-
-
-def byte_count(text: str) -> int:
-    """The argument of ``--max-bytes``: a whole number of bytes, K (1024 bytes), M or G."""
-    found = re.fullmatch(r"([0-9]{1,18})([KMG]?)", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of bytes, K, M or G")
-    return int(found[1]) * SUFFIXES[found[2]]
 
 
 def given_spec(text: str | None) -> tuple[ArraySpec | None, list[Path]]:

@@ -28,6 +28,7 @@ from ..saved_models.wrap import signature_of, wrap
 from ..spec import ArraySpec
 from .failure import UsageError, note, one_line
 from .packing import add_choice, preferences
+from .parsing import INT64, pair, whole
 from .quiet_import import import_quietly
 from .show import dimensions, say, table
 from .source import add_casting, add_limit, read_spec, split_fragment
@@ -50,55 +51,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("out", type=Path, metavar="OUT_DIR", help="directory of the versions of the result")
     each = "an input that becomes NAME_bytes; once for each"
-    add("--input", action="append", type=assigned, metavar="NAME=SPEC", required=True, help=each)
+    form = "NAME=SPEC"
+    add("--input", action="append", type=pair(form), metavar=form, required=True, help=each)
     each = "an output that becomes NAME_bytes; once for each"
-    add("--output", action="append", type=assigned, metavar="NAME=SPEC", default=[], help=each)
-    add_cast(parser)
+    add("--output", action="append", type=pair(form), metavar=form, default=[], help=each)
     source = "signature of the model to take them from (default: %(default)s)"
     add("--source", default="serving_default", metavar="S", help=source)
     new = "name of the new signature (default: %(default)s)"
     add("--signature", default="bytes", metavar="S", help=new)
     default = 'make it serving_default too; the old one is then called "arrays"'
     add("--replace-default", action="store_true", help=default)
-    mask = "answer the good rows of a batch and report the bad ones in the output status"
-    add("--mask", action="store_true", help=f"{mask} (default: a bad row fails the request)")
     lengths = "an input of any length, if the signature takes NAME_lengths too; once for each"
     add("--padded", action="append", metavar="NAME", default=[], help=lengths)
     rows = "rows to decode at once (default: as many as the memory budget allows)"
-    add("--max-rows", type=int, metavar="N", help=rows)
+    add("--max-rows", type=whole(1), metavar="N", help=rows)
     warmup = "write no record of a request that TensorFlow Serving runs first"
     add("--no-warmup", action="store_true", help=warmup)
     unequal = "take inputs that differ in their number of rows (default: refused)"
     add("--unequal-rows", action="store_true", help=unequal)
-    add("--version", type=int, metavar="N", help="number of the version (default: the next)")
+    add_result(parser)
+
+
+def add_result(parser: argparse.ArgumentParser) -> None:
+    """What ``wrap`` and ``convert`` take about the model that they write."""
+    add = parser.add_argument
+    each = "an input of pixels that the graph casts to the dtype of the model; once for each"
+    add("--cast", action="append", metavar="NAME", default=[], help=each)
+    mask = "answer the good rows of a batch and report the bad ones in the output status"
+    add("--mask", action="store_true", help=f"{mask} (default: a bad row fails the request)")
+    number = "number of the version (default: the next)"
+    add("--version", type=whole(1, INT64), metavar="N", help=number)
     add_choice(parser)
     add_casting(parser)
     add_limit(parser)
     add("--json", action="store_true", help="print a JSON object")
 
 
-def add_cast(parser: argparse.ArgumentParser) -> None:
-    """``--cast``."""
-    each = "an input of pixels that the graph casts to the dtype of the model; once for each"
-    parser.add_argument("--cast", action="append", metavar="NAME", default=[], help=each)
-
-
-def assigned(text: str) -> str:
-    """The argument ``NAME=SPEC``."""
-    name, mark, spec = text.partition("=")
-    if not (name and mark and spec):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SPEC")
-    return text
-
-
-def named(texts: list[str], known: dict[str, Any]) -> dict[str, str]:
+def named(given: list[tuple[str, str]], known: dict[str, Any]) -> dict[str, str]:
     """Name -> spec of arguments ``NAME=SPEC``; UsageError for a name twice.
 
     A name of the model can have a ``=``: the longest that it has is meant.
     """
     found: dict[str, str] = {}
-    for text in texts:
-        pieces = text.split("=")
+    for one in given:
+        pieces = "=".join(one).split("=")
         splits = [("=".join(pieces[:n]), "=".join(pieces[n:])) for n in range(1, len(pieces))]
         name, spec = next((s for s in reversed(splits) if s[0] in known), splits[0])
         if name in found:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..errors import MissingExtraError, ServerError, SpecError
+from ..errors import MissingExtraError, ServerError, SpecError, said
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import (
@@ -194,7 +194,7 @@ class Endpoint:
         (answer,) = yield [self._post(body, 8 * MAX_BYTES)]
         url = shown_url(self._given)
         if answer.status != 200:
-            advice = "pass schema="
+            advice = said("pass schema=", "pass --schema FILE")
             if self._model is None and not self._given.path.strip("/"):
                 advice = f"the URL of a model is {url.rstrip('/')}/v1/models/NAME"
             elif self._model is None and answer.status in (400, 404):
@@ -236,7 +236,7 @@ class Endpoint:
         if len(parts) > 1 and single:
             raise SpecError(
                 f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
-                "send fewer rows, or raise max_body_bytes"
+                f"send fewer rows, or raise {said('max_body_bytes', '--max-body-bytes')}"
             )
         answers = yield [self._post(body, MAX_ANSWER) for _, body in parts]
         results = []

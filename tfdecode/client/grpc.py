@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ServerError, SpecError, shown
+from ..errors import ServerError, SpecError, said, shown
 from ..extras import LazyModule
 from ..schema import MAX_BYTES, SIGNATURE, Schema
 from .answer import Forms, Sent, decoded, joined, refusal, signature_of
@@ -167,7 +167,7 @@ class Grpc(EachInput):
         if len(parts) > 1 and single:
             raise SpecError(
                 f"output {single[0]} has no batch dimension, so a batch cannot be sent in parts; "
-                "send fewer rows, or raise max_message_bytes"
+                f"send fewer rows, or raise {said('max_message_bytes', '--max-body-bytes')}"
             )
         results, sizes = [], []
         waiting: deque[tuple[Sent, Any]] = deque()
@@ -253,7 +253,7 @@ class Grpc(EachInput):
         others = sum(nbytes(array) for key, array in arrays.items() if key not in batched)
         first = 0
         budget = self._most - others - 200 * (len(arrays) + 1)
-        for last in cuts(costs, budget, "a message", "max_message_bytes"):
+        for last in cuts(costs, budget, "a message", said("max_message_bytes", "--max-body-bytes")):
             yield first, {**arrays, **{key: rows[first:last] for key, rows in batched.items()}}
             first = last
 

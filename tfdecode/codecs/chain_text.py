@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import SpecError, meant
+from ..errors import SpecError, meant, said
 from .base import AnyCodec, Codec
 from .compressors.seal import Seal
 from .containers.raw import Raw
@@ -127,7 +127,8 @@ def from_config(step: str | Mapping[str, Any]) -> AnyCodec:
     config = from_text(step) if isinstance(step, str) else dict(step)
     name = config.get("name")
     if not isinstance(name, str) or name not in CODECS:
-        known = f"{', '.join(CODECS)}; a codec of your own is known after tfdecode.register_codec"
+        own = said("; a codec of your own is known after tfdecode.register_codec")
+        known = f"{', '.join(CODECS)}{own}"
         raise SpecError(f"unknown codec {name!r:.100}{correction(name)}; known: {known}")
     return CODECS[name].from_dict(config)
 

@@ -66,7 +66,7 @@ class Sparse:
         dims = ",".join(map(str, self.entry.shape))
         return (
             f"sparse {self.entry.dtype} [{dims}] with {self.count} non-zeros, {self.entry.nbytes} "
-            'bytes when dense; tfdecode.load(path, key, sparse="dense") reads it so'
+            'bytes when dense; in Python tfdecode.load(path, key, sparse="dense") reads it so'
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from ..errors import ExportError
+from ..errors import ExportError, said
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
 from ..graph.by_row import with_sides
@@ -36,11 +36,15 @@ def one_row(
     size = 1 if max_batch_size is None and max_rows == 1 else max_batch_size
     if size != 1:
         name = unsaid[0]
+        layouts = (
+            f"ragged={{{name!r}: 'ragged'}} (the model gets a tf.RaggedTensor) or "
+            f"{{{name!r}: 'padded'}}"
+        )
+        one = said("max_batch_size=1", "--max-rows 1")
         raise ExportError(
             f"input {name} has shape {list(specs[name].shape)}, and rows of different length do "
-            f"not fit into one batch: pass ragged={{{name!r}: 'ragged'}} (the model gets a "
-            f"tf.RaggedTensor) or {{{name!r}: 'padded'}} (the padded array, and "
-            f"{lengths_key(name)}), or max_batch_size=1 for batches of one row"
+            f"not fit into one batch: pass {said(layouts, f'--padded {name}')} (the padded array, "
+            f"and {lengths_key(name)}), or {one} for batches of one row"
         )
     return size
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..dtypes import ITEM_SIZES, dtype_name
-from ..errors import ExportError, SpecError
+from ..errors import ExportError, SpecError, said
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..graph.rows import same_size
@@ -132,11 +132,13 @@ class ByteSignature:
                 f"if {self.source} has an input {key}"
             )
         if name in self.single:
-            raise ExportError(f"input {name} has no batch dimension: leave it out of ragged")
+            padded = said("ragged", "--padded")
+            raise ExportError(f"input {name} has no batch dimension: leave it out of {padded}")
         if key not in self.given.inputs:
+            one = said("max_batch_size=1", "--max-rows 1")
             raise ExportError(
                 f"{self.source} has no input {key} for the lengths of {name}, so that its answers "
-                "would depend on padding: pass max_batch_size=1 instead of ragged"
+                f"would depend on padding: pass {one} instead of {said('ragged', '--padded')}"
             )
         info = self.given.inputs[key]
         dtype, shape = tf.as_dtype(info.dtype).base_dtype, tf.TensorShape(info.tensor_shape)
@@ -295,9 +297,11 @@ def check_spec(
     dtype, shape = tf.as_dtype(info.dtype).base_dtype.name, tf.TensorShape(info.tensor_shape)
     if dtype != (cast or spec.dtype):
         role, name = what.split(" ", 1)
-        advice = f"; cast={{{name!r}: {dtype!r}}} casts in the graph" * (role == "input")
+        cast_of = said(f"cast={{{name!r}: {dtype!r}}}", f"--cast {name}")
+        advice = f"; {cast_of} casts in the graph" * (role == "input")
         if dtype not in ITEM_SIZES:
-            advice = f", and no spec has {dtype}: leave {name} out of {role}s="
+            given = said(f"{role}s=", f"--{role}")
+            advice = f", and no spec has {dtype}: leave {name} out of {given}"
         raise ExportError(f"{what} is {dtype}, the spec has {spec.dtype}{advice}")
     sides = list(spec.chain.form.max_shape if padded else spec.shape)
     if not shape.is_compatible_with([None, *sides]) and not _is_single(info, spec):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ExportError
+from ..errors import ExportError, said
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .backport import checked, rewrite, target
@@ -148,7 +148,8 @@ def convert(
         return export(model, directory, inputs, given, arrays_signature=arrays_signature, **options)
     if not given:
         raise ExportError(
-            "outputs is empty: name tensors of the graph; convert --suggest finds some"
+            f"{said('outputs is empty', 'there is no --output')}: name tensors of the graph; "
+            "convert --suggest finds some"
         )
     origin = read_source(source)
     if assets is not None:
@@ -177,7 +178,7 @@ def convert(
     if not packed and not encoded:
         return publish(build, Path(directory), version)
     if not packed:
-        raise ExportError("outputs are encoded for byte inputs: give an input an ArraySpec")
+        raise ExportError("outputs are encoded for byte inputs: give an input a spec")
     with workspace(Path(directory)) as folder:
         plain = folder / "plain"
         build(plain)
@@ -238,7 +239,9 @@ def write(
     wanted = {name: graph.find(at, f"output {name}") for name, at in outputs.items()}
     serving = graph.cut([*fed, *known], wanted.values())
     if not inputs:
-        raise ExportError("inputs is empty: a signature needs one")
+        raise ExportError(
+            f"{said('inputs is empty', 'there is no --input')}: a signature needs one"
+        )
     with tf.Graph().as_default() as made, v1.Session(graph=made) as session, quiet():
         given: dict[str, Any] = {}
         sent: dict[str, Any] = {}
@@ -292,8 +295,8 @@ def file_of(name: str, asset: Any) -> str:
     """The file that an asset's tensor names; ExportError if the graph does not say which."""
     if asset.op.type != "Const":
         raise ExportError(
-            f"the outputs need a file whose name the graph computes: pass its path, "
-            f"constants={{'{name}': ...}}"
+            "the outputs need a file whose name the graph computes: pass its path, "
+            + said(f"constants={{{name!r}: ...}}", f"--constant {name}=...")
         )
     return os.fsdecode(tf.get_static_value(asset).item())
 
@@ -331,7 +334,7 @@ def try_out(
                     stacklevel=5,
                 )
     except (tf.errors.OpError, TypeError, ValueError) as error:  # a sample that does not fit
-        given = "" if sample else " on zeros (sample= takes an example)"
+        given = "" if sample else f" on zeros{said(' (sample= takes an example)')}"
         why = (
             reason(error) if isinstance(error, tf.errors.OpError) else " ".join(str(error).split())
         )

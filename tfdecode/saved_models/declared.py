@@ -7,7 +7,7 @@ from typing import Any
 
 from ..casts import always_exact, integral
 from ..dtypes import ITEM_SIZES, dtype_name
-from ..errors import ExportError, SpecError, meant
+from ..errors import ExportError, SpecError, meant, said
 from ..extras import tensorflow as tf
 from ..spec import ArraySpec
 from .model import is_keras, parameters
@@ -81,7 +81,8 @@ def casts(
         if not {has, takes} <= ITEM_SIZES.keys():
             raise ExportError(f"input {name} is {has}, but the model takes {takes}")
         if not widens(has, takes):
-            way = f"cast={{{name!r}: {takes!r}}} for a cast in the graph, which changes values"
+            cast = said(f"cast={{{name!r}: {takes!r}}}", f"--cast {name}")
+            way = f"{cast} for a cast in the graph, which changes values"
             raise ExportError(
                 f"input {name} has dtype {has}, but the model takes {takes}: pass a spec of "
                 f"{takes}, or {way}"

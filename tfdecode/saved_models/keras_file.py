@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading
-from ..errors import ExportError
+from ..errors import ExportError, said
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -28,7 +28,7 @@ def keras_model(path: Path, safe_mode: bool) -> Any:
     if safe_mode and any("lambda" in name.lower() for name in class_names(config)):
         raise ExportError(
             f"{path}: Keras cannot load it: it has a Lambda layer, which is code that the file "
-            "brings; if you trust it, pass safe_mode=False"
+            f"brings; if you trust it, pass {said('safe_mode=False', '--no-safe-mode')}"
         )
     old = version.startswith("2") and not keras.__version__.startswith("2")
     library: Any = import_module("tf_keras") if old and find_spec("tf_keras") else keras

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import shown
+from ..errors import said, shown
 from ..extras import tensorflow as tf
 from ..schema import SIGNATURE
 
 #: The output that ``on_invalid="mask"`` adds.
 STATUS = "status"
+
+
+def mask_option() -> str:
+    """What asks for it, for messages."""
+    return said("on_invalid='mask'", "--mask")
+
+
 #: The dtypes that the server's JSON has no numbers for.
 NOT_IN_JSON = {"uint16", "float16", "bfloat16", "complex64", "complex128"}
 
@@ -42,9 +49,10 @@ def limits_of_one(definition: Any) -> Iterator[str]:
         for name, info in sorted(infos.items()):
             dtype = dtype_name(info.dtype)
             if dtype in NOT_IN_JSON:
+                spec = said(f"an ArraySpec in {kind}s=", f"--{kind} NAME=SPEC")
                 yield (
                     f"REST cannot carry {kind} {shown(name)}, as JSON has no {dtype} in TensorFlow "
-                    f"Serving; gRPC can, and payloads: give it an ArraySpec in {kind}s="
+                    f"Serving; gRPC can, and payloads: give it {spec}"
                 )
             if kind == "output" and dtype == "string" and not name.endswith("_bytes"):
                 yield (
@@ -66,7 +74,7 @@ def shared_batches(signatures: Any) -> Iterator[str]:
         if keys and STATUS not in signature.outputs:
             yield (
                 f"signature {shown(name)}: a bad row fails its whole batch, in which a server with "
-                "batching puts requests of several clients; on_invalid='mask' answers the others"
+                f"batching puts requests of several clients; {mask_option()} answers the others"
             )
 
 

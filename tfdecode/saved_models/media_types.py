@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ExportError, SpecError
+from ..errors import ExportError, SpecError, said
 from ..spec import ArraySpec
 
 #: The chain that decodes files of each; of both by how they begin.
@@ -38,17 +38,20 @@ def image_spec(name: str, text: str, given: Any, cast: Mapping[str, Any]) -> Arr
     if kind not in MEDIA_TYPES:
         raise ExportError(f"input {name} is {text!r}, needs one of {', '.join(MEDIA_TYPES)}")
     if given is None:
-        raise ExportError(f"the model does not say the shape of input {name}: pass an ArraySpec")
+        raise ExportError(f"the model does not say the shape of input {name}: pass a spec")
     dtype = given.dtype.name
     if dtype == "string":
         raise ExportError(f"input {name} takes strings: the model decodes them by itself")
     if dtype not in PIXELS:
         if name not in cast:
             scaled = f"fixed_point:255,dtype=uint8|{MEDIA_TYPES[kind].split()[0]}"
+            whole = said(f"cast={{{name!r}: {dtype!r}}}", f"--cast {name}")
+            spec = said(
+                f"an ArraySpec of {dtype} with codecs={scaled!r}", f"--input {name}='{scaled}'"
+            )
             raise ExportError(
-                f"input {name} is {dtype}, and pixels are uint8: pass cast={{{name!r}: {dtype!r}}} "
-                f"if the model takes 0 to 255; if it takes 0 to 1, pass an "
-                f"ArraySpec of {dtype} with codecs={scaled!r}"
+                f"input {name} is {dtype}, and pixels are uint8: pass {whole} if the model takes "
+                f"0 to 255; if it takes 0 to 1, pass {spec}"
             )
         dtype = "uint8"
     shape, bound = sides_of(name, kind, given.shape, max_shape_of(name, options))
@@ -88,7 +91,7 @@ def sides_of(
         words = ", ".join(map(str, sides))
         raise ExportError(
             f"input {name} has images [{words}] in the model: say the largest, "
-            f"'{kind};max_shape=1024,1024,3', or pass an ArraySpec"
+            f"'{kind};max_shape=1024,1024,3', or pass a spec"
         )
     # A file tells height and width; the number of channels is one of the spec.
     channels = [most if side is None else side for side, most in zip(sides, bound, strict=False)][

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..codecs.chain_text import brief
-from ..errors import ExportError, SpecError, meant
+from ..errors import ExportError, SpecError, meant, said
 from ..extras import tensorflow as tf
 from ..graph.rows import admit, checked_shape, same_size
 from ..layouts import Layout, check_ragged, decoded, lengths_key
@@ -18,7 +18,7 @@ from ..spec import ArraySpec
 from ..spec_graph import MAX_ROWS, STEP_BUDGET, batch_limit
 from . import any_length
 from .declared import casts
-from .limits import STATUS
+from .limits import STATUS, mask_option
 from .model import output_tensors, told
 from .publish import MAX_VERSION
 from .structure import check_typo, output_name
@@ -57,7 +57,9 @@ class Plan:
                 raise ExportError(f"output {name} is {type(spec).__name__}, needs an ArraySpec")
         self.outputs = outputs
         if not inputs:
-            raise ExportError("inputs is empty: a signature needs one")
+            raise ExportError(
+                f"{said('inputs is empty', 'there is no --input')}: a signature needs one"
+            )
         try:
             check_ragged(self.specs, self.ragged, inputs)
         except SpecError as error:
@@ -65,8 +67,9 @@ class Plan:
         self.name_keys(inputs)
         if mask and not self.specs:
             raise ExportError(
-                "inputs has no ArraySpec, so on_invalid='mask' masks nothing; a model that decodes "
-                "its own byte strings can mask them by spec.decode_checked"
+                f"{said('inputs has no ArraySpec', 'no --input has a SPEC')}, so {mask_option()} "
+                "masks nothing; a model that decodes its own byte strings can mask them by "
+                "spec.decode_checked"
             )
         if mask:
             self.check_maskable()
@@ -230,7 +233,7 @@ class Plan:
             results[bytes_key(name)] = encoded
         if self.mask:
             if STATUS in results:
-                raise ExportError(f"the model has an output {STATUS}, which on_invalid='mask' adds")
+                raise ExportError(f"the model has an output {STATUS}, which {mask_option()} adds")
             results[STATUS] = status
         return results
 
@@ -280,7 +283,7 @@ def warn_of_domains(outputs: Mapping[str, ArraySpec]) -> None:
             text = brief(spec.chain.text)
             warnings.warn(
                 f"output {name}: {text!r} carries only {spec.domain}; rows of other values fail as "
-                f"bad inputs do; codecs='{text} or raw' carries all",
+                f"bad inputs do; the chain '{text} or raw' carries all",
                 stacklevel=4,
             )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import reading
-from ..errors import ExportError, FileError, TfdecodeError, shown
+from ..errors import ExportError, FileError, TfdecodeError, said, shown
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from .keras_file import SUFFIXES
@@ -194,14 +194,17 @@ def check_assets(files: Iterable[str], tensors: Iterable[str], root: Path | None
         text = shown(name, 200)
         remote = "://" in name  # not asked for: the graph of a stranger would say whom to call
         if not remote and not Path(name).is_file():
+            python = f"constants={{{tensor_name!r}: ...}}"
+            constant = said(python, f"--constant {tensor_name}=...")
             raise ExportError(
                 f"the outputs need the file {text}, which is not on this machine: if it has "
-                f"another path here, pass constants={{'{tensor_name}': ...}} with it"
+                f"another path here, pass {constant} with it"
             )
         if root is None:
             continue
         if remote or not Path(os.path.realpath(name)).is_relative_to(os.path.realpath(root)):
             raise ExportError(
                 f"the graph names the file {text}, which is not in {root}: if it belongs to the "
-                "model, pass assets= with its directory, from which it is copied"
+                f"model, pass {said('assets=', '--assets')} with its directory, from which it is "
+                "copied"
             )

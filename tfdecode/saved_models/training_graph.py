@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..errors import ExportError, shown
+from ..errors import ExportError, said, shown
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from .check import PYTHON_OPS
@@ -102,7 +102,7 @@ class TrainingGraph:
         if left:
             raise ExportError(
                 f"the outputs also need {', '.join(left)}: name them as inputs, or give them a "
-                f"value, constants={{'{left[0]}': 1.0}}"
+                f"value, {said(f'constants={{{left[0]!r}: 1.0}}', f'--constant {left[0]}=1.0')}"
             )
 
 

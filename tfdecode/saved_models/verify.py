@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import EncodeError, ExportError, TfdecodeError
+from ..errors import EncodeError, ExportError, TfdecodeError, said
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key
 from ..names import bytes_key
@@ -18,16 +18,12 @@ from . import any_length
 from .backport import checked
 from .endpoints import Endpoint
 from .examples import batch_of_one, example, packed, passed, unlike
+from .limits import mask_option
 from .plan import Plan, batched
 from .session import ServingSession, reason
 
 #: Parts of the largest number by which an output may differ: kernels sum in another order.
 TOLERANCE = 1e-2
-#: What to do with a model that does not take any batch.
-ADVICE = (
-    "a server that merges requests would mix clients; if you serve it without batching, pass "
-    "independent_rows=False"
-)
 
 
 def verify(
@@ -87,7 +83,7 @@ def run_endpoint(
     feeds = {one.name: packed(plan, [row])}
     if one.arrays is not None:
         feeds[one.arrays] = batch_of_one(plan, row) | passed(plan, [row])
-    given = "" if sample else " on zeros (sample= takes an example)"
+    given = "" if sample else " on zeros" + said(" (sample= takes an example)")
     for name, feed in feeds.items():
         try:
             run(session, name, feed, given)
@@ -97,7 +93,7 @@ def run_endpoint(
                 raise
             warnings.warn(
                 f"the export loads, but its signature {name} could not be run on an empty "
-                f"{', '.join(unsampled)} ({reason(cause)}); pass sample= to prove it",
+                f"{', '.join(unsampled)} ({reason(cause)})" + said("; pass sample= to prove it"),
                 stacklevel=7,
             )
             return []
@@ -122,19 +118,20 @@ def compare_rows(
     plan: Plan, session: ServingSession, signature: str, rows: list[Mapping[str, Any]]
 ) -> None:
     """ExportError unless two rows in one batch are answered as each of them alone."""
-    advice = ADVICE
+    advice = (
+        "a server that merges requests would mix clients; if you serve it without batching, pass "
+        + said("independent_rows=False", "--unequal-rows")
+    )
     if plan.ragged:
         lengths = ", ".join(str(list(row[name].shape)) for name in plan.ragged for row in rows)
-        advice = f"the rows had shapes {lengths}; {any_length.ADVICE}; {ADVICE}"
+        advice = f"the rows had shapes {lengths}; {any_length.ADVICE}; {advice}"
     alone = [session.run(signature, packed(plan, rows[:1]))]
     try:
         alone.append(session.run(signature, packed(plan, rows[1:])))
     except tf.errors.OpError as error:
         if empty(plan, rows[1]):
             text = f"the model fails on an array of length 0 ({reason(error)}), as which a bad row "
-            raise ExportError(
-                f"{text}of on_invalid='mask' comes: it would fail all rows"
-            ) from error
+            raise ExportError(f"{text}of {mask_option()} comes: it would fail all rows") from error
         rows, alone = rows[:1] * 2, alone * 2  # not an input that the model takes
     try:
         together = [session.run(signature, packed(plan, rows)) for _ in range(2)]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import numpy_dtype
-from ..errors import ExportError, FileError
+from ..errors import ExportError, FileError, said
 from ..extras import LazyModule
 from ..extras import tensorflow as tf
 from ..layouts import lengths_key, lengths_of, stacked
@@ -154,7 +154,8 @@ def wrap(
     if signature == SIGNATURE:
         raise ExportError(f"signature {SIGNATURE!r} is that of the schema; pass another one")
     if signature in meta.signature_def:
-        raise ExportError(f"{path} has a signature {signature!r} already; pass another signature=")
+        other = said("signature=", "--signature")
+        raise ExportError(f"{path} has a signature {signature!r} already; pass another {other}")
     names = [signature, *([DEFAULT] if replace_default else [])]
     schema = _with_earlier(path, meta, added, names)
     meta.signature_def[signature].CopyFrom(added.signature())
@@ -209,7 +210,7 @@ def _replace_default(path: Path, meta: Any, signature: str, source: str) -> str:
     if kept and OLD_DEFAULT in meta.signature_def:
         raise ExportError(
             f"{path} has a signature {OLD_DEFAULT!r} already, which is the new name of the old "
-            f"{DEFAULT!r}; wrap without replace_default"
+            f"{DEFAULT!r}; wrap without {said('replace_default', '--replace-default')}"
         )
     if kept:
         meta.signature_def[OLD_DEFAULT].CopyFrom(meta.signature_def[DEFAULT])
