@@ -26,7 +26,10 @@ ASSET = Path("assets.extra", "tfdecode.json")
 #: The signature that returns the schema, and its output.
 SIGNATURE = "tfdecode_schema"
 #: Why a SavedModel has no copy of a schema.
-NOT_EXPORTED = "; there is no schema, because the model was not exported by tfdecode"
+NOT_EXPORTED = (
+    "the model has no schema, because tfdecode did not export it; tfdecode inspect shows its "
+    "signatures, and tfdecode wrap adds byte inputs"
+)
 #: A schema comes from a server, so its size is not trusted.
 MAX_BYTES = 2**20
 #: Suffixes of models that are files.
@@ -342,9 +345,10 @@ class Schema(Mapping[str, ArraySpec]):
         try:
             found = cls.from_json(reading.read(file, MAX_BYTES, "it is not a schema"))
             return found.signature(signature)
-        except FileError as error:
-            missing = file != Path(path) and not file.exists()
-            raise FileError(f"{error}{NOT_EXPORTED if missing else ''}") from None
+        except FileError:
+            if file == Path(path) or file.exists():
+                raise
+            raise FileError(f"{reading.name(file.parents[1])}: {NOT_EXPORTED}") from None
         except SpecError as error:
             raise SpecError(f"{reading.name(file)}: {error}") from None
 

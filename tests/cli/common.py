@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 
 import tfdecode as tfd
+from tfdecode.cli import main
 
+#: What the files pose.pkl and maps.npz of the fixture ``folder`` hold.
+POSE = np.arange(24, dtype="float32").reshape(2, 3, 4)
 #: Arrays whose bits are easily lost.
 EXACT = [
     np.array([-0.0, np.nan, np.inf, 5e-324]),
@@ -36,3 +39,13 @@ def failure(capsys) -> str:
     out, err = capsys.readouterr()
     assert not out and err.count("\n") == 1
     return str(err.rstrip("\n"))
+
+
+def pack(*arguments: str, status: int = 0) -> None:
+    assert main(["pack", *arguments]) == status
+
+
+def packed(path: str) -> np.ndarray:
+    """The array of a payload, by the spec next to it."""
+    spec = tfd.ArraySpec.from_json(Path(f"{path}.json").read_text())
+    return spec.decode(Path(path).read_bytes())

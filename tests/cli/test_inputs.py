@@ -161,6 +161,22 @@ def test_two_arrays_of_a_file_never_share_a_payload(folder: Path) -> None:
 # -- directories, lists, standard input -----------------------------------------------------------
 
 
+def test_a_directory_that_cannot_be_read_is_not_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("c"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for command in ("pack", "inspect"):
+        run(command, "b", status=1)
+        assert failure(capsys) == f"tfdecode {command}: b/c: cannot be read: Permission denied"
+
+
 def test_a_directory_stands_for_its_array_files(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -226,7 +226,7 @@ def test_a_directory_stands_for_its_array_files(tmp_path: Path, capsys) -> None:
     assert [one["file"] for one in found] == ["scans/b.npy", "scans/below/a.npy", "maps.npz"]
     (tmp_path / "empty").mkdir()
     inspect("empty", status=1)
-    assert "holds neither a SavedModel nor versions of one" in failure(capsys)
+    assert "empty: is a directory without array files, and not of a model" in failure(capsys)
 
 
 def test_order_and_byte_order_are_those_of_the_file(capsys) -> None:

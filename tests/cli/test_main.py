@@ -76,6 +76,7 @@ def test_the_version(capsys) -> None:
         (["pack", "a.npy", "--key", "a", "--key", "b"], "argument --key: given twice"),
         (["pack", "a.npy", "--workers", "0"], "'0' is not a whole number from 1 to 99999"),
         (["predict", "m", "--timeout", "nan"], "'nan' is not a number of seconds above 0"),
+        (["serve-config", "m", "-o", "s", "--rest-port", "8500"], "--grpc-port are both 8500"),
         (["predict", "m", "=a.npy"], "'=a.npy' is not NAME=FILE[#KEY]"),
         (["--", "pack"], "put the command before its options"),
         (["bench", "-"], "argument FILE: standard input or output (-) is not taken here"),

@@ -261,7 +261,11 @@ def test_a_server_that_is_gone_is_not_asked_for_ever(
         ([*GIVEN, "-o", "out"], 2, "out does not end in .npz; write out.npz, or out/ for a file"),
         ([*GIVEN, "-o", "gone/out.npz"], 1, "gone: the directory does not exist"),
         ([*GIVEN, "--batch", "0"], 2, "'0' is not a whole number from 1 to"),
-        (["pose=poses/00.npy", "weight=weights/00.npy", "-o", "x/"], 2, "takes a pattern of files"),
+        (
+            ["pose=poses/00.npy", "weight=weights/00.npy", "-o", "x/"],
+            2,
+            "is for many examples",
+        ),
         (["pose=-", "weight=-"], 2, "standard input (-) can be read only once"),
     ],
 )

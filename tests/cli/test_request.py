@@ -125,12 +125,30 @@ def test_mistakes(model: Path, server: Server, capsys, change: str, reason: str)
         assert reason in error and error.count("\n") == 1
 
 
-def test_a_server_that_is_not_there(capsys) -> None:
-    for command in (["schema"], ["predict"]):
-        assert main([*command, "http://127.0.0.1:9/v1/models/m"]) == 1
+@pytest.mark.parametrize("kind", ["REST", "gRPC"])
+def test_a_server_that_is_not_there(kind: str, capsys) -> None:
+    scheme = "http" if kind == "REST" else "grpc"
+    for command in ("schema", "predict"):
+        assert main([command, f"{scheme}://127.0.0.1:9/v1/models/m"]) == 1
         error = capsys.readouterr().err
         assert "no answer" in error and error.count("\n") == 1
-        assert error.endswith("; is a server running there, and is this its REST port?\n")
+        assert error.endswith(f"; is a server running there, and is this its {kind} port?\n")
+
+
+def test_a_rest_port_is_not_one_of_grpc(server: Server, capsys) -> None:
+    assert main(["schema", server.url.replace("http", "grpc", 1)]) == 1
+    assert capsys.readouterr().err.endswith("; is this its REST port?\n")
+
+
+def test_curl_takes_a_url_of_http(model: Path, capsys) -> None:
+    assert main(["request", str(model), *FILES, "--url", "localhost:8501"]) == 2
+    assert "'localhost:8501' does not begin with http:// or https://" in capsys.readouterr().err
+
+
+def test_the_schema_of_another_signature_is_not_shown(model: Path, capsys) -> None:
+    assert main(["schema", str(model), "--signature", "serving_default"]) == 0
+    assert main(["schema", str(model), "--signature", "arrays"]) == 1
+    assert "is that of serving_default, not of 'arrays'" in capsys.readouterr().err
 
 
 def test_request_of_a_url_is_told_to_save_its_schema(capsys) -> None:

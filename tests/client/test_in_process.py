@@ -205,8 +205,7 @@ def test_a_model_without_a_schema(tmp_path: Path) -> None:
         (
             {"pose": ARRAY.astype("float64")},
             tfd.EncodeError,
-            "input pose: array is float64, spec needs float32; "
-            "convert it to float32 first",
+            "input pose: array is float64, spec needs float32; convert it to float32 first",
         ),
         (
             {"scale": np.array([2])},

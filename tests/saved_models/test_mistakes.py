@@ -72,6 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "k.keras").write_text("hello")
     np.save(folder / "wide.npy", np.full(2, 0.1))
     np.save(folder / "long.npy", np.zeros(3, "float32"))
+    np.save(folder / "batch.npy", np.zeros((4, 2), "float32"))
     return folder
 
 
@@ -90,12 +91,14 @@ WRONG = {
     # a dtype, a shape, a file
     "wrap theirs m --input x=wide.npy": (1, "float32 for x: array is not exact in float32"),
     "wrap theirs m --input x=long.npy": (1, "has shape (None, 2), the spec makes (B, 3)"),
+    "wrap theirs m --input x=batch.npy": (1, "batch.npy: is a batch of 4 for x, [4,2]; pass a"),
     "wrap theirs m --input x=none.npy": (1, "none.npy: no such file, for x"),
     "wrap theirs m --input x=nothing": (1, "'nothing' is neither a file nor a chain for x"),
     "wrap theirs m --input x=image/png": (1, "is float32, and pixels are uint8: pass --cast x if"),
     # a model
     f"wrap gpu m {INPUT}": (1, "tags are: ['gpu']: save the model again with ['serve']"),
     f"wrap light m {INPUT}": (1, "no variables/variables.index: copy the whole directory"),
+    f"wrap https://host/theirs m {INPUT}": (2, "https://host/theirs: is not on this machine;"),
     f"wrap named m {INPUT}": (1, "nor versions of one; did you mean named/best?"),
     f"wrap k.keras m {INPUT}": (1, "make one of it with tfdecode convert"),
     f"wrap ck/model-7 m {INPUT}": (1, "is a checkpoint; make a SavedModel of it"),

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from ..saved_models.check import check
 from .failure import one_line
+from .parsing import local
 from .quiet_import import import_quietly
 from .show import say
 
@@ -28,7 +28,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``check``."""
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="SavedModel, or the directory of its versions")
+    add("model", type=local, metavar="MODEL", help="SavedModel, or the directory of its versions")
     version = "version of the server, 2.3 to 2.21 (default: the newest)"
     add("--tensorflow", metavar="VERSION", help=version)
     add("--json", action="store_true", help="print a JSON object")

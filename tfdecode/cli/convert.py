@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from ..saved_models import suggest as suggestions
@@ -24,6 +23,7 @@ from ..saved_models.media_types import is_media_type
 from ..saved_models.sources import read_source
 from ..schema import Schema
 from .failure import UsageError, one_line
+from .parsing import local
 from .quiet_import import import_quietly
 from .show import say, table
 from .wrap import add_result, spec_of
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = (
         "checkpoint (its prefix or .meta), frozen graph (.pb, .pbtxt) or Keras file (.keras, .h5)"
     )
-    add("source", type=Path, metavar="SOURCE", help=what)
-    add("out", type=Path, nargs="?", metavar="OUT_DIR", help="directory of the versions")
+    add("source", type=local, metavar="SOURCE", help=what)
+    add("out", type=local, nargs="?", metavar="OUT_DIR", help="directory of the versions")
     each = "an input: NAME=TENSOR takes arrays, NAME=TENSOR=SPEC bytes; of a Keras file NAME=SPEC"
     add("--input", action="append", type=assigned, default=[], metavar="NAME=...", help=each)
     each = "an output: NAME=TENSOR, or NAME=TENSOR=SPEC to encode it; of a Keras file NAME=SPEC"
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     each = "the value of a tensor that no client sends: a number, JSON or text"
     add("--constant", action="append", type=constant, default=[], metavar="TENSOR=V", help=each)
     where = "directory of the vocabulary files that the graph names (default: that of SOURCE)"
-    add("--assets", type=Path, metavar="DIR", help=where)
+    add("--assets", type=local, metavar="DIR", help=where)
     add("--suggest", action="store_true", help="list tensors that look like inputs and outputs")
     name = "signature with these inputs (default: %(default)s)"
     add("--signature", default="serving_default", metavar="S", help=name)

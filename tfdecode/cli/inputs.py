@@ -16,7 +16,7 @@ from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, NoReturn, TypeVar, cast
 from urllib.parse import quote
 
 from .. import reading
@@ -145,8 +145,15 @@ def inputs_in(
 
 
 def files_below(directory: Path) -> Iterator[Path]:
-    """The files of a directory and below, without what is hidden: ``.git``, ``._map.npy``."""
-    for folder, below, names in os.walk(directory):
+    """The files of a directory and below, without what is hidden: ``.git``, ``._map.npy``.
+
+    FileError if one of the directories cannot be read: its files would be missing without a word.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise FileError(f"{error.filename}: cannot be read: {error.strerror}")
+
+    for folder, below, names in os.walk(directory, onerror=refuse):
         below[:] = [name for name in below if not name.startswith(".") and name != "__MACOSX"]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 

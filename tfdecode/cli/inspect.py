@@ -126,14 +126,16 @@ def inspect(
 
 
 def paths_in(path: Path, key: str | None) -> list[tuple[Path, str | None]]:
-    """The array files in a directory and below; ``path`` if it has none, or is of a model."""
+    """The array files in a directory and below; ``path`` if it is a file, or of a model."""
     if not path.is_dir():
         return [(path, key)]
     with contextlib.suppress(FileError):
         version_directory(path)
         return [(path, key)]
     files = sorted(file for file in files_below(path) if has_suffix(file))
-    return [(file, key) for file in files] or [(path, key)]
+    if not files:
+        raise FileError(f"{path}: is a directory without array files, and not of a model")
+    return [(file, key) for file in files]
 
 
 def describe(

@@ -65,7 +65,7 @@ def saver_of(out: str | None, joined: Joined) -> OneEach | Stacked | None:
     inputs = (path for example in joined for path, _ in example.files.values())
     refuse_overwriting(inputs, [saver.path(stem) for stem in joined.stems[: saver.most]])
     if isinstance(saver, Stacked):
-        refuse_other_suffix(Path(out))
+        refuse_other_suffix(Path(out), many=True)
     return saver
 
 
@@ -81,6 +81,8 @@ class Run:
     ) -> None:
         self.arguments, self.model, self.joined, self.saver = arguments, model, joined, saver
         self.good = self.bad = self.lost = 0
+        #: A file that is a batch has several.
+        self.saved_rows = 0
         self.failures: list[str] = []
         self.totals: dict[str, Total] = {}
         #: The file and the outputs of each example, for people; of many only the first ones.
@@ -214,6 +216,7 @@ class Run:
             self.fail(example, f"{first_file(example)}: {error}")
             return
         self.good += 1
+        self.saved_rows += rows or 1
         for name, array in answer.items():
             self.totals.setdefault(name, Total()).add(array)
         if self.arguments.json:
@@ -253,10 +256,11 @@ class Run:
         totals = [[name, *self.totals[name].cells()] for name in sorted(self.totals)]
         if totals:
             table(("name", "dtype", "shape", *STATISTICS), totals, right=STATISTICS)
+        rows = f" ({self.saved_rows:,} rows)" if self.saved_rows > self.good else ""
         out = f", saved in {self.saver.out}" if self.saver and self.good else ""
         failed = f", {self.bad:,} failed" if self.bad else ""
         rate = f"{self.good / max(self.seconds, 1e-3):,.3g} a second"
-        say(one_line(f"{self.good:,} of {len(self.joined):,} examples{out}{failed} ({rate})"))
+        say(one_line(f"{self.good:,} of {len(self.joined):,} examples{rows}{out}{failed} ({rate})"))
 
 
 class Total:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from ..errors import SpecError
+from ..errors import TfdecodeError
+from ..reading import check_url
 from .failure import one_line
 
 Item = TypeVar("Item")
@@ -66,10 +68,17 @@ def argument(parse: Callable[[str], Item]) -> Callable[[str], Item]:
     def parsed(text: str) -> Item:
         try:
             return parse(text)
-        except SpecError as error:
+        except TfdecodeError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parsed
+
+
+@argument
+def local(text: str) -> Path:
+    """The type of a file or directory of this machine."""
+    check_url(text)
+    return Path(text)
 
 
 def whole(least: int, most: int = INT32) -> Callable[[str], int]:

@@ -122,13 +122,13 @@ def run(arguments: argparse.Namespace) -> int:
         inputs.setdefault(name, []).append(given_file(text, arguments))
     if arguments.o is not None and arguments.o.endswith("/"):
         raise UsageError(
-            f"argument -o: {arguments.o} is a directory, which takes a pattern of files"
+            f"argument -o: {arguments.o} is a directory, which is for many examples; name a .npz"
         )
     files = [file for given in inputs.values() for file in given]
     out = None if arguments.o is None else Path(arguments.o)
     if out is not None:
         refuse_overwriting([file.path for file in files if isinstance(file, ArrayFile)], [out])
-        refuse_other_suffix(out)
+        refuse_other_suffix(out, many=False)
     with opened_model(arguments) as model:
         # One file is not a list of one: it may be a batch as it is, or have no batch dimension.
         prepared = model.prepare({name: f if len(f) > 1 else f[0] for name, f in inputs.items()})

@@ -53,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the body."""
+    if arguments.url is not None and not arguments.url.startswith(("http://", "https://")):
+        raise UsageError(
+            f"argument --url: {arguments.url!r} does not begin with http:// or https://"
+        )
     if is_url(arguments.schema):
         raise UsageError(
             f"{arguments.schema} is a server, and request needs a directory or a schema file: "

@@ -11,10 +11,11 @@ from ..client.grpc import Grpc
 from ..client.rest import Rest
 from ..client.signature import Tensor, schema_inputs
 from ..codecs.chain_text import brief
-from ..errors import FileError
+from ..errors import FileError, SpecError
 from ..names import bytes_key
+from ..reading import check_url
 from ..schema import Schema
-from ..schema_json import main_of
+from ..schema_json import DEFAULT_SIGNATURE, main_of
 from ..spec import ArraySpec
 from .failure import one_line
 from .parsing import byte_count, seconds, whole
@@ -76,7 +77,8 @@ def is_url(text: str) -> bool:
 
 
 def check_place(text: str) -> None:
-    """FileError for a server's address without ``http://``, which is taken for a path."""
+    """FileError for a server's address that would be taken for a path, and for another URL."""
+    check_url(text)
     if not Path(text).exists() and re.match(r"[\w.-]+:\d+(/|$)|[^/]+/v1/models/", text):
         raise FileError(
             f"{text}: there is no such file; if it is a server, write http://{text} (REST) or "
@@ -106,6 +108,11 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         check_place(arguments.model)
         schema = Schema.load(Path(arguments.model), arguments.signature)
+        if arguments.signature not in (None, schema.name or DEFAULT_SIGNATURE):
+            raise SpecError(
+                f"{arguments.model}: its schema is that of {DEFAULT_SIGNATURE}, not of "
+                f"{arguments.signature!r}; tfdecode inspect lists the signatures of a model"
+            )
         inputs = schema_inputs(schema)
     if arguments.json:
         say(schema.to_json())

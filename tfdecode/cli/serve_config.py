@@ -24,7 +24,7 @@ from ..serving.config import (
 from .failure import UsageError
 from .parsing import pair, whole
 from .show import say
-from .write import write_files
+from .write import make_directory, write_files
 
 EXAMPLES = """\
 examples:
@@ -67,6 +67,8 @@ def named(text: str) -> tuple[str, Path]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
+    if arguments.rest_port == arguments.grpc_port:
+        raise UsageError(f"--rest-port and --grpc-port are both {arguments.rest_port}")
     versions = {name: numbers(text) for name, text in arguments.versions}
     labels: dict[str, dict[str, int]] = {}
     for name, text in arguments.label:
@@ -85,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     batching = not arguments.no_batching
     size = largest_batch(models, arguments.max_batch_size)
     out: Path = arguments.o
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory(out)
     ports = {"rest_port": arguments.rest_port, "grpc_port": arguments.grpc_port}
     files = {
         "models.config": models_config(models),

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 from mimetypes import guess_type
-from pathlib import Path
 from typing import Any
 
 from ..choose.infer import infer
@@ -28,7 +27,7 @@ from ..saved_models.wrap import signature_of, wrap
 from ..spec import ArraySpec
 from .failure import UsageError, note, one_line
 from .packing import add_choice, preferences
-from .parsing import INT64, pair, whole
+from .parsing import INT64, local, pair, whole
 from .quiet_import import import_quietly
 from .show import dimensions, say, table
 from .source import add_casting, add_limit, read_spec, split_fragment
@@ -46,10 +45,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``wrap``."""
     add = parser.add_argument
-    add(
-        "model", type=Path, metavar="MODEL_DIR", help="SavedModel, or the directory of its versions"
-    )
-    add("out", type=Path, metavar="OUT_DIR", help="directory of the versions of the result")
+    model = "SavedModel, or the directory of its versions"
+    add("model", type=local, metavar="MODEL_DIR", help=model)
+    add("out", type=local, metavar="OUT_DIR", help="directory of the versions of the result")
     each = "an input that becomes NAME_bytes; once for each"
     form = "NAME=SPEC"
     add("--input", action="append", type=pair(form), metavar=form, required=True, help=each)
@@ -173,6 +171,11 @@ def spec_of(
                 array = converted(array, dtype, arguments.casting)
             except EncodeError as error:
                 raise EncodeError(f"{text}: the model takes {dtype} for {name}: {error}") from None
+        if shape is not None and shape.rank == array.ndim > 0 and shape[0] is None:
+            raise FileError(
+                f"{text}: is a batch of {len(array)} for {name}, {dimensions(array.shape)}; pass a "
+                "file of one row, like those that clients will send"
+            )
         media, _ = guess_type(path.name)
         if media in MEDIA_TYPES and getattr(arguments, "role", "input") == "input":
             note(f"{name} takes packed pixels; --input {name}={media} takes files as they are")

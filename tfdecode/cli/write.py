@@ -39,11 +39,16 @@ def outputs(
     directory = Path(out)
     if len(inputs) == 1 and not out.endswith(("/", os.sep)) and not directory.is_dir():
         return [directory]
-    if directory.exists() and not directory.is_dir():
-        raise UsageError(f"argument -o: {out} is a file, not a directory")
-    for parent in {directory / place.parent for _, place in inputs}:
-        parent.mkdir(parents=True, exist_ok=True)
+    for parent in (directory, *{directory / place.parent for _, place in inputs}):
+        make_directory(parent)
     return [directory / place.parent / rename(place.name) for _, place in inputs]
+
+
+def make_directory(path: Path) -> None:
+    """Make the directory of ``-o``; UsageError if a file has its name."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"argument -o: {path} is a file, not a directory")
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def refuse_overwriting(inputs: Iterable[Path], written: Sequence[Path]) -> None:
@@ -64,13 +69,11 @@ def refuse_overwriting(inputs: Iterable[Path], written: Sequence[Path]) -> None:
             raise UsageError(f"cannot write {path}: it is not a regular file")
 
 
-def refuse_other_suffix(out: Path) -> None:
+def refuse_other_suffix(out: Path, many: bool) -> None:
     """UsageError for an archive that would not end in .npz, such as a model's name by mistake."""
     if out.suffix.lower() != ".npz":
-        raise UsageError(
-            f"argument -o: {out} does not end in .npz; write {out}.npz, or {out}/ for a file for "
-            "each example"
-        )
+        each = f", or {out}/ for a file for each example" if many else ""
+        raise UsageError(f"argument -o: {out} does not end in .npz; write {out}.npz{each}")
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:

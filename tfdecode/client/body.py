@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import EncodeError, SpecError
+from ..errors import EncodeError, SpecError, said
 from .signature import Tensor, check_rows
 from .text import to_base64, to_json
 
@@ -105,7 +105,7 @@ def bodies(
     ]
     first = 0
     budget = None if max_body_bytes is None else max_body_bytes - empty
-    for last in cuts(costs, budget, "a body", "max_body_bytes"):
+    for last in cuts(costs, budget, "a body", said("max_body_bytes", "--max-body-bytes")):
         part = {key: texts[first:last] for key, texts in batched.items()}
         yield first, format_(signature, part, single)
         first = last
@@ -117,7 +117,8 @@ def cuts(costs: Sequence[int], budget: int | None, what: str, limit: str) -> Ite
     for index, cost in enumerate(costs):
         if budget is not None and cost > budget:
             raise EncodeError(
-                f"row {index} needs {cost} bytes of {what}, {budget} are left for it; raise {limit}"
+                f"row {index} needs {cost} bytes of {what}, {max(budget, 0)} are left for it; "
+                f"raise {limit}"
             )
         if budget is not None and total + cost > budget:
             yield index

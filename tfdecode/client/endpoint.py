@@ -97,7 +97,7 @@ class Endpoint:
         check_timeout(timeout)
         check_whole("retries", retries, 0)
         if max_body_bytes is not None:
-            check_whole("max_body_bytes", max_body_bytes, 1)
+            check_whole(said("max_body_bytes", "--max-body-bytes"), max_body_bytes, 1)
         self.url, self.signature, self.schema = url, chosen(schema, signature), schema
         self._signature = signature  # as given: else the schema says it
         #: TensorFlow Serving, and KServe's protocol 1: the model's own path, which can be asked.

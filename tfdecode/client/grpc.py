@@ -120,7 +120,8 @@ class Grpc(EachInput):
         check_headers({} if headers is None else headers)
         check_timeout(timeout)
         check_whole("retries", retries, 0, 4)
-        check_whole("max_message_bytes", max_message_bytes, 1, MOST)
+        limit = said("max_message_bytes", "--max-body-bytes")
+        check_whole(limit, max_message_bytes, 1, MOST)
         if credentials is not None and not isinstance(credentials, grpc.ChannelCredentials):
             kind = type(credentials).__name__
             raise SpecError(f"credentials is {kind}, needs grpc.ChannelCredentials")
