@@ -284,7 +284,7 @@ class Endpoint:
             text = f"no connection within {self._timeout:g} s"
             text += "; if it does not speak TLS, the URL is http://" if secure else ""
         elif isinstance(error, httpx2.TimeoutException):
-            text = f"nothing came within {self._timeout:g} s; timeout= sets how long to wait"
+            text = f"nothing came within {self._timeout:g} s; raise the timeout to wait longer"
         elif isinstance(error, httpx2.ProxyError):
             text = f"the proxy says {text}; {PROXIES} names it"
         elif "CERTIFICATE_VERIFY_FAILED" in text:

@@ -31,13 +31,13 @@ MOST = 2**31 - 1
 SERVICE = "/tensorflow.serving.PredictionService/"
 #: What to do about a connection that cannot be used, by a part of gRPC's message.
 ADVICE = {
-    "CERTIFICATE_VERIFY_FAILED": "; credentials= takes the certificates to trust",
+    "CERTIFICATE_VERIFY_FAILED": "; in Python credentials= takes the certificates to trust",
     "Tls handshake": "; a port without TLS needs grpc:// in place of grpcs://",
     "Handshake read": "; a port without TLS needs grpc:// in place of grpcs://",
     "Failed parsing HTTP/2": "; is this its REST port? gRPC has another one, often 8500",
     "recvmsg:Connection reset": "; if the port speaks TLS, it needs grpcs://",
     "Connection refused": "; is a server running there, and is this its gRPC port?",
-    "Deadline": "; timeout= sets how long to wait",
+    "Deadline": "; raise the timeout to wait longer",
 }
 TARGET = re.compile(
     r"(?:(grpcs?)://)?([^/]+)(?:/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?(?::predict)?)?/?"
