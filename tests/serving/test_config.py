@@ -132,8 +132,8 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys) -> None:
     assert report["max_batch_size"] is None and not any("batching" in a for a in report["command"])
     for wrong, status in (
         (["--max-batch-size", "21"], 1),
-        (["--max-batch-size", "0"], 1),
-        (["--rest-port", "99999"], 1),
+        (["--max-batch-size", "0"], 2),
+        (["--rest-port", "99999"], 2),
         (["--label", "pose=stable:1"], 2),
         (["--label", "mine=stable"], 2),
         (["--versions", "mine=new"], 2),
