@@ -137,7 +137,9 @@ def test_a_server_that_is_not_there(kind: str, capsys) -> None:
 
 def test_a_rest_port_is_not_one_of_grpc(server: Server, capsys) -> None:
     assert main(["schema", server.url.replace("http", "grpc", 1)]) == 1
-    assert capsys.readouterr().err.endswith("; is this its REST port? gRPC has another one, often 8500\n")
+    assert capsys.readouterr().err.endswith(
+        "; is this its REST port? gRPC has another one, often 8500\n"
+    )
 
 
 def test_curl_takes_a_url_of_http(model: Path, capsys) -> None:
