@@ -119,9 +119,10 @@ class ByteSignature:
         for name in self.keys.keys() - self.single:
             rows = batch_of(self.given.inputs[name])[0]
             if rows is not None and rows > self.schema.max_batch_size:
+                more = said(f"max_batch_size={rows}", f"--max-rows {rows}")
                 raise ExportError(
                     f"input {name} takes batches of {rows} rows, and max_batch_size is "
-                    f"{self.schema.max_batch_size}: pass max_batch_size={rows}"
+                    f"{self.schema.max_batch_size}: pass {more}"
                 )
 
     def _check_lengths(self, key: str, name: str, kind: str, spec: ArraySpec) -> None:
