@@ -7,9 +7,11 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from itertools import islice
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ..errors import FileError, SkippedWarning, SpecError
@@ -20,7 +22,7 @@ from .shard import Facts, Failure, Shard, nothing
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-#: Shards that wait in an executor for each one that is worked on, so that no worker waits.
+#: Shards that a pool of processes has for each of them, so that none waits.
 AHEAD = 2
 
 
@@ -29,27 +31,33 @@ def run(
     workers: int | Executor | SparkSession = 1,
     progress: Callable[[Facts], object] | None = None,
     each: Callable[[Failure | None], object] | None = None,
+    *,
+    buffersize: int = 1024,
 ) -> Manifest:
     """Write all shards of a plan and finish the data set.
 
-    Shards that an earlier run wrote, with the same plan, are kept: run it again after a crash. If
-    the data set is complete already, nothing is done. The manifest of another plan is removed
-    before anything is written.
+    Shards that an earlier run wrote, with the same plan, are kept: run it again after a crash or
+    Ctrl-C. If the data set is complete already, nothing is done. The manifest of another plan is
+    removed before anything is written.
 
     Parameters
     ----------
     plan : Plan
         What `plan` returned.
     workers : int, concurrent.futures.Executor or pyspark.sql.SparkSession, default 1
-        How many processes, or an executor: that of Dask is ``client.get_executor(retries=3)``.
-        Processes start anew and import the main module, so a script needs the usual
-        ``if __name__ == "__main__":``. Or a session of Spark 4, which may be one of Spark Connect.
-        The workers of an engine need tfdecode, and the same files under the same names.
+        How many processes, or an executor: that of Dask is
+        ``client.get_executor(retries=3, pure=False)``. Processes start anew and import the main
+        module, so a script needs the usual ``if __name__ == "__main__":``. Or a session of Spark 4,
+        which may be one of Spark Connect. The workers of an engine need tfdecode, and the same
+        files under the same names.
     progress : callable, optional
         Called with the facts of each shard as it is done.
     each : callable, optional
         Called after each file with its failure, None if it was packed; only by this process, that
         is if ``workers`` is 1.
+    buffersize : int, default 1024
+        How many shards an executor is given at a time. For a cluster of more than 500 cores, give
+        twice the number of cores. The memory it takes is that of the names of their files.
 
     Returns
     -------
@@ -62,19 +70,26 @@ def run(
         If no file could be packed; then there is no manifest. If a worker process was killed, for
         example for lack of memory, or Spark gave a task up; then the shards that are done stay.
     SpecError
-        If ``workers`` is something else.
+        If ``workers`` is something else, or ``buffersize`` is less than 1.
     OSError
         If a shard cannot be written.
+    KeyboardInterrupt
+        After Ctrl-C: how many shards are written. Tasks that have not begun are cancelled.
     """
     complete = finished(plan)
     if complete is not None:
         return complete
     done: list[Facts] = []
-    with closing(_written(plan, workers, each)) as written:  # it stops the workers
-        for facts in written:
-            done.append(facts)
-            if progress is not None:
-                progress(facts)
+    try:
+        with closing(_written(plan, workers, each, buffersize)) as written:  # it stops the workers
+            for facts in written:
+                done.append(facts)
+                if progress is not None:
+                    progress(facts)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"{plan.out}: {len(done):,} of {len(plan):,} shards are written; run again to go on"
+        ) from None
     if not any(facts["examples"] for facts in done):
         raise nothing(plan.out, plan.examples, [one for facts in done for one in facts["failures"]])
     return finish(plan, done)
@@ -84,9 +99,12 @@ def _written(
     plan: Plan,
     workers: int | Executor | SparkSession,
     each: Callable[[Failure | None], object] | None,
+    buffersize: int,
 ) -> Generator[Facts, None, None]:
+    if not isinstance(buffersize, int) or buffersize < 1:
+        raise SpecError(f"buffersize is {buffersize!r}, needs a whole number from 1")
     if isinstance(workers, Executor):
-        yield from _submitted(plan, workers, 64)
+        yield from _submitted(plan, workers, buffersize)
     elif hasattr(workers, "createDataFrame"):
         from . import spark  # pyspark takes a second to import
 
@@ -139,36 +157,39 @@ def _end(*_: object) -> None:
 _writing = _ending = False
 
 
-def _write(shard: Shard) -> Facts:
+def _write(task: bytes) -> Facts:
     """The task of a process."""
     global _writing
     _writing = True
     try:
-        return shard.write()
+        return write(task)
     except KeyboardInterrupt:
         os._exit(1)  # the executor would begin with the next shard
     finally:
         _writing = False
 
 
+def write(task: bytes) -> Facts:
+    """The task of a worker: write the shard that `Shard.to_bytes` packed."""
+    return Shard.from_bytes(task).write()
+
+
 def _submitted(
-    plan: Plan, executor: Executor, most: int, write: Callable[[Shard], Facts] = Shard.write
+    plan: Plan, executor: Executor, most: int, work: Callable[[bytes], Facts] = write
 ) -> Iterator[Facts]:
     """The facts of all shards as they come; at most ``most`` of them are in the executor."""
     waiting: set[Future[Facts]] = set()
+    done: SimpleQueue[Future[Facts]] = SimpleQueue()  # `wait` would lock all that wait each time
+    shards = iter(plan)
     try:
-        for shard in plan:
-            waiting.add(executor.submit(write, shard))
-            if len(waiting) >= most:
-                yield from _first(waiting)
-        while waiting:
-            yield from _first(waiting)
+        while True:
+            for shard in islice(shards, most - len(waiting)):
+                waiting.add(future := executor.submit(work, shard.to_bytes()))
+                future.add_done_callback(done.put)
+            if not waiting:
+                return
+            waiting.remove(future := done.get())
+            yield future.result()
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _first(waiting: set[Future[Facts]]) -> Iterator[Facts]:
-    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-        waiting.discard(future)
-        yield future.result()

@@ -21,7 +21,7 @@ from ..reading import check_type
 from ..schema import Schema
 from ..spec import ArraySpec
 from .reader import Reader
-from .record import BYTES, FLOAT, INT64, Value, is_one, typed
+from .record import BYTES, FLOAT, INT64, Value
 from .shard import Example, Part, Shard
 
 #: A file, or a file and the key of one of its arrays.
@@ -213,7 +213,7 @@ class Plan(Sequence[Shard]):
     def _read(self, first: int, last: int) -> Iterator[Example]:
         rows = "SELECT row FROM example WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
         for (row,) in self._rows.execute(rows, (first, last)):
-            yield Example(*_loaded(row))
+            yield Example.from_list(json.loads(row))
 
     def _fill(self, files: Iterable[Source], features: Mapping[str, Mapping[str, Value]]) -> None:
         """Sort the examples, without those that are there twice."""
@@ -249,17 +249,15 @@ class Plan(Sequence[Shard]):
             file = name = path if inner is None or several else f"{path}#{inner}"
             if row is not None:
                 name = f"{file}#{row}"
-            more = {}
             own = features.get(name)
             self._featured += own is not None
-            for feature, value in (own or {}).items():
-                if feature in clash:
-                    raise SpecError(f"feature {feature!r} has the name of an input or of {FILE!r}")
-                more[feature] = _typed(feature, value)
+            one = Example(name, arrays, own or {})
+            if taken := clash.intersection(one.features):
+                raise SpecError(f"feature {min(taken)!r} has the name of an input or of {FILE!r}")
             place = os.fsencode(file) + (b"" if row is None else b"#%012d" % row)
             if seed is not None:
                 place = hashlib.blake2b(place, digest_size=16, key=key).digest() + place
-            yield place, json.dumps([name, arrays, more], sort_keys=True)
+            yield place, json.dumps(one.to_list(), sort_keys=True)
 
     def _distinct(self) -> Iterator[tuple[str]]:
         """The rows in order, each once; sets the number of examples and the id of the plan."""
@@ -313,14 +311,6 @@ class Plan(Sequence[Shard]):
         self.id = hashlib.sha256(f"{self.id} {shards}".encode()).hexdigest()
 
 
-def _typed(feature: str, value: Value) -> tuple[int, bool, list[Any]]:
-    """The kind of a value, whether it is one, and its values, for JSON."""
-    found, values = typed(feature, value)
-    if found == BYTES:  # Latin-1 has a character for each byte.
-        values = [item.decode("latin-1") for item in values]
-    return found, is_one(value), values
-
-
 def _rows(files: Iterable[Source], schema: Schema, reader: Reader) -> Iterator[Source]:
     """A source for each row of the arrays of each source."""
     for source in files:
@@ -356,13 +346,3 @@ def _arrays(source: Source, schema: Schema) -> dict[str, Part]:
 def _part(given: File) -> Part:
     path, *rest = given if isinstance(given, tuple) else (given,)
     return Part(os.fspath(check_type(path)), *rest)
-
-
-def _loaded(row: str) -> tuple[str, dict[str, Part], dict[str, Value]]:
-    name, arrays, more = json.loads(row)
-    features: dict[str, Value] = {}
-    for feature, (found, scalar, values) in more.items():
-        if found == BYTES:
-            values = [text.encode("latin-1") for text in values]
-        features[feature] = values[0] if scalar else values
-    return name, {input_: Part(*part) for input_, part in arrays.items()}, features

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from ..schema import Schema
 from ..sources import Remote, place, size_of
 from .output import Output, hidden
 from .reader import Reader
-from .record import Value, example, record
+from .record import BYTES, Value, example, is_one, record, typed
 
 #: Bytes of a note: some million failures.
 MAX_NOTE = 2**30
@@ -40,6 +41,27 @@ class Example(NamedTuple):
     name: str  #: the feature ``file``
     arrays: Mapping[str, Part]  #: by input name
     features: Mapping[str, Value]  #: more features
+
+    def to_list(self) -> list[Any]:
+        """The example for JSON; EncodeError if a feature is of no kind."""
+        more = {}
+        for feature, value in self.features.items():
+            kind, values = typed(feature, value)
+            if kind == BYTES:  # Latin-1 has a character for each byte.
+                values = [item.decode("latin-1") for item in values]
+            more[feature] = kind, is_one(value), values
+        return [self.name, self.arrays, more]
+
+    @classmethod
+    def from_list(cls, found: list[Any]) -> Example:
+        """The example that `to_list` gave."""
+        name, arrays, more = found
+        features: dict[str, Value] = {}
+        for feature, (kind, one, values) in more.items():
+            if kind == BYTES:
+                values = [text.encode("latin-1") for text in values]
+            features[feature] = values[0] if one else values
+        return cls(name, {input_: Part(*part) for input_, part in arrays.items()}, features)
 
 
 class Failure(TypedDict):
@@ -114,6 +136,18 @@ class Shard:
         """The schema."""
         return Schema.from_json(self.schema)
 
+    def to_bytes(self) -> bytes:
+        """The shard as compressed JSON, to send it elsewhere: names of files compress well."""
+        held = {**vars(self), "examples": [one.to_list() for one in self.examples]}
+        held.pop("specs", None)
+        return zlib.compress(json.dumps(held).encode(), 1)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Shard:
+        """The shard of which `to_bytes` made ``data``."""
+        held = json.loads(zlib.decompress(data))
+        return cls(**{**held, "examples": tuple(map(Example.from_list, held["examples"]))})
+
     def write(self, each: Callable[[Failure | None], object] | None = None) -> Facts:
         """Write the shard, unless an earlier run did.
 
@@ -179,11 +213,11 @@ class Shard:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             facts: Facts = json.loads(reading.read(self.note, MAX_NOTE))
             # Hashing costs little beside packing, and finds a file that was changed or cut.
-            if facts["plan"] == self.plan and self._is(facts):
+            if facts["plan"] == self.plan and self.matches(facts):
                 return {**facts, "kept": True}
         return None
 
-    def _is(self, facts: Facts) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """Whether the file of the shard is the one that facts describe."""
         if isinstance(self.path, Remote):  # written at once, and slow to read
             return size_of(self.path) == facts["bytes"]

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -37,7 +35,9 @@ JOB = 2**24
 JOBS = 2
 #: Seconds between two looks for notes of tasks.
 LOOK = 1.0
-#: A row: the number of a shard, the number of a piece, and the piece.
+#: Of the driver's directory, with which a task begins.
+END = b"\0"
+#: A row: the number of a shard, the number of a piece, and the piece of a task.
 Row = tuple[int, int, bytes]
 
 _pyspark: Any = LazyModule("pyspark.sql", "spark")
@@ -92,7 +92,7 @@ def register(spark: SparkSession) -> None:
 
 def written(plan: Plan, spark: SparkSession) -> Iterator[Facts]:
     """The facts of all shards as they come, each once."""
-    add_tag, interrupt = _tags(spark, f"tfdecode-{plan.id[:16]}")
+    add_tag, interrupt = _tags(spark, f"tfdecode-{os.urandom(8).hex()}")
     jobs, fresh, told = tasks(plan), Notes(plan), set()
     running: set[Future[list[Facts]]] = set()
     with ThreadPoolExecutor(JOBS) as threads:
@@ -128,9 +128,9 @@ def _tags(spark: SparkSession, tag: str) -> tuple[Callable[[], object], Callable
 def tasks(plan: Iterable[Shard]) -> Iterator[list[tuple[Shard, bytes]]]:
     """The shards, each with its bytes, in jobs of at most JOB bytes or one shard."""
     job: list[tuple[Shard, bytes]] = []
-    size, folder = 0, os.getcwd()
+    size, folder = 0, os.fsencode(os.getcwd())
     for shard in plan:
-        data = zlib.compress(pickle.dumps((folder, shard)), 1)
+        data = folder + END + shard.to_bytes()
         if job and size + len(data) > JOB:
             yield job
             job, size = [], 0
@@ -151,14 +151,11 @@ def rows(tasks: list[bytes]) -> list[Row]:
 
 
 def facts_of(rows: Iterable[Row]) -> Iterator[str]:
-    """Write the shards of a partition; their facts as JSON.
-
-    The pickles are those that `tasks` made in the driver, which sends its code in pickles too.
-    """
+    """Write the shards of a partition; their facts as JSON."""
     for _, pieces in groupby(rows, itemgetter(0)):
-        folder, shard = pickle.loads(zlib.decompress(b"".join(piece for *_, piece in pieces)))
-        with _within(folder):
-            yield json.dumps(shard.write())
+        folder, _, shard = b"".join(piece for *_, piece in pieces).partition(END)
+        with _within(os.fsdecode(folder)):
+            yield json.dumps(Shard.from_bytes(shard).write())
 
 
 def _run(spark: SparkSession, tasks: list[bytes], add_tag: Callable[[], object]) -> list[Facts]:

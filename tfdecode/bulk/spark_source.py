@@ -10,10 +10,10 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pyarrow
 from pyspark import TaskContext
 from pyspark.sql.datasource import (
@@ -35,29 +35,16 @@ from ..reading import failures_of, opened
 from ..schema import Schema
 from ..sources import Held, is_url
 from ..spec import ArraySpec
+from ..temporary import remove_abandoned
 from .manifest import finish, manifest_path, schema_path
 from .output import Output
 from .record import Value, example, features_of, record, records
 from .shard import Facts, Failure, Shard, nothing
+from .spark_columns import READ_AS, TYPES, Known, array_of, batch_of, kinds_of, merge, rows_of
 from .verify import read_manifest
 
-#: Spark's type of each dtype, which holds all its values.
-TYPES = {
-    "bool": "boolean", "int8": "tinyint", "uint8": "smallint", "int16": "smallint",
-    "uint16": "int", "int32": "int", "uint32": "bigint", "int64": "bigint", "float16": "float",
-    "bfloat16": "float", "float32": "float", "float64": "double",
-}  # fmt: skip
-#: Spark's types of features, and how the manifest calls them.
-FEATURES = {
-    **dict.fromkeys(("boolean", "tinyint", "smallint", "int", "bigint"), "int64"),
-    **dict.fromkeys(("float", "double"), "float32"),
-    **dict.fromkeys(("string", "binary"), "string"),
-}
-READ_AS = {"int64": "bigint", "float32": "float", "string": "binary"}
 #: Examples of a batch that is read.
 BATCH = 64
-#: What is known of a feature: see `Plan.features`.
-Known = dict[str, dict[str, Any]]
 
 
 class DataSet(DataSource):
@@ -124,8 +111,7 @@ class Writer(DataSourceArrowWriter):
         self.casting = options.get("casting", "equiv")
         self.job = os.urandom(8).hex()
         self.kinds = kinds_of(columns, self.specs)
-        if not overwrite and manifest_path(out).exists():
-            raise FileError(f'{manifest_path(out)} is there already; mode("overwrite") replaces it')
+        self._refuse_another()
 
     def write(self, batches: Iterator[pyarrow.RecordBatch]) -> Written:
         """Write the rows of a partition; runs on a worker."""
@@ -186,25 +172,22 @@ class Writer(DataSourceArrowWriter):
 
     def commit(self, messages: Sequence[Written | None]) -> None:
         """Give the files their names; schema and manifest come last."""
-        parts = sorted(filter(None, messages), key=lambda one: one.partition)
-        failures = [failure for one in parts for failure in one.facts["failures"]]
-        full = [one for one in parts if one.part]
-        if not full:
+        parts, shards = self._shards(messages)
+        failures = [failure for one in messages if one for failure in one.facts["failures"]]
+        if not shards:
             raise (
                 nothing(str(self.out), len(failures), failures)
                 if failures
                 else FileError(f"{self.out}: the table has no rows")
             )
-        schema = self.specs.to_json()
-        hashes = [schema, *(one.facts["sha256"] for one in full)]
-        plan = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-        for one in full:  # before the old data set goes
+        for one in parts:  # before the old data set goes
             path = self.out.with_name(one.part)
             if not path.exists():
                 raise FileError(
                     f"{path}: is not on this machine; all workers need to write to a directory "
-                    "that it sees"
+                    f"that it sees, and nobody else may write {self.out.name} at the same time"
                 )
+        self._refuse_another()  # somebody else may have been faster
         manifest_path(self.out).unlink(missing_ok=True)
         stem, dot, suffix = self.out.name.partition(".tfrecord")
         digits = "[0-9]" * 5
@@ -212,30 +195,56 @@ class Writer(DataSourceArrowWriter):
             old.unlink()
         known: Known = {}
         done: list[Facts] = []
-        shards = [
-            Shard(str(self.out), index, len(full), plan, schema, (), {})
-            for index in range(len(full))
-        ]
-        for shard, one in zip(shards, full, strict=True):
+        for shard, one in zip(shards, parts, strict=True):
             os.replace(self.out.with_name(one.part), shard.path)
             for feature, kind in one.known.items():
                 merge(known, feature, kind["dtype"], kind["length"], kind["examples"])
-            place = {"plan": plan, "index": shard.index, "shard": shard.path.name, "failures": []}
-            done.append(cast(Facts, {**one.facts, **place}))
+            place = {"plan": shard.plan, "index": shard.index, "shard": shard.path.name}
+            done.append(cast(Facts, {**one.facts, **place, "failures": []}))
         done[0]["failures"] = failures
         total = sum(one["examples"] for one in done)
         for kind in known.values():
             kind["missing"] = total - kind.pop("examples")
         finish(shards, done, {name: known[name] for name in self.kinds if name in known})
-        self._sweep()
+        self._sweep("[0-9a-f]" * 16)  # what a driver left that was killed, too
 
     def abort(self, messages: Sequence[Written | None]) -> None:
-        """Remove what was written."""
-        self._sweep()
+        """Remove what was written, also what has its name because `commit` did not end."""
+        parts, shards = self._shards(messages)
+        manifest = manifest_path(self.out)
+        if shards and (not manifest.exists() or read_manifest(manifest)["plan"] == shards[0].plan):
+            manifest.unlink(missing_ok=True)
+            schema = schema_path(self.out)
+            for shard, one in zip(shards, parts, strict=True):
+                if shard.path.exists() and shard.matches(one.facts):
+                    schema.unlink(missing_ok=True)
+                    shard.path.unlink()
+        self._sweep(self.job)
 
-    def _sweep(self) -> None:
-        for left in self.out.parent.glob(f".*-{self.job}-*"):
-            left.unlink(missing_ok=True)
+    def _shards(self, messages: Sequence[Written | None]) -> tuple[list[Written], list[Shard]]:
+        """What tasks wrote that has rows, in order, and the shards that this becomes."""
+        parts = sorted((one for one in messages if one and one.part), key=attrgetter("partition"))
+        schema = self.specs.to_json()
+        hashes = [schema, *(one.facts["sha256"] for one in parts)]
+        plan = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        of = len(parts)
+        return parts, [Shard(str(self.out), i, of, plan, schema, (), {}) for i in range(of)]
+
+    def _refuse_another(self) -> None:
+        if not self.overwrite and manifest_path(self.out).exists():
+            raise FileError(
+                f"{manifest_path(self.out)} is there already, and rows cannot be added to a data "
+                'set; mode("overwrite") replaces it'
+            )
+
+    def _sweep(self, job: str) -> None:
+        """Remove the hidden files of a job, or of all by a pattern."""
+        stem = glob.escape(self.out.name.partition(".tfrecord")[0])
+        for left in self.out.parent.glob(f".{stem}-{job}-*.tfrecord*"):
+            if job != self.job and left.suffix == ".tmp":  # somebody may write it now
+                remove_abandoned(left)
+            else:
+                left.unlink(missing_ok=True)
 
 
 class Shards(DataSourceReader):
@@ -262,10 +271,10 @@ class Shards(DataSourceReader):
             for data in records(file, size, path.suffix == ".gz"):
                 rows.append(features_of(data))
                 if len(rows) == BATCH:
-                    yield _batch(rows, specs, kinds)
+                    yield batch_of(rows, specs, kinds)
                     rows = []
             if rows:
-                yield _batch(rows, specs, kinds)
+                yield batch_of(rows, specs, kinds)
 
 
 def specs_of(options: Any) -> Schema:
@@ -279,92 +288,3 @@ def specs_of(options: Any) -> Schema:
     if FILE in specs or not len(specs):
         raise SpecError(f"the schema has no input, or one that is called {FILE!r}")
     return specs
-
-
-def kinds_of(columns: StructType, specs: Schema) -> dict[str, str]:
-    """Of each input "binary" or "array", of each feature its dtype; SpecError if one has none."""
-    types = {column.name: column.dataType.simpleString() for column in columns}
-    clash = {*specs.feature_keys().values()}
-    kinds = {}
-    for name in specs:
-        if name not in types:
-            raise SpecError(f"there is no column {name}; the columns are {', '.join(types)}")
-        item = types[name].replace("array<", "").rstrip(">")
-        if types[name] != "binary" and item not in {*TYPES.values()}:
-            raise SpecError(f"column {name} is {types[name]}; needs binary, or arrays of numbers")
-        kinds[name] = "binary" if types[name] == "binary" else "array"
-    if types.get(FILE, "string") != "string":
-        raise SpecError(f"column {FILE} is {types[FILE]}; needs string, the name of an example")
-    for name, kind in types.items():
-        if name in specs or name == FILE:
-            continue
-        item = kind.removeprefix("array<").removesuffix(">")
-        if item not in FEATURES or name in clash:
-            why = "is called as an input" if name in clash else f"is {kind}"
-            raise SpecError(f"column {name} {why}; needs another name, or a cast, or drop it")
-        kinds[name] = FEATURES[item]
-    return kinds
-
-
-def rows_of(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
-    """The scalars of each row by column."""
-    for index in range(batch.num_rows):
-        yield {name: batch[name][index] for name in batch.schema.names}
-
-
-def array_of(value: Any, shape: Sequence[int | None]) -> np.ndarray:
-    """A number, a list of them, or lists in lists; a list may be an array of ``shape``, flat."""
-    lists = pyarrow.types.is_list, pyarrow.types.is_large_list
-    if not any(is_list(value.type) for is_list in lists):
-        scalar: np.ndarray = pyarrow.array([value.as_py()], value.type).to_numpy(False)
-        return scalar.reshape(())
-    values, sides = value.values, [len(value.values)]
-    while any(is_list(values.type) for is_list in lists):
-        lengths = {*values.value_lengths().to_pylist()} or {0}
-        if len(lengths) > 1 or None in lengths:
-            raise EncodeError(f"the lists of axis {len(sides)} differ in length")
-        sides.append(lengths.pop())
-        values = values.flatten()
-    if values.null_count:
-        raise EncodeError(f"has {values.null_count} nulls")
-    array: np.ndarray = values.to_numpy(zero_copy_only=False).reshape(sides)
-    known = [side for side in shape if side is not None]
-    if len(sides) == 1 != len(shape) == len(known) and array.size == np.prod(known):
-        return array.reshape(known)
-    return array
-
-
-def merge(known: Known, feature: str, dtype: str, length: int | None, count: int = 1) -> None:
-    """Add examples of a feature to what is known of it."""
-    one = known.setdefault(feature, {"dtype": dtype, "length": length, "examples": 0})
-    one["length"] = length if one["length"] == length else -1
-    one["examples"] += count
-
-
-def _batch(rows: list[dict[str, list[Any]]], specs: Schema, features: Known) -> pyarrow.RecordBatch:
-    columns = {FILE: pyarrow.array([os.fsdecode(row[FILE][0]) for row in rows])}
-    for name, kind in features.items():
-        scalar = kind["length"] is None
-        values = [row.get(name) or None for row in rows]
-        item = {"int64": pyarrow.int64(), "float32": pyarrow.float32()}
-        of = item.get(kind["dtype"], pyarrow.binary())
-        if scalar:
-            values = [value and value[0] for value in values]
-        columns[name] = pyarrow.array(values, of if scalar else pyarrow.list_(of))
-    for name, spec in specs.items():
-        columns[name] = _arrays([spec.decode(row[bytes_key(name)][0]) for row in rows])
-    return pyarrow.RecordBatch.from_pydict(columns)
-
-
-def _arrays(arrays: list[np.ndarray]) -> pyarrow.Array:
-    """Lists in lists."""
-    held = {"smallint": "int16", "int": "int32", "bigint": "int64", "float": "float32"}
-    dtype = arrays[0].dtype.name
-    flat = np.concatenate([array.reshape(-1) for array in arrays])
-    values = pyarrow.array(flat.astype(held.get(TYPES[dtype], dtype)))
-    for axis in reversed(range(arrays[0].ndim)):
-        counts = [int(np.prod(array.shape[:axis])) for array in arrays]
-        lengths = np.repeat([array.shape[axis] for array in arrays], counts)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype("int32")
-        values = pyarrow.ListArray.from_arrays(pyarrow.array(offsets), values)
-    return values

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ import tfdecode as tfd
 from tfdecode import bulk
 from tfdecode.bulk.record import features_of, records
 
+GUIDE = Path(__file__).parents[3] / "docs" / "guide-training.md"
 SPEC = tfd.ArraySpec((32, 24), "uint8", "zlib")
 SHARDS = 12
 
@@ -91,6 +92,17 @@ def make(folder: Path, count: int = 900) -> Files:
         else:
             path.write_bytes(damage)
     return Files(good, bad, folder / "out" / "train.tfrecord")
+
+
+def recipe(word: str, changes: dict[str, object], **names: Any) -> Any:
+    """Run the block of the guide that has a word, with other names of files; its manifest."""
+    blocks = re.findall(r"^```text\n((?:.*\n)*?)```$", GUIDE.read_text(), re.MULTILINE)
+    (code,) = [block for block in blocks if word in block]
+    for text, other in changes.items():
+        assert text in code
+        code = code.replace(text, str(other))
+    exec(compile(code, GUIDE, "exec"), names)
+    return names.get("manifest")
 
 
 def below(match: str, root: int | None = None) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bulk.engines.data import Files, below, killing
+from tests.bulk.engines.data import Files, below, killing, recipe
 from tfdecode import bulk
 
 ray = pytest.importorskip("ray")
@@ -16,11 +16,9 @@ def test_ray_survives_the_loss_of_a_worker(files: Files, monkeypatch: pytest.Mon
         num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20,
         _node_ip_address="127.0.0.1", log_to_driver=False,
     )  # fmt: skip
-    plan = files.plan()
     try:
         with killing(files, lambda: below("^ray::(?!IDLE|.*Agent)")[:1]):
-            write = ray.remote(bulk.Shard.write).options(max_retries=3)
-            manifest = bulk.finish(plan, ray.get([write.remote(shard) for shard in plan]))
+            manifest = recipe("import ray", {}, bulk=bulk, plan=files.plan())
     finally:
         ray.shutdown()
     files.prove(manifest)

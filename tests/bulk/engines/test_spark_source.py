@@ -126,10 +126,16 @@ def test_a_data_set_is_replaced_only_if_asked_for(spark: SparkSession, tmp_path:
         write.option("spec", POSE.to_json()).save(str(out))
 
     save("append", 3)
-    with pytest.raises(Exception, match="is there already"):
+    with pytest.raises(Exception, match="rows cannot be added"):
         save("append", 1)
     assert len(manifest(out)["shards"]) == 3
+    with pytest.raises(Exception, match=r"use either the .Append. or .Overwrite. mode"):
+        save("errorifexists", 1)
     save("overwrite", 1)
+    back = spark.read.format("tfdecode").load(str(out))  # a data set can be made of itself
+    write = back.write.format("tfdecode").mode("overwrite").option("spec", POSE.to_json())
+    write.save(str(out))
+    assert manifest(out)["examples"] == 9
     assert bulk.verify(out)["problems"] == [] and len(list(tmp_path.iterdir())) == 3
 
 
@@ -144,6 +150,110 @@ def test_a_failed_write_leaves_nothing(spark: SparkSession, tmp_path: Path) -> N
     with pytest.raises(Exception, match="is not true"):
         bad.write.format("tfdecode").mode("append").option("spec", spec).save(str(out))
     assert list(tmp_path.iterdir()) == []
+
+
+def saved(out: Path) -> set[str]:
+    return {path.name for path in out.parent.iterdir()}
+
+
+#: Where a commit ends: the name that a file does not get.
+ENDS = ["train-00000-of-00003.tfrecord", "train-00002-of-00003.tfrecord", "train.tfrecord.json",
+        "train.tfrecord.manifest.json"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("end", "how"), [*zip(ENDS, ["error", "kill"] * 2, strict=True)])
+def test_a_commit_that_fails_shows_nothing(
+    spark: SparkSession, tmp_path: Path, end: str, how: str
+) -> None:
+    spark.dataSource.register(failing(end, how))
+    out = tmp_path / "train.tfrecord"
+    table = spark.createDataFrame([([float(i)] * 6,) for i in range(9)], "array array<float>")
+    write = table.repartition(3).write.mode("append").option("spec", POSE.to_json())
+    with pytest.raises(Exception, match="no space" if how == "error" else ""):
+        write.format("failing").save(str(out))
+    assert not [name for name in saved(out) if not name.startswith(".")]
+    write.format("tfdecode").save(str(out))
+    assert manifest(out)["examples"] == 9 and len(saved(out)) == 5
+
+
+def test_a_killed_driver_is_replaced_by_the_next_write(spark: SparkSession, tmp_path: Path) -> None:
+    spark.dataSource.register(failing(ENDS[1], "kill", aborts=False))
+    out = tmp_path / "train.tfrecord"
+    table = spark.createDataFrame([([float(i)] * 6,) for i in range(9)], "array array<float>")
+    write = table.repartition(3).write.mode("append").option("spec", POSE.to_json())
+    with pytest.raises(Exception):  # noqa: B017
+        write.format("failing").save(str(out))
+    visible = {name for name in saved(out) if not name.startswith(".")}
+    assert visible and len(saved(out)) == 3 and not bulk.manifest.manifest_path(out).exists()
+    with pytest.raises(tfd.FileError):
+        bulk.verify(out)
+    write.format("tfdecode").save(str(out))
+    assert manifest(out)["examples"] == 9 and len(saved(out)) == 5
+    assert bulk.verify(out, every=True)["problems"] == []
+
+
+def failing(end: str, how: str, aborts: bool = True) -> Any:
+    """The format "failing", whose commit ends before a file gets its name."""
+    from tfdecode.bulk.spark_source import DataSet, Writer
+
+    class FailingWriter(Writer):  # a local class is sent whole
+        def commit(self, messages: Any) -> None:
+            replace = os.replace
+
+            def ends(source: Any, target: Any) -> None:
+                if str(target).endswith(f"/{end}"):
+                    if how == "kill":
+                        os.kill(os.getpid(), 9)
+                    raise OSError(28, "no space", str(target))
+                replace(source, target)
+
+            os.replace = ends
+            try:
+                super().commit(messages)
+            finally:
+                os.replace = replace
+
+        def abort(self, messages: Any) -> None:
+            if aborts:
+                super().abort(messages)
+
+    class Failing(DataSet):
+        @classmethod
+        def name(cls) -> str:
+            return "failing"
+
+        def writer(self, schema: Any, overwrite: bool) -> Any:
+            return FailingWriter(self.out, self.options, schema, overwrite)
+
+    return Failing
+
+
+def test_of_two_writes_at_once_the_first_wins(spark: SparkSession, tmp_path: Path) -> None:
+    from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
+
+    from tfdecode.bulk.spark_source import Writer, Written
+
+    out = tmp_path / "train.tfrecord"
+    columns = StructType([StructField("array", ArrayType(FloatType()))])
+    second = {
+        overwrite: Writer(out, {"spec": POSE.to_json()}, columns, overwrite)
+        for overwrite in (False, True)
+    }
+    table = spark.createDataFrame([([1.0] * 6,)], "array array<float>")
+    part = tmp_path / f".train-{second[True].job}-0-01234567.tfrecord"
+    part.write_bytes(b"written meanwhile")
+    table.write.format("tfdecode").mode("append").option("spec", POSE.to_json()).save(str(out))
+    facts: Any = {"failures": [], "sha256": ""}
+    message = [Written(0, part.name, facts, {})]
+    with pytest.raises(tfd.FileError, match=r"nobody else may write train\.tfrecord"):
+        second[True].commit(message)
+    second[True].abort(message)
+    part.write_bytes(b"written meanwhile")
+    with pytest.raises(tfd.FileError, match="cannot be added"):
+        second[False].commit(message)
+    second[False].abort(message)
+    part.unlink()
+    assert bulk.verify(out, every=True)["problems"] == [] and len(saved(out)) == 3
 
 
 def test_shards_on_another_machine_replace_nothing(tmp_path: Path) -> None:
@@ -162,9 +272,42 @@ def test_shards_on_another_machine_replace_nothing(tmp_path: Path) -> None:
     assert bulk.verify(out)["problems"] == []
 
 
+def test_what_is_no_array_or_feature_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    inf, nan = float("inf"), float("nan")
+    rows = [
+        ("good", [nan, inf, -0.0, 0.0, 1.0, 2.0], nan, [1]),
+        ("null inside", [1.0, None, 1.0, 1.0, 1.0, 1.0], 1.0, [1]),
+        ("null tag", [1.0] * 6, 1.0, [1, None]),
+        ("large", [1.0] * 6, 1e300, None),
+        ("short", [1.0] * 5, 1.0, None),
+        (None, None, 1.0, None),
+        ("last", [1.0] * 6, None, []),
+    ]
+    table = spark.createDataFrame(
+        rows, "file string, array array<float>, label double, tags array<int>"
+    )
+    out = tmp_path / "train.tfrecord"
+    write = table.coalesce(1).write.format("tfdecode").mode("append")
+    write.option("spec", POSE.to_json()).save(str(out))
+    reasons = {one["file"]: one["error"] for one in manifest(out)["failures"]}
+    assert manifest(out)["examples"] == 2 and len(reasons) == 5
+    assert "1 nulls" in reasons["null inside"] and "NoneType" in reasons["null tag"]
+    assert "does not fit float32" in reasons["large"] and "shape" in reasons["short"]
+    assert reasons["partition 0, row 5"] == "column array is null"
+    found = {row.file: row for row in spark.read.format("tfdecode").load(str(out)).collect()}
+    array = np.array(found["good"].array, "float32")
+    assert array.tobytes() == np.array(rows[0][1], "float32").reshape(2, 3).tobytes()
+    assert np.isnan(found["good"].label) and found["good"].tags == [1]
+    assert found["last"].label is None and found["last"].tags is None
+
+
 WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "no column array; the columns are x": ("x int", {"spec": POSE.to_json()}),
     "column when is timestamp": ("array array<float>, when timestamp", {"spec": POSE.to_json()}),
+    "decimal.*needs binary, or arrays of numbers": (
+        "array array<decimal(9,2)>",
+        {"spec": POSE.to_json()},
+    ),
     "column array is string": ("array string", {"spec": POSE.to_json()}),
     "column file is int": ("array binary, file int", {"spec": POSE.to_json()}),
     "called as an input": ("array binary, array_bytes int", {"spec": POSE.to_json()}),
@@ -172,6 +315,23 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "not a URL": ("array binary", {"spec": POSE.to_json(), "path": "s3://b/train.tfrecord"}),
     "needs a name with .tfrecord": ("array binary", {"spec": POSE.to_json(), "path": "/tmp/x"}),
 }
+
+
+def test_vectors_are_refused_by_a_word_that_helps(spark: SparkSession, tmp_path: Path) -> None:
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.ml.linalg import Vectors
+
+    table = spark.createDataFrame([(Vectors.dense(range(6)),)], ["array"])
+    out = tmp_path / "train.tfrecord"
+
+    def save(table: Any) -> None:
+        write = table.write.format("tfdecode").mode("append").option("spec", POSE.to_json())
+        write.save(str(out))
+
+    with pytest.raises(Exception, match=r"column array is vector.*vector_to_array"):
+        save(table)
+    save(table.withColumn("array", vector_to_array("array")))
+    assert manifest(out)["examples"] == 1
 
 
 @pytest.mark.parametrize("message", WRONG)
