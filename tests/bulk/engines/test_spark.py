@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +19,10 @@ from typing import Any, NamedTuple
 import pytest
 
 import tfdecode as tfd
-from tests.bulk.engines.data import SPEC, Files, below, killing, until
+from tests.bulk.engines.data import SPEC, Files, below, killing, recipe, until
 from tfdecode import bulk
 from tfdecode.bulk import spark
+from tfdecode.cli import main
 
 pyspark = pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession  # noqa: E402
@@ -55,12 +60,13 @@ def port() -> int:
         return int(server.getsockname()[1])
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A master and two machines of one core, as the wheel brings them: it has no scripts for it."""
+    tmp_path = tmp_path_factory.mktemp("cluster")
     home, at = Path(pyspark.__file__).parent, port()
     environment = {**os.environ, "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m"}
-    environment["SPARK_LOCAL_DIRS"] = str(tmp_path / "local")
+    environment |= {"SPARK_LOCAL_DIRS": str(tmp_path / "local"), "SPARK_LOCAL_IP": "127.0.0.1"}
     processes = []
 
     def start(name: str, *arguments: object) -> subprocess.Popen[bytes]:
@@ -132,6 +138,7 @@ def test_an_interrupted_run_is_resumed(files: Files) -> None:
     files.prove(manifest)
 
 
+#: The machine last: the cluster is one for all.
 LOST: dict[str, Any] = {
     "a Python worker": lambda _: below("pyspark.daemon")[-1:],
     "an executor": lambda _: below("CoarseGrainedExecutorBackend")[:1],
@@ -141,9 +148,45 @@ LOST: dict[str, Any] = {
 
 @pytest.mark.parametrize("lost", LOST)
 def test_a_cluster_survives_a_loss(lost: str, files: Files, cluster: Cluster) -> None:
+    changes = {"/Volumes/main/default/maps/train.tfrecord": files.out, "shards=128": "shards=12"}
     with session(cluster.master) as made, killing(files, lambda: LOST[lost](cluster)):
-        manifest = bulk.run(files.plan(), made)
+        manifest = recipe("/Volumes", changes, names=files.names, schema=SPEC, spark=made)
     files.prove(manifest)
+
+
+def test_two_runs_at_once_write_one_data_set(files: Files) -> None:
+    plans = [files.plan(), files.plan()]
+    with session("local[2,4]") as made, ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda plan: bulk.run(plan, made), plans)
+    assert first == second
+    files.prove(first)
+
+
+def test_ctrl_c_ends_the_command_and_the_same_command_goes_on(
+    files: Files, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    listed, schema = tmp_path / "list", tmp_path / "schema.json"
+    listed.write_text("\n".join(files.names))
+    schema.write_text(tfd.Schema({"array": SPEC}).to_json())
+    command = ["pack", "--files-from", str(listed), "--tfrecord", str(files.out), "--shards", "12"]
+    command += ["--seed", "1", "--spec", str(schema), "--spark", "local[2,4]"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfdecode", *command], stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    out = files.out.parent
+    until(lambda: list(out.glob("train-*")) and list(out.glob(".*.tmp")))
+    tree = below("", process.pid)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert re.search(r"interrupted after \d+ of 12 shards; the same command goes on", error), error
+    assert "Traceback" not in error
+    until(lambda: not [pid for pid in tree if Path(f"/proc/{pid}").exists()])
+    assert not list(out.glob(".*.tmp")) and len(list(out.glob("train-*"))) < 12
+    assert main(command) == 1  # some files are damaged
+    assert "were there already" in capfd.readouterr().out
+    files.prove(json.loads(bulk.manifest.manifest_path(files.out).read_text()))
 
 
 def test_shards_of_many_pieces_and_many_jobs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
