@@ -124,8 +124,8 @@ class Writer(DataSourceArrowWriter):
         count = nbytes = 0
         with Output(part) as out:
             for row in (row for batch in batches for row in rows_of(batch)):
-                name = f"partition {partition}, row {count + len(failures)}"
-                name = name if row.get(FILE) is None else row[FILE].as_py()
+                name = FILE in row and row[FILE].as_py()  # may be null
+                name = name or f"partition {partition}, row {count + len(failures)}"
                 try:
                     data, size, lengths = self._pack(row, name)
                 except (TfdecodeError, OSError, MemoryError) as error:
