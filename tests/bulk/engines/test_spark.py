@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +19,6 @@ import tfdecode as tfd
 from tests.bulk.engines.data import SPEC, Files, below, killing, recipe, until
 from tfdecode import bulk
 from tfdecode.bulk import spark
-from tfdecode.cli import main
 
 pyspark = pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession  # noqa: E402
@@ -160,33 +156,6 @@ def test_two_runs_at_once_write_one_data_set(files: Files) -> None:
         first, second = threads.map(lambda plan: bulk.run(plan, made), plans)
     assert first == second
     files.prove(first)
-
-
-def test_ctrl_c_ends_the_command_and_the_same_command_goes_on(
-    files: Files, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    listed, schema = tmp_path / "list", tmp_path / "schema.json"
-    listed.write_text("\n".join(files.names))
-    schema.write_text(tfd.Schema({"array": SPEC}).to_json())
-    command = ["pack", "--files-from", str(listed), "--tfrecord", str(files.out), "--shards", "12"]
-    command += ["--seed", "1", "--spec", str(schema), "--spark", "local[2,4]"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tfdecode", *command], stderr=subprocess.PIPE, text=True,
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    out = files.out.parent
-    until(lambda: list(out.glob("train-*")) and list(out.glob(".*.tmp")))
-    tree = below("", process.pid)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 130, error
-    assert re.search(r"interrupted after \d+ of 12 shards; the same command goes on", error), error
-    assert "Traceback" not in error
-    until(lambda: not [pid for pid in tree if Path(f"/proc/{pid}").exists()])
-    assert not list(out.glob(".*.tmp")) and len(list(out.glob("train-*"))) < 12
-    assert main(command) == 1  # some files are damaged
-    assert "were there already" in capfd.readouterr().out
-    files.prove(json.loads(bulk.manifest.manifest_path(files.out).read_text()))
 
 
 def test_shards_of_many_pieces_and_many_jobs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
