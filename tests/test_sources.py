@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,17 @@ def test_rows_of_a_large_object(memory) -> None:
     plan = bulk.plan(["memory://maps/rows.npy"], OUT, spec, single=True, split_axis=0)
     assert bulk.run(plan)["examples"] == 3072
     assert bulk.verify(OUT)["problems"] == []
+
+
+def test_what_a_killed_run_left_of_an_object_is_removed(memory, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    plan = bulk.plan(FILES, OUT, SPEC, shards=1)
+    left = tmp_path / f".{plan[0].path.name}.{'0' * 16}.tmp"
+    other = tmp_path / f".x{plan[0].path.name}.{'0' * 16}.tmp"
+    for path in (left, other):
+        path.touch()
+    bulk.run(plan)
+    assert list(tmp_path.iterdir()) == [other]
 
 
 def test_the_command_line_takes_urls(memory, monkeypatch, capsys, tmp_path: Path) -> None:

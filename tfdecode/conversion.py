@@ -43,6 +43,8 @@ pass --casting same_kind, in Python casting="same_kind"
     if casting not in CASTINGS:
         raise SpecError(f"casting is {casting!r}, needs one of {', '.join(CASTINGS)}")
     target = dtype_name(dtype)
+    if array.dtype == numpy_dtype(target):
+        return array
     if casting == "no" and array.dtype.name != target:
         how = '--casting equiv, in Python casting="equiv", converts it if no value changes'
         raise EncodeError(f"array is {array.dtype.name}, needs {target}; {how}")

@@ -104,7 +104,7 @@ def little_endian(x: np.ndarray) -> np.ndarray:
 
 def as_stored(x: np.ndarray) -> np.ndarray:
     """``x`` little-endian, in any order."""
-    if x.dtype.name == "bfloat16":  # not every NumPy can swap bfloat16
+    if x.dtype.kind == "V" and x.dtype.name == "bfloat16":  # not every NumPy can swap bfloat16
         x = x.view(np.dtype(np.uint16).newbyteorder(x.dtype.byteorder))
     return x.astype(x.dtype.newbyteorder("<"), copy=False)
 

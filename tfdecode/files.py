@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -222,10 +221,10 @@ def by_headers(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Cont
     """What a large file holds, by its headers alone; None if the whole file is needed."""
     if isinstance(path, Held):
         return None
-    data = reading.Slices(path)
     named = _format_of_suffix(_suffix(path))
-    if len(data) < LARGE or named not in ("npy", "npz", "safetensors", "hdf5"):
+    if named not in ("npy", "npz", "safetensors", "hdf5") or reading.size_of(path) < LARGE:
         return None
+    data = reading.Slices(path)
     start = data[:9]
     with naming(path):
         if named == "npy" and start.startswith(npy.MAGIC):
@@ -261,7 +260,7 @@ def opened(
             return headerless.NAME, data, headerless.contents(data, dtype, shape)
         if shape is not None:
             raise FileError(f"is a {suffix}, which says its shape; shape is for files without one")
-        found = _format(suffix, data)
+        found = _format(suffix, named, data)
         if found in READERS:
             return found, data, READERS[found].contents(data, max_bytes=max_bytes)
         reader = CODECS.container(found).contents
@@ -273,7 +272,7 @@ def opened(
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:
-    return suffix_of(Path(path.name if isinstance(path, Source) else path))
+    return suffix_of(path.name if isinstance(path, Source) else reading.check_type(path))
 
 
 def has_suffix(path: Path) -> bool:
@@ -281,20 +280,25 @@ def has_suffix(path: Path) -> bool:
     return _format_of_suffix(suffix_of(path)) is not None
 
 
-@contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+class naming:  # a generator as context manager takes three times as long
     """Put the file's name before the message of a FileError or an EncodeError."""
-    try:
-        yield
-    except (FileError, EncodeError) as error:
-        name = f"{reading.name(path)}: "
-        if str(error).startswith(name):
-            raise
-        raise type(error)(f"{name}{error}") from None
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, FileError | EncodeError):
+            name = f"{reading.name(self._path)}: "
+            if not str(error).startswith(name):
+                raise type(error)(f"{name}{error}") from None
 
 
-def _format(suffix: str, data: bytes) -> str:
-    named = _format_of_suffix(suffix)
+def _format(suffix: str, named: str | None, data: bytes) -> str:
     found = sniff(data, named)
     if named is None and not (found and found.format):
         found = _registered(data) or found

@@ -16,7 +16,19 @@ def field(number: int, data: bytes) -> bytes:
     >>> field(1, b"abc")
     b'\\n\\x03abc'
     """
-    return varints((number << 3 | 2, len(data))) + data
+    return head(number, len(data)) + data
+
+
+def head(number: int, size: int) -> bytes:
+    """What comes before the bytes of such a field.
+
+    Examples
+    --------
+    >>> head(1, 200)
+    b'\\n\\xc8\\x01'
+    """
+    tag = number << 3 | 2
+    return bytes((tag, size)) if tag < 128 > size else varints((tag, size))
 
 
 def varints(numbers: Iterable[int]) -> bytes:

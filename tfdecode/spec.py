@@ -182,7 +182,8 @@ class ArraySpec(GraphSide):
         if not form.takes(x.shape):
             limit = f" (at most {list(form.max_shape)})" if self.max_shape else ""
             raise EncodeError(f"array has shape {list(x.shape)}, spec needs {form}{limit}")
-        if x.dtype.name != self.dtype:
+        # The name of a dtype takes NumPy 2 us.
+        if x.dtype != numpy_dtype(self.dtype) and x.dtype.name != self.dtype:
             numbers = x.dtype.name in ITEM_SIZES
             advice = f"; convert it to {self.dtype} first" if numbers else ""
             raise EncodeError(f"array is {in_words(x.dtype)}, spec needs {self.dtype}{advice}")

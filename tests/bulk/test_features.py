@@ -22,6 +22,10 @@ def table(folder: Path, text: str) -> Path:
     [
         (["1", "-2", "+3"], [1, -2, 3]),
         (["1", "", "3"], [1, None, 3]),
+        (["1", "NA", "3"], [1, None, 3]),
+        (["n/a", "0.5", "<NA>"], [None, 0.5, None]),
+        (["a", "NA", "3"], ["a", "NA", "3"]),
+        (["9223372036854775807", "0", "1"], [2**63 - 1, 0, 1]),
         (["1", "2.5", "3e2"], [1.0, 2.5, 300.0]),
         (["0", "nan", "-inf"], [0.0, pytest.approx(float("nan"), nan_ok=True), -float("inf")]),
         (["007", "8", "9"], ["007", "8", "9"]),
@@ -45,7 +49,9 @@ def test_a_column_has_the_type_of_all_its_cells(
     ]
 
 
-@pytest.mark.parametrize("cell", ["1e400", "-1e400", "1" * 5000, "0." + "1" * 5000])
+@pytest.mark.parametrize(
+    "cell", ["1e400", "-1e400", "9223372036854775808", "1" * 5000, "0." + "1" * 5000]
+)
 def test_a_number_that_fits_no_type_is_refused(cell: str, tmp_path: Path) -> None:
     with pytest.raises(tfd.FileError, match="fits neither int64 nor float32"):
         read_features(table(tmp_path, f"name,x\n1.npy,{cell}\n"))
@@ -112,3 +118,37 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch) -> None
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(tfd.MissingExtraError, match="with its extra 'parquet'"):
         read_features(tmp_path / "meta.parquet")
+
+
+def test_one_file_may_have_several_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for written in ("a.npy", "./a.npy", str(tmp_path / "a.npy")):
+        found = read_features(table(tmp_path, f"file,label\n{written},3\n"))
+        for name in ("a.npy", "./a.npy", str(tmp_path / "a.npy")):
+            assert found.get(name) == {"label": 3}
+    found = read_features(table(tmp_path, "file,label\na.npy,3\n"))
+    assert found.get("./a.npy") and found.get("a.npy")
+    with pytest.raises(tfd.FileError, match=r"the row 'a\.npy' is for \./a\.npy and for b/a\.npy"):
+        found.get("b/a.npy")
+    with pytest.raises(tfd.FileError, match=r"has two rows for a\.npy"):
+        read_features(table(tmp_path, "file,label\na.npy,3\n./a.npy,4\n"))
+
+
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_tables_of_several_programs(comma: str, end: str, start: str, tmp_path: Path) -> None:
+    lines = ["file,label,text", '"a,;.npy",3,"x, ""y""; z"', "b.npy,4,"]
+    text = end.join([lines[0].replace(",", comma), lines[1].replace(",3,", f"{comma}3{comma}")])
+    text += end + lines[2].replace(",", comma) + end
+    path = tmp_path / "meta.csv"
+    path.write_bytes((start + text).encode())
+    found = read_features(path)
+    assert found.get("in/a,;.npy") == {"label": 3, "text": 'x, "y"; z'}
+    assert found.get("in/b.npy") == {"label": 4, "text": ""}
+
+
+@pytest.mark.parametrize("text", [",file,label\n0,a.npy,3\n", "file,label,\na.npy,3,\n"])
+def test_each_column_needs_a_name(text: str, tmp_path: Path) -> None:
+    with pytest.raises(tfd.FileError, match="has a column without a name"):
+        read_features(table(tmp_path, text))

@@ -137,9 +137,6 @@ def test_inputs_are_split_together_and_failures_named(tmp_path: Path) -> None:
     manifest = bulk.run(plan)
     assert manifest["examples"] == 23 and "bad.npy" in manifest["failures"][0]["error"]
     assert plan[0].examples[3].arrays["y"].row == plan[0].examples[3].arrays["x"].row
-    np.save(tmp_path / "y.npy", np.arange(22))
-    with pytest.raises(tfd.SpecError, match=r"differ in their number of rows: .*: 23, .*: 22"):
-        bulk.plan(sources, tmp_path / "t.tfrecord", schema, split_axis=0)
     with pytest.raises(tfd.SpecError, match="split_axis is 1"):
         bulk.plan(sources, tmp_path / "t.tfrecord", schema, split_axis=1)
     with pytest.raises(tfd.FileError, match="has no row 23"):
@@ -157,13 +154,32 @@ def test_the_chunks_of_a_row_are_bounded(tmp_path: Path) -> None:
         rows.read(tfd.ArraySpec((2**16,), "float32"), str(tmp_path / "x.h5"), "x", 0)
 
 
-def test_a_number_has_no_rows(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", ROWS)
-    np.save(tmp_path / "number.npy", ROWS[0].dtype.type(1))
-    files = [tmp_path / "x.npy", tmp_path / "number.npy"]
-    manifest = bulk.run(bulk.plan(files, tmp_path / "t.tfrecord", SPEC, split_axis=0))
-    assert manifest["examples"] == len(ROWS)
-    assert ["has no row 0" in one["error"] for one in manifest["failures"]] == [True]
+def test_what_has_no_rows_or_other_ones_is_a_failure(tmp_path: Path) -> None:
+    arrays = {"x": ROWS, "y": np.arange(23), "fewer": np.arange(22), "none": ROWS[:0], "one": 1}
+    paths = {name: str(tmp_path / f"{name}.npy") for name in arrays}
+    for name, array in arrays.items():
+        np.save(paths[name], array)
+    labels = {f"{paths['x']}#{row}": {"label": row} for row in range(23)}
+    files, out = [paths["x"], paths["none"], paths["one"]], tmp_path / "t.tfrecord"
+    table = tmp_path / "meta.csv"
+    table.write_text("file,label\n" + "".join(f"{name},1\n" for name in labels))
+    for features in (labels, bulk.read_features(table)):
+        manifest = bulk.run(bulk.plan(files, out, SPEC, split_axis=0, features=features))
+        assert manifest["examples"] == len(ROWS)
+        assert [one["error"].partition(": ")[2] for one in manifest["failures"]] == [
+            "has 0 rows", "is one number, without rows to split"
+        ]  # fmt: skip
+        assert [one["file"] for one in manifest["failures"]] == files[1:]
+    schema = tfd.Schema({"x": SPEC, "y": tfd.ArraySpec((), "int64")})
+    sources = [{"x": paths[x], "y": paths[y]} for x, y in (("x", "y"), ("x", "fewer"))]
+    sources.append({"x": paths["none"], "y": paths["one"]})
+    manifest = bulk.run(bulk.plan(sources, out, schema, single=True, split_axis=0))
+    # The same first file: its rows are examples, so only the other source is named.
+    assert manifest["examples"] == 23
+    assert [one["error"] for one in manifest["failures"]] == [
+        "the inputs have different numbers of rows: x 0, y none",
+        "the inputs have different numbers of rows: x 23, y 22",
+    ]
 
 
 def test_the_command_line_splits(tmp_path: Path, monkeypatch, capsys) -> None:

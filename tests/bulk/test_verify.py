@@ -141,3 +141,21 @@ def test_what_is_no_manifest(text: str, tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "x.tfrecord.manifest.json").write_text(text)
     assert main(["verify", str(tmp_path / "x.tfrecord")]) == 1
     assert "is not the manifest of a data set" in capsys.readouterr().err
+
+
+def test_shards_of_another_number_are_found(out: Path) -> None:
+    number, suffix = "train-00000-of-00007", out.name.removeprefix("train")
+    for name in (f"{number}{suffix}", out.name, f"x{number}{suffix}", f"{number}.png"):
+        (out.parent / name).touch()
+    found = [(Path(one["file"]).name, one["problem"]) for one in bulk.verify(out)["problems"]]
+    assert [name for name, _ in found] == [f"{number}{suffix}", out.name]
+    assert all("is not one of the shards" in problem for _, problem in found)
+
+
+def test_a_shard_names_its_data_set_and_another_file_none(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bulk.verify(shard(out))["examples"] == 10
+    assert main(["verify", str(out.parent / "1.npy")]) == 1
+    _, err = capsys.readouterr()
+    assert err.endswith("verify needs a data set that pack --tfrecord wrote\n")

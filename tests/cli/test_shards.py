@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -80,6 +82,34 @@ def test_a_second_run_keeps_what_is_there(capsys) -> None:
     Path("out/train-00001-of-00002.tfrecord").write_bytes(b"cut")
     assert main([*COMMAND, "--shards", "2"]) == 1
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_was_made_of_a_changed_file_is_made_again(finished: bool, capsys) -> None:
+    Path("in").mkdir()
+    for index in range(4):
+        np.save(f"in/{index}.npy", np.full((2, 3), index, "uint8"))
+    command = ["pack", "in", "--tfrecord", OUT, "--shards", "2"]
+    plan = bulk.plan(
+        [f"in/{n}.npy" for n in range(4)], OUT, tfd.ArraySpec((2, 3), "uint8"), shards=2
+    )
+    assert main(command) == 0 if finished else [shard.write() for shard in plan]
+    capsys.readouterr()
+    np.save("in/3.npy", np.full((2, 3), 9, "uint8"))
+    later = time.time_ns() + 10**9
+    os.utime("in/3.npy", ns=(later, later))
+    bulk.run(plan) if not finished else main(command)
+    assert "were there already" not in capsys.readouterr().out
+    data = Path("out/train-00001-of-00002.tfrecord").read_bytes()
+    assert bytes([9] * 6) in data and bytes([3] * 6) not in data
+
+
+def test_shards_of_another_number_are_named(capsys) -> None:
+    assert main([*COMMAND, "--shards", "2"]) == 1
+    capsys.readouterr()
+    assert main([*COMMAND, "--shards", "3"]) == 1
+    said = "note: 2 shards of an earlier run with another --shards are next to it, the first is "
+    assert f"{said}train-00000-of-00002.tfrecord" in capsys.readouterr().err
 
 
 def test_all_arrays_of_a_file_are_in_its_example() -> None:

@@ -7,7 +7,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from math import isinf
+from math import inf, isinf
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +15,7 @@ from .. import reading
 from ..dataset import FILE
 from ..errors import FileError, shown
 from ..extras import LazyModule
+from ..formats.notation import is_missing
 from .record import Value
 
 #: Bytes of a table.
@@ -35,16 +36,17 @@ def read_features(path: str | os.PathLike[str]) -> Features:
     Parameters
     ----------
     path : str or os.PathLike
-        ``META.csv``, or ``META.parquet``, which needs the extra ``parquet``. The column ``file``,
-        or else the first one, has the names of files: the whole path, the end of it, or the name
-        without its suffix. Each other column is a feature.
+        ``META.csv``, with commas, semicolons or tabs, or ``META.parquet``, which needs the extra
+        ``parquet``. The column ``file``, or else the first one, has the names of files: the whole
+        path, the end of it, or the name without its suffix. Each other column is a feature.
 
     Returns
     -------
     Features
         Name of an example -> its features, as `plan` takes them. In a CSV, a column of whole
         numbers is int64, one of numbers float32, any other strings; ``007`` is a string. An empty
-        cell in a column of numbers, and a null, leave the feature out.
+        cell in a column of numbers (also NA and how else programs write it), and a null, leave the
+        feature out.
 
     Raises
     ------
@@ -65,13 +67,18 @@ def read_features(path: str | os.PathLike[str]) -> Features:
     header, rows = (_of_parquet if path.suffix.lower() in (".parquet", ".pq") else _of_csv)(path)
     if len(header) < 2:
         raise FileError(f"{path}: needs a header, with the file's name and at least one feature")
+    if "" in header:
+        without = "a column without a name; in pandas, leave the index out: to_csv(index=False)"
+        raise FileError(f"{path}: has {without}")
     if len(set(header)) < len(header):
         raise FileError(f"{path}: has two columns of one name")
     names = header.index(FILE) if FILE in header else 0
     found: dict[str, Row] = {}
     for cells in rows:
         name = cells[names]
-        if not isinstance(name, str) or name in found:
+        if isinstance(name, str) and name:
+            name = str(PurePath(name))  # find writes ./a.npy
+        if not isinstance(name, str) or not name or name in found:
             what = f"two rows for {name}" if name in found else f"no file name but {name!r}"
             raise FileError(f"{path}: has {what}")
         pairs = zip(header, cells, strict=True)
@@ -102,7 +109,8 @@ class Features(Mapping[str, Row]):
             if known in self._rows:
                 file = name.partition("#")[0]
                 other = self._used.setdefault(known, file)
-                if other != file:
+                # One file may have two names: a.npy, ./a.npy.
+                if other != file and os.path.abspath(other) != os.path.abspath(file):
                     raise FileError(
                         f"{self._path}: the row {known!r} is for {other} and for {file}; write "
                         "more of the path into the table"
@@ -114,21 +122,25 @@ class Features(Mapping[str, Row]):
 
 
 def _names(example: str) -> Iterator[str]:
-    """What a table may call an example: its path, the end of it, and without suffix or key."""
+    """What a table may call an example: its path or the end of it, without suffix or key too."""
     file, mark, _ = example.partition("#")
     for name in (example, file) if mark else (example,):
         yield name
         parts = PurePath(name).parts
-        yield from (os.path.join(*parts[start:]) for start in range(1, len(parts)))
+        yield from (os.path.join(*parts[start:]) for start in range(len(parts)))
         yield PurePath(name).stem
+        yield os.path.abspath(name)
 
 
 def _of_csv(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
     data = reading.read(path, MAX_TABLE, "it is not a table of features")
     try:
-        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+        text = data.decode("utf-8-sig")
+        first = text[: text.find("\n")]
+        comma = next((sign for sign in ",;\t" if sign in first), ",")
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=comma))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise FileError(f"{path}: is not a CSV in UTF-8 ({error})") from None
+        raise FileError(f"{path}: is not a CSV in UTF-8 ({error}); save it as UTF-8") from None
     header, *rows = lines or [[]]
     wrong = next((n for n, row in enumerate(rows, 2) if row and len(row) != len(header)), None)
     if wrong is not None:
@@ -143,20 +155,22 @@ def _of_csv(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
 
 
 def _typed(cells: Sequence[str]) -> Sequence[Any]:
-    """The cells of a column as the type that all of them have; None for empty ones of numbers."""
-    given = [cell for cell in cells if cell]
+    """The cells of a column as the type that all of them have; None for missing numbers."""
+    given = [cell for cell in cells if not is_missing(cell)]
     for of, pattern in ((int, _WHOLE), (float, _NUMBER)):
         if given and all(map(pattern.fullmatch, given)):
-            return [_number(cell, of) if cell else None for cell in cells]
+            return [_number(cell, of) if pattern.fullmatch(cell) else None for cell in cells]
     return cells
 
 
 def _number(cell: str, of: type[int] | type[float]) -> int | float:
     """The number of a cell; ValueError if it fits nothing: Python makes inf of 1e400."""
     # Python refuses to read an integer of more than 4300 digits.
-    if len(cell) > 1000 or (isinf(float(cell)) and "inf" not in cell.lower()):
+    number = inf if len(cell) > 1000 else of(cell)
+    fits = -(2**63) <= number < 2**63 if of is int else "inf" in cell.lower() or not isinf(number)
+    if not fits:
         raise ValueError(f"{shown(cell)} fits neither int64 nor float32")
-    return of(cell)
+    return number
 
 
 def _of_parquet(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:

@@ -17,7 +17,7 @@ from ..sources import Remote, place, size_of
 from ..temporary import remove_abandoned
 from .output import Output
 from .plans import Plan
-from .shard import Facts, Failure, Shard
+from .shard import Facts, Failure, Shard, changed_since
 
 VERSION = 1
 
@@ -129,7 +129,8 @@ def finished(plan: Plan) -> Manifest | None:
         manifest: Manifest = json.loads(reading.read(path, MAX_MANIFEST))
         if manifest["plan"] == plan.id:
             sizes = {path.with_name(one["shard"]): one["bytes"] for one in manifest["shards"]}
-            if all(size_of(shard) == size for shard, size in sizes.items()):
+            whole = all(size_of(shard) == size for shard, size in sizes.items())
+            if whole and not changed_since(path, plan.every()):
                 return manifest
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not a manifest, or a shard is gone
@@ -146,17 +147,30 @@ def _write(path: Path | Remote, text: str) -> None:
         file.write(text.encode())
 
 
+def leftovers(out: Path | Remote, shards: Iterable[str]) -> list[str]:
+    """The names of files next to a data set that are called as shards of it but are none."""
+    stem, dot, rest = out.name.partition(".tfrecord")
+    pattern = re.compile(_shards(stem, dot + rest))
+    return sorted({name for name in _beside(out) if pattern.fullmatch(name)} - {*shards})
+
+
+def _shards(stem: str, suffix: str) -> str:
+    return rf"{re.escape(stem)}(-[0-9]{{5}}-of-[0-9]{{5}})?{re.escape(suffix)}"
+
+
+def _beside(out: Path | Remote) -> list[str]:
+    if isinstance(out, Remote):
+        return [one.name for one in out.siblings()]
+    return os.listdir(out.parent)
+
+
 def _sweep(out: Path | Remote) -> None:
     """Remove notes and temporary files of a data set, those of another number of shards too."""
     stem, dot, rest = out.name.lstrip(".").partition(".tfrecord")
-    stem, suffix = re.escape(stem), re.escape(dot + rest)
-    shard, temporary = rf"{stem}(-[0-9]{{5}}-of-[0-9]{{5}})?{suffix}", r"\.[0-9a-f]{16}\.tmp"
-    last = rf"{stem}{suffix}(\.manifest)?\.json{temporary}"
+    shard, temporary = _shards(stem, dot + rest), r"\.[0-9a-f]{16}\.tmp"
+    last = rf"{re.escape(stem + dot + rest)}(\.manifest)?\.json{temporary}"
     hidden = re.compile(rf"\.({shard}(\.json|(\.json)?{temporary})|{last})")
-    names = (
-        [one.name for one in out.siblings()] if isinstance(out, Remote) else os.listdir(out.parent)
-    )
-    for name in filter(hidden.fullmatch, names):
+    for name in filter(hidden.fullmatch, _beside(out)):
         path = out.with_name(name)
         if isinstance(path, Path) and name.endswith(".tmp"):  # another run may write it now
             remove_abandoned(path)

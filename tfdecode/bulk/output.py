@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import tempfile
@@ -10,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from ..sources import Remote
-from ..temporary import RENAMES_OPEN, create
+from ..temporary import RENAMES_OPEN, create, remove_abandoned
 
 
 class Output:
@@ -34,6 +35,10 @@ class Output:
         return self._hash.hexdigest()
 
     def __enter__(self) -> Output:
+        if isinstance(self._path, Remote):  # nobody else looks there for what a killed run left
+            digits = "[0-9a-f]" * 16
+            for path in self._folder.glob(hidden(glob.escape(self._path.name), f"{digits}.tmp")):
+                remove_abandoned(path)
         try:
             self._temporary, self._file = create(
                 lambda digits: self._folder / hidden(self._path.name, f"{digits}.tmp")

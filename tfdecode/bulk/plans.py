@@ -22,7 +22,7 @@ from ..schema import Schema
 from ..spec import ArraySpec
 from .reader import Reader
 from .record import BYTES, FLOAT, INT64, Value
-from .shard import Example, Part, Shard
+from .shard import NO_ROW, Example, Part, Shard
 
 #: A file, or a file and the key of one of its arrays.
 File = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | None] | Part
@@ -34,6 +34,9 @@ SHARD_BYTES = 150 * 10**6
 #: Files to load when the number of shards is reckoned.
 SAMPLED = 16
 _DTYPES = {BYTES: "string", FLOAT: "float32", INT64: "int64"}
+#: Bytes by which a seed sorts.
+_DIGEST = 16
+_dumped = json.JSONEncoder(sort_keys=True).encode
 
 
 def plan(
@@ -84,9 +87,10 @@ def plan(
         floats float32, texts and bytes strings.
     split_axis : {0}, optional
         Make an example of each row, ``array[0]``, ``array[1]`` and so on, of each file, and call it
-        ``file#row``; the schema is that of a row. Of several inputs, the arrays of an example need
-        the same number of rows. Only the rows of a shard are read of an ``.npy`` in C order, and
-        of ``.h5`` only their chunks; of other files a shard reads the whole array.
+        ``file#row``; the schema is that of a row. A file without rows, and one of which two inputs
+        have different numbers of rows, are reported as failures. Only the rows of a shard are
+        read of an ``.npy`` in C order, and of ``.h5`` only their chunks; of other files a shard
+        reads the whole array.
     name : str, default "array"
         The input's name if ``schema`` is a spec.
     casting : {"no", "equiv", "same_kind", "unsafe"}
@@ -182,7 +186,7 @@ class Plan(Sequence[Shard]):
         self.features: dict[str, dict[str, Any]] = {}
         self.id = ""
         self.single: bool = settings["single"]
-        self._settings, self._text = settings, schema.to_json()
+        self._settings, self._text, self._inputs = settings, schema.to_json(), list(schema)
         self._shards = 1
         self._featured = 0
         # Without a name SQLite makes a private file, which goes with the connection.
@@ -205,6 +209,10 @@ class Plan(Sequence[Shard]):
         first, last = (self.examples * end // len(self) for end in (index, index + 1))
         return self._shard(index, tuple(self._read(first, last)))
 
+    def every(self) -> Iterator[Example]:
+        """All examples, in order."""
+        return self._read(0, self.examples)
+
     def _shard(self, index: int, examples: tuple[Example, ...]) -> Shard:
         reader = self._settings["reader"]
         out = self.out, index, len(self), self.id, self._text
@@ -213,7 +221,8 @@ class Plan(Sequence[Shard]):
     def _read(self, first: int, last: int) -> Iterator[Example]:
         rows = "SELECT row FROM example WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
         for (row,) in self._rows.execute(rows, (first, last)):
-            yield Example.from_list(json.loads(row))
+            plain = isinstance(row, bytes)
+            yield _plain(row, self._inputs) if plain else Example.from_list(json.loads(row))
 
     def _fill(self, files: Iterable[Source], features: Mapping[str, Mapping[str, Value]]) -> None:
         """Sort the examples, without those that are there twice."""
@@ -238,42 +247,47 @@ class Plan(Sequence[Shard]):
 
     def _placed(
         self, files: Iterable[Source], features: Mapping[str, Mapping[str, Value]]
-    ) -> Iterator[tuple[bytes, str]]:
+    ) -> Iterator[tuple[bytes, str | None]]:
+        """What examples are sorted by, and their JSON; None for a file and nothing else."""
         clash = {FILE, *self.schema.feature_keys().values(), *self.schema}
         seed = self._settings["seed"]
         key = str(seed).encode()[:64]
         for source in files:
-            arrays = _arrays(source, self.schema)
+            arrays = _arrays(source, self._inputs)
             path, inner, row = next(iter(arrays.values()))
             several = len(arrays) > 1 and all(other.path == path for other in arrays.values())
             file = name = path if inner is None or several else f"{path}#{inner}"
-            if row is not None:
+            if row is not None and row != NO_ROW:
                 name = f"{file}#{row}"
-            own = features.get(name)
+            own = None if row == NO_ROW else features.get(name)
             self._featured += own is not None
             one = Example(name, arrays, own or {})
             if taken := clash.intersection(one.features):
                 raise SpecError(f"feature {min(taken)!r} has the name of an input or of {FILE!r}")
             place = os.fsencode(file) + (b"" if row is None else b"#%012d" % row)
             if seed is not None:
-                place = hashlib.blake2b(place, digest_size=16, key=key).digest() + place
-            yield place, json.dumps(one.to_list(), sort_keys=True)
+                place = hashlib.blake2b(place, digest_size=_DIGEST, key=key).digest() + place
+            plain = inner is None and row is None and not one.features and len(arrays) == 1
+            yield place, None if plain else _dumped(one.to_list())
 
-    def _distinct(self) -> Iterator[tuple[str]]:
+    def _distinct(self) -> Iterator[tuple[str | bytes]]:
         """The rows in order, each once; sets the number of examples and the id of the plan."""
         settings = json.dumps([self._settings, self._text], sort_keys=True)
         every = hashlib.sha256(settings.encode())
-        last: tuple[bytes, str] | None = None
+        begin = 0 if self._settings["seed"] is None else _DIGEST
+        last = before = None
         for place, row in self._rows.execute("SELECT place, row FROM unsorted ORDER BY place, row"):
-            if last and place == last[0]:
-                if row != last[1]:
+            if place == last:
+                if row != before:
                     name = json.loads(row)[0]
                     raise SpecError(f"{name} is given twice, with different files of its inputs")
                 continue
-            every.update(f"{row}\n".encode())
-            last = place, row
-            if not row.endswith("{}]"):
+            last, before = place, row
+            if row is None:
+                row = place[begin:]
+            elif not row.endswith("{}]"):
                 self._describe(*json.loads(row))
+            every.update(b"%b\0" % (row if isinstance(row, bytes) else row.encode()))
             self.examples += 1
             yield (row,)
         for one in self.features.values():
@@ -313,36 +327,35 @@ class Plan(Sequence[Shard]):
 
 def _rows(files: Iterable[Source], schema: Schema, reader: Reader) -> Iterator[Source]:
     """A source for each row of the arrays of each source."""
+    inputs = list(schema)
     for source in files:
-        arrays = _arrays(source, schema)
-        counts = {}
+        arrays = _arrays(source, inputs)
         try:
-            for part in arrays.values():
-                counts[part] = reader.rows(part.path, part.key)
-        except (TfdecodeError, OSError):
-            yield arrays  # the task that reads it says why
-            continue
-        if len(set(counts.values())) > 1:
-            listed = ", ".join(f"{part.path}#{part.key or ''}: {n}" for part, n in counts.items())
-            raise SpecError(f"arrays of one example differ in their number of rows: {listed}")
-        count = next(iter(counts.values()))
-        # A number has no row, which the task that reads it says.
-        for row in range(1 if count is None else count):
+            counts = {reader.rows(part.path, part.key) for part in arrays.values()}
+        except (TfdecodeError, OSError, MemoryError):
+            counts = set()
+        count = counts.pop() if len(counts) == 1 else None
+        for row in range(count) if count else (NO_ROW,):  # the task that reads it says why
             yield {name: part._replace(row=row) for name, part in arrays.items()}
 
 
-def _arrays(source: Source, schema: Schema) -> dict[str, Part]:
+def _arrays(source: Source, inputs: list[str]) -> dict[str, Part]:
     """The file and key of each input."""
     if not isinstance(source, Mapping):
-        if len(schema) > 1:
-            listed = ", ".join(schema)
+        if len(inputs) > 1:
+            listed = ", ".join(inputs)
             raise SpecError(f"{source!r} is one file, but there are several inputs: {listed}")
-        source = {next(iter(schema)): source}
-    if set(source) != set(schema):
-        raise SpecError(f"an example has files for {list(source)}, needs {list(schema)}")
-    return {name: _part(source[name]) for name in schema}
+        return {inputs[0]: _part(source)}
+    if set(source) != set(inputs):
+        raise SpecError(f"an example has files for {list(source)}, needs {inputs}")
+    return {name: _part(source[name]) for name in inputs}
 
 
 def _part(given: File) -> Part:
     path, *rest = given if isinstance(given, tuple) else (given,)
     return Part(os.fspath(check_type(path)), *rest)
+
+
+def _plain(row: bytes, inputs: list[str]) -> Example:
+    path = os.fsdecode(row)
+    return Example(path, {inputs[0]: Part(path)}, {})

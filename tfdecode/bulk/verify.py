@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
 
 from .. import reading
-from ..dataset import MAX_MANIFEST
+from ..dataset import MAX_MANIFEST, data_set_of
 from ..errors import FileError, TfdecodeError
 from ..names import bytes_key
 from ..schema import MAX_BYTES, Schema
 from ..sources import Remote, place
-from .manifest import Manifest, ShardFacts, manifest_path, schema_path
+from .manifest import Manifest, ShardFacts, leftovers, manifest_path, schema_path
 from .record import features_of, records
 
 _MANIFEST = ".manifest.json"
@@ -51,7 +52,8 @@ def verify(
     """Compare the shards of a data set with its manifest, and decode examples.
 
     Of each shard, the number of bytes, the SHA-256 and the number of examples are compared, and the
-    first and the last example are decoded.
+    first and the last example are decoded. A file that is called as a shard but is not one, of a
+    run with another number of shards, is a problem too.
 
     Parameters
     ----------
@@ -104,6 +106,10 @@ def verify(
         except (TfdecodeError, OSError, MemoryError) as error:
             problem = str(error).removeprefix(f"{reading.name(shard.path)}: ")
             found["problems"].append({"file": str(shard.path), "problem": problem})
+    with contextlib.suppress(FileError):  # a web server lists nothing
+        for name in leftovers(out, [one["shard"] for one in manifest["shards"]]):
+            problem = "is not one of the shards, perhaps one of an earlier run; delete it"
+            found["problems"].append({"file": str(path.with_name(name)), "problem": problem})
     for key in ("examples", "bytes"):
         total, said = sum(one[key] for one in manifest["shards"]), manifest[key]
         if total != said:
@@ -113,9 +119,11 @@ def verify(
 
 
 def manifest_of(data_set: str | os.PathLike[str]) -> Path | Remote:
-    """The manifest of a data set that is named by it or without ``.manifest.json``."""
+    """The manifest of a data set that is named by it, by its own name or by a shard."""
     path = place(data_set)
-    return path if path.name.endswith(_MANIFEST) else manifest_path(path)
+    if path.name.endswith(_MANIFEST):
+        return path
+    return manifest_path(path.with_name(data_set_of(path.name).name))
 
 
 def read_manifest(path: Path | Remote) -> Manifest:
@@ -134,8 +142,10 @@ def read_manifest(path: Path | Remote) -> Manifest:
             raise ValueError("it has no shards or no list of failures")
         if not all(isinstance(one["missing"], int) for one in found["features"].values()):
             raise ValueError("a feature does not say how many examples lack it")
-    except FileError:
-        raise
+    except FileError as error:
+        if isinstance(path, Remote) or path.exists():
+            raise
+        raise FileError(f"{error}; verify needs a data set that pack --tfrecord wrote") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{path}: is not the manifest of a data set ({error})") from None
     return found

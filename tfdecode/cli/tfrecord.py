@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import bulk
-from ..bulk.manifest import Manifest, manifest_path, schema_path
+from ..bulk.manifest import Manifest, leftovers, manifest_path, schema_path
 from ..bulk.plans import Source
 from ..bulk.shard import Failure
 from ..bulk.spark import session
@@ -24,7 +24,7 @@ from ..files import listing
 from ..formats.contents import Entry
 from ..names import bytes_key, check_name
 from ..schema import Schema
-from ..sources import Remote
+from ..sources import Remote, place
 from ..spec import ArraySpec
 from .batch import print_failures
 from .choosing import SAMPLES, of_array, shared_spec
@@ -91,6 +91,12 @@ def pack_examples(
     if took := spent():
         note(took)
     report(arguments, plan, manifest, done)
+    if left := leftovers(place(out), [one["shard"] for one in manifest["shards"]]):
+        note(
+            f"{len(left)} shard{'s' * (len(left) > 1)} of an earlier run with another --shards "
+            f"{'are' if len(left) > 1 else 'is'} next to it, the first is {left[0]}: delete what "
+            "readers should not find"
+        )
     return 1 if manifest["failures"] else 0
 
 

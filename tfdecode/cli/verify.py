@@ -2,6 +2,7 @@
 
 A data set is what pack --tfrecord wrote. Of each shard, the number of bytes, the SHA-256 and the
 number of examples are compared with the manifest, and the first and the last example are decoded.
+Files that are called as shards but are of another run are found too.
 
 If anything is wrong, a line for each shard says what, and the exit status is 1.
 """

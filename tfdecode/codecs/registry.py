@@ -30,13 +30,17 @@ class Registry(Mapping[str, type[AnyCodec]]):
     def __init__(self, built_in: dict[str, str]) -> None:
         self.built_in = built_in
         self.registered: dict[str, type[AnyCodec]] = {}
+        self._imported: dict[str, type[AnyCodec]] = {}
 
     def __getitem__(self, name: str) -> type[AnyCodec]:
         if name in self.registered:
             return self.registered[name]
+        if name in self._imported:  # import_module takes 5 us even if there is nothing to import
+            return self._imported[name]
         if name in self.built_in:
             module, _, codec = self.built_in[name].partition(":")
             found: type[AnyCodec] = getattr(import_module(f".{module}", __package__), codec)
+            self._imported[name] = found
             return found
         for point in entry_points():
             if point.name == name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -58,6 +59,9 @@ def contents(data: bytes, *, max_bytes: int = MAX_BYTES) -> Contents:
 
     An object array is read as its pickle is (`pkl.contents`).
     """
+    header, start = read_header(data)
+    if start + header.nbytes == len(data) and not (header.pickled or header.refusal):
+        return Contents([entry("", header, memoryview(data)[start:])])
     reader = Reader(len(data), max_bytes)
     found: list[tuple[Header, int]] = []
     pickles: dict[int, Pickled] = {}
@@ -149,6 +153,7 @@ def read_header(data: bytes, at: int = 0) -> tuple[Header, int]:
         raise FileError("is not an .npy file with a header that NumPy can read") from None
 
 
+@lru_cache(64)  # the files of a folder often have one
 def _header(text: str) -> Header:
     fields: dict[str, str] = {}
     begin = _BEGIN.match(text)
