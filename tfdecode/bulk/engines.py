@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -146,13 +147,22 @@ def _context() -> BaseContext:
 
 
 def _begin() -> None:
-    """Let a process end at once and silently when it is told to.
+    """Let a process end at once and silently when it is told to, or when who started it is gone.
 
     What is left out of files is not told by each: who made the plan was told.
     """
     warnings.simplefilter("ignore", SkippedWarning)
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is sent to all, and `run` ends others
         signal.signal(number, _end)
+    # The executor's processes would wait for ever for one that was killed.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(*_: object) -> None:
