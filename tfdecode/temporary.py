@@ -26,17 +26,19 @@ def create(named: Callable[[str], Path]) -> tuple[Path, BinaryIO]:
     """A new file, locked until it is closed, and its path, which ``named`` makes of 16 digits."""
     while True:
         path = named(os.urandom(8).hex())
-        file = path.open("xb", _BUFFER)
         try:
-            if fcntl is None or (_locked(file.fileno()) and path.exists()):
+            file = path.open("xb", _BUFFER)
+            try:
+                if fcntl is None or (_locked(file.fileno()) and path.exists()):
+                    return path, file
+            except OSError:  # a file system without locks, where nothing is removed either
                 return path, file
-        except OSError:  # a file system without locks, where nothing is removed either
-            return path, file
-        except BaseException:  # Ctrl-C
-            file.close()
+            file.close()  # removed before it was locked
+        except OSError:
+            raise
+        except BaseException:  # Ctrl-C, which can come as soon as the file is there
             path.unlink(missing_ok=True)
             raise
-        file.close()  # removed before it was locked
 
 
 def remove_abandoned(path: Path) -> None:
