@@ -98,7 +98,8 @@ def test_images_without_pillow_are_sent_as_they_are(
     file = tmp_path / "x.jpg"
     file.write_bytes(file_of(PIXELS[1], "jpeg"))
     with InProcess(path, signature="bytes") as client:
-        monkeypatch.setitem(sys.modules, "PIL.Image", None)
+        for module in ("PIL.Image", "PIL.JpegImagePlugin"):
+            monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(tfd.MissingExtraError, match="jpeg"):
             tfd.load(file)
         assert client.predict({"prod_image": file})["mean"].shape == (1, 3)

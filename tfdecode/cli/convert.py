@@ -89,6 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UsageError("OUT_DIR is needed, or --suggest")
     keras = arguments.source.suffix in SUFFIXES
+    for name, rest in arguments.input if keras else ():
+        if len(rest) > 1:
+            raise UsageError(f"argument --input: of a Keras file {name}=SPEC, without a tensor")
     graph = None if keras else read_source(arguments.source).graph
     takes, gives = (known(role, graph, arguments) for role in ("input", "output"))
     for name in arguments.cast:
@@ -137,8 +140,6 @@ def one(
     name: str, rest: list[str], graph: Any, specs: dict[str, Any], arguments: argparse.Namespace
 ) -> Any:
     """An input or output as ``convert`` takes it."""
-    if graph is None and len(rest) > 1:
-        raise UsageError(f"argument --input: of a Keras file {name}=SPEC, without a tensor")
     if is_media_type(rest[-1]):  # the model says the shape
         return rest[0] if graph is None else tuple(rest)
     if graph is not None and len(rest) == 1:
