@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -90,6 +93,7 @@ def test_the_model_is_named_apart_and_other_models_are_not_found(
         ("localhost/v1/models/m", None, 0, "has no port"),
         ("[::1]:99999/v1/models/m", None, 0, "has port 99999, needs 1 to 65535"),
         (8500, "m", 0, "8500 is no target"),
+        ("localhost:8500/v1/models/\udcff", None, 0, r"'localhost:8500/v1/models/\\udcff' is no"),
         ("localhost:8500", "m", "1", "retries is '1', needs 0 to 4"),
         ("localhost:8500/v1/models/m/versions/x", None, 0, "is no target"),
         ("localhost:8500", "m", 5, "retries is 5"),
@@ -169,6 +173,35 @@ def test_in_another_process_it_says_so(target: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr("os.getpid", lambda: 1)
         with pytest.raises(tfd.errors.ServerError, match="make one in each"):
             client.predict(INPUTS)
+
+
+def test_a_process_that_is_forked_does_not_wait_for_threads_of_the_other(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Grpc(target) as client:
+        monkeypatch.setattr(client, "_describing", None)  # its lock, which one of them may hold
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        with pytest.raises(tfd.errors.ServerError, match="make one in each"):
+            client.predict(INPUTS)
+
+
+def test_a_slow_connection_is_not_given_up(running: tuple[Service, int]) -> None:
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(2**16):
+                sink.sendall(data)
+
+    def forward() -> None:
+        near, _ = link.accept()
+        with near, socket.create_connection(("127.0.0.1", running[1])) as far:
+            time.sleep(0.5)
+            threading.Thread(target=copy, args=[far, near], daemon=True).start()
+            copy(near, far)
+
+    with socket.create_server(("127.0.0.1", 0)) as link:
+        threading.Thread(target=forward, daemon=True).start()
+        with Grpc(f"127.0.0.1:{link.getsockname()[1]}/v1/models/m") as client:
+            assert client.describe()[0]
 
 
 def test_after_close_it_says_so(target: str) -> None:

@@ -202,6 +202,28 @@ def test_a_server_that_fails_to_describe_its_model_is_asked_again(
         assert set(client.describe()[1]) == {"pose_bytes", "size_bytes", "word", "weight"}
 
 
+def test_a_busy_server_that_is_asked_for_its_schema(server: Server) -> None:
+    server.busy = [503, 503]
+    with (
+        Rest(server.url) as client,
+        pytest.raises(tfd.errors.ServerError, match="HTTP 503: busy") as error,
+    ):
+        client.describe()
+    assert error.value.status == 503
+
+
+def test_a_thread_that_failed_does_not_replace_what_another_was_told(server: Server) -> None:
+    with Rest(server.url) as other:
+        schema, _, _ = other.describe()
+    with Rest(server.url, schema) as client:
+        slow = client._describe()
+        slow.send(None)  # type: ignore[arg-type]
+        client.describe()
+        with pytest.raises(StopIteration):
+            slow.send([Answer(503, b"busy", {})])
+        assert "word" in client._described()[1]
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -328,7 +350,13 @@ def test_urls_and_headers() -> None:
     for url in ("localhost:8501/v1/models/m", "file:///etc/passwd", "models/pose", ""):
         with pytest.raises(tfd.SpecError, match="not an http"):
             Rest(url)
-    for url in ("http://host:port/v1/models/m", "http://host/v1/models/m\n"):
+    for url in (
+        "http://host:port/v1/models/m",
+        "http://host/v1/models/m\n",
+        "http://host/\udcff",
+        "http://a..b/v1/models/m",
+        f"http://{'a' * 64}.b/v1/models/m",
+    ):
         with pytest.raises(tfd.SpecError, match="is not a URL"):
             Rest(url)
     with pytest.raises(tfd.SpecError, match="header 'X'"):

@@ -92,6 +92,9 @@ class Endpoint:
         scheme = self._given.scheme
         if scheme not in ("http", "https") or not self._given.host:
             raise SpecError(f"{url!r} is not an http or https URL")
+        labels = self._given.raw_host.removesuffix(b".").split(b".")
+        if not all(0 < len(label) < 64 for label in labels):  # which sockets refuse
+            raise SpecError(f"{url!r} is not a URL: its host is no name, such as a.example.com")
         check_port(url, self._given.port)
         check_headers({} if headers is None else headers)
         check_timeout(timeout)
@@ -173,6 +176,8 @@ class Endpoint:
         if schema is None:
             told = SIGNATURE in signatures or not signatures
             schema = (yield from self._ask_schema()) if told else Schema({})
+        if self._told:  # meanwhile, by another thread, whose answer may be better
+            return
         self.signature = chosen(schema, self._signature)
         schema = of_signature(schema, self.signature)
         if not signatures:  # an endpoint that does not describe itself
@@ -193,6 +198,8 @@ class Endpoint:
         body = b'{"signature_name":"%b","inputs":{"batch":["-"]}}' % SIGNATURE.encode()
         (answer,) = yield [self._post(body, 8 * MAX_BYTES)]
         url = shown_url(self._given)
+        if answer.status in BUSY:
+            raise error_of(*answer)
         if answer.status != 200:
             advice = said("pass schema=", "pass --schema FILE")
             if self._model is None and not self._given.path.strip("/"):

@@ -102,7 +102,7 @@ class Grpc(EachInput):
         retries: int = 0,
     ) -> None:
         found = TARGET.fullmatch(target) if isinstance(target, str) else None
-        if found is None:
+        if found is None or not target.isprintable():
             rest = isinstance(target, str) and target.startswith(("http://", "https://"))
             advice = "; Rest takes a URL of HTTP" if rest else ""
             raise SpecError(f"{target!r} is no target, needs HOST:PORT/v1/models/NAME{advice}")
@@ -135,9 +135,9 @@ class Grpc(EachInput):
         options = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
-            # A server that restarts is found again at once, not after up to two minutes.
+            # A server that restarts is found again at once, not after up to two minutes. (With
+            # min_reconnect_backoff_ms, a connection that takes longer than that would be given up.)
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.use_local_subchannel_pool", 1),
             *retry_options(retries),
@@ -187,6 +187,7 @@ class Grpc(EachInput):
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
         """The schema, and the inputs and outputs of the signature; the server is asked once."""
+        self._check_process()  # before the lock, which a thread of the other one may hold for ever
         with self._describing:
             if self._inputs is None:
                 self._describe()
@@ -268,9 +269,11 @@ class Grpc(EachInput):
             to_message(array, known[key].dtype, request.inputs[key])
         return self._send(self._predict, request)
 
-    def _send(self, method: Any, request: Any) -> Any:
+    def _check_process(self) -> None:
         if os.getpid() != self._process:  # gRPC's threads are in the other one
             raise ServerError(f"{self.target}: the client is of another process: make one in each")
+
+    def _send(self, method: Any, request: Any) -> Any:
         try:
             return method.future(request, self._timeout, self._metadata)
         except grpc.RpcError as error:  # it is too large
