@@ -1,7 +1,9 @@
-"""A plan on an executor: how much it is given at a time, and what Ctrl-C leaves."""
+"""A plan on an executor: how much it is given at a time, what Ctrl-C leaves, what workers see."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 import tfdecode as tfd
 from tfdecode import bulk
+from tfdecode.bulk import engines
 
 SPEC = tfd.ArraySpec((2, 3), "uint8")
 SHARDS = 100
@@ -80,6 +83,32 @@ def test_ctrl_c_cancels_what_has_not_begun_and_says_how_to_go_on(plan: bulk.Plan
     kept = []
     assert bulk.run(plan, 1, lambda facts: kept.append(facts["kept"]))["examples"] == SHARDS
     assert sum(kept) == written
+
+
+def test_workers_have_the_environment_of_their_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of the first run: credentials of an object store may be set after it has failed."""
+    monkeypatch.setenv("OLD", "1")
+    for token, old in (("a", "1"), ("b", None)):
+        monkeypatch.setenv("TOKEN", token)
+        if old is None:
+            monkeypatch.delenv("OLD")
+        with engines._pool(1) as pool:
+            assert list(pool.map(os.getenv, ["TOKEN", "OLD"])) == [token, old]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no fork server elsewhere")
+def test_processes_start_without_a_fork_server(
+    plan: bulk.Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a fork of a process that has one, or if the name of its socket is too long."""
+    from multiprocessing import forkserver
+
+    def fails() -> None:
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(forkserver, "ensure_running", fails)
+    assert engines._context().get_start_method() == "spawn"
+    assert bulk.run(plan, 2)["examples"] == SHARDS
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, None])

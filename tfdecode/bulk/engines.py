@@ -8,10 +8,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from multiprocessing.context import BaseContext
 from queue import SimpleQueue
@@ -121,7 +121,7 @@ def _written(
             yield shard.write(each)
     else:
         most = min(workers, len(plan))
-        with ProcessPoolExecutor(most, mp_context=_context(), initializer=_begin) as pool:
+        with _pool(most) as pool:
             try:
                 yield from _submitted(plan, pool, AHEAD * workers, _write)
             except BrokenProcessPool:
@@ -136,21 +136,33 @@ def _written(
                 raise
 
 
+def _pool(most: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(most, _context(), _begin, (dict(os.environ),))
+
+
 def _context() -> BaseContext:
     """How processes start: anew, for forks of this one can hang if it has threads."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    # One new process imports NumPy and tfdecode, 0.3 s of CPU, and is forked for each worker.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+    # Before 3.10.9 anybody on the machine could send pickles to a fork server (CVE-2022-42919).
+    if sys.platform == "linux" and sys.version_info >= (3, 10, 9):
+        from multiprocessing import forkserver
+
+        # One new process imports NumPy and tfdecode, 0.3 s of CPU, and is forked for each worker.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        # Not if TMPDIR is too long for a socket, or if this is a fork of a process that has one.
+        with suppress(OSError):
+            forkserver.ensure_running()
+            return context
+    return multiprocessing.get_context("spawn")
 
 
-def _begin() -> None:
+def _begin(environment: Mapping[str, str]) -> None:
     """Let a process end at once and silently when it is told to, or when who started it is gone.
 
     What is left out of files is not told by each: who made the plan was told.
     """
+    os.environ.clear()  # it is that of the first run
+    os.environ.update(environment)
     warnings.simplefilter("ignore", SkippedWarning)
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is sent to all, and `run` ends others
         signal.signal(number, _end)
