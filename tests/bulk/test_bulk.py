@@ -9,6 +9,8 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -324,3 +326,36 @@ def test_a_name_with_two_sets_of_files_is_refused(tmp_path: Path) -> None:
     files = [{"a": "1.npy", "b": "2.npy"}, {"a": "1.npy", "b": "3.npy"}]
     with pytest.raises(tfd.SpecError, match=r"1\.npy is given twice"):
         bulk.plan(files, tmp_path / "train.tfrecord", schema)
+
+
+def test_files_that_cannot_be_packed_are_not_held_in_memory(tmp_path: Path) -> None:
+    large = np.full((2**18,), 0.5)
+    np.save(tmp_path / "00.npy", large)
+    for index in range(1, 20):
+        os.link(tmp_path / "00.npy", tmp_path / f"{index:02d}.npy")
+    np.save(tmp_path / "good.npy", np.zeros(2**18, "uint8"))
+    files, spec = sorted(tmp_path.glob("*.npy")), tfd.ArraySpec((2**18,), "uint8")
+    plan = bulk.plan(files, tmp_path / "train.tfrecord", spec, shards=1)
+    tracemalloc.start()
+    try:
+        assert len(plan[0].write()["failures"]) == 20
+        assert tracemalloc.get_traced_memory()[1] < 8 * large.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_changes_while_its_shard_is_written_is_packed_again(tmp_path: Path) -> None:
+    files = [tmp_path / f"{index}.npy" for index in range(2)]
+    for index, path in enumerate(files):
+        np.save(path, np.full((8, 6), index, "uint8"))
+    spec = tfd.ArraySpec((8, 6), "uint8", "raw")
+    plan = bulk.plan(files, tmp_path / "train.tfrecord", spec, shards=1)
+
+    def change(_: object) -> None:
+        time.sleep(0.05)  # the clock of a file system is coarse
+        np.save(files[0], np.full((8, 6), 9, "uint8"))
+
+    bulk.run(plan, each=change)
+    bulk.run(plan)
+    data = (tmp_path / "train-00000-of-00001.tfrecord").read_bytes()
+    assert bytes([9] * 48) in data and bytes(48) not in data

@@ -182,6 +182,17 @@ def test_what_has_no_rows_or_other_ones_is_a_failure(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_could_not_be_read_at_first_is_said_to_be_one(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", ROWS)
+    files, out = [tmp_path / "x.npy", tmp_path / "late.npy"], tmp_path / "t.tfrecord"
+    plan = bulk.plan(files, out, SPEC, split_axis=0)
+    np.save(files[1], ROWS)
+    manifest = bulk.run(plan)
+    assert manifest["examples"] == len(ROWS)
+    why = "could not be read when the rows were counted; run again"
+    assert manifest["failures"] == [{"file": str(files[1]), "error": f"{files[1]}: {why}"}]
+
+
 def test_the_command_line_splits(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("both.npz", x=ROWS, y=np.arange(23))

@@ -130,7 +130,7 @@ def finished(plan: Plan) -> Manifest | None:
         if manifest["plan"] == plan.id:
             sizes = {path.with_name(one["shard"]): one["bytes"] for one in manifest["shards"]}
             whole = all(size_of(shard) == size for shard, size in sizes.items())
-            if whole and not changed_since(path, plan.every()):
+            if whole and not any(changed_since(one.path, one.examples) for one in plan):
                 return manifest
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not a manifest, or a shard is gone

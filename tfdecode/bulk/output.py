@@ -18,7 +18,8 @@ class Output:
     """Write a file under a hidden name next to ``path``; rename it if the block ends well.
 
     An object at a URL is written to a temporary file of this machine, and then at once. A name that
-    ends in ``.gz`` is compressed. ``size`` and ``sha256`` are those of the file.
+    ends in ``.gz`` is compressed. ``size`` and ``sha256`` are those of the file. Its time is when
+    it was begun, so an input that changes meanwhile is newer.
     """
 
     def __init__(self, path: Path | Remote) -> None:
@@ -43,6 +44,7 @@ class Output:
             self._temporary, self._file = create(
                 lambda digits: self._folder / hidden(self._path.name, f"{digits}.tmp")
             )
+            self._begin = os.fstat(self._file.fileno()).st_mtime_ns
         except FileNotFoundError as error:
             missing = "the directory does not exist"
             raise OSError(error.errno, missing, str(self._folder)) from None
@@ -76,6 +78,8 @@ class Output:
                 os.fsync(self._file.fileno())
                 if not RENAMES_OPEN:
                     self._file.close()
+                with contextlib.suppress(OSError):  # a file system that sets no times
+                    os.utime(self._temporary, ns=(self._begin, self._begin))
                 if isinstance(self._path, Remote):
                     self._path.put(self._temporary)
                 else:  # still locked, or `finish` of another run could remove it now

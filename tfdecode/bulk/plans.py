@@ -209,10 +209,6 @@ class Plan(Sequence[Shard]):
         first, last = (self.examples * end // len(self) for end in (index, index + 1))
         return self._shard(index, tuple(self._read(first, last)))
 
-    def every(self) -> Iterator[Example]:
-        """All examples, in order."""
-        return self._read(0, self.examples)
-
     def _shard(self, index: int, examples: tuple[Example, ...]) -> Shard:
         reader = self._settings["reader"]
         out = self.out, index, len(self), self.id, self._text

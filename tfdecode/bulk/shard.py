@@ -97,7 +97,7 @@ class Packed(NamedTuple):
     """An example with its arrays packed."""
 
     name: str
-    features: dict[str, Value] | Exception  #: why it cannot be packed
+    features: dict[str, Value] | str  #: why it cannot be packed; an error would keep its arrays
     nbytes: int  #: of its arrays
 
 
@@ -194,8 +194,8 @@ class Shard:
             for name, packed, nbytes in _ahead(self._packed(self.examples)):
                 failure: Failure | None = None
                 try:
-                    if isinstance(packed, Exception):
-                        raise packed
+                    if isinstance(packed, str):
+                        raise FileError(packed)
                     data = example(packed)
                 except (TfdecodeError, OSError, MemoryError) as error:
                     failure = {"file": name, "error": str(error) or type(error).__name__}
@@ -243,7 +243,7 @@ class Shard:
     def measure(self, examples: Iterable[Example]) -> Iterator[int]:
         """The bytes of the payloads and names of examples, of those that can be packed."""
         for _, packed, _ in self._packed(examples):
-            if not isinstance(packed, Exception):
+            if not isinstance(packed, str):
                 yield sum(len(one) for one in packed.values() if isinstance(one, bytes))
 
     def _packed(self, examples: Iterable[Example]) -> Iterator[Packed]:
@@ -260,7 +260,7 @@ class Shard:
                     features[key] = spec.encode(array)
                     nbytes += array.nbytes
             except (TfdecodeError, OSError, MemoryError) as error:
-                yield Packed(one.name, error.with_traceback(None), 0)
+                yield Packed(one.name, str(error) or type(error).__name__, 0)
             else:
                 yield Packed(one.name, features, nbytes)
 
@@ -306,6 +306,8 @@ def _without_rows(files: Reader, arrays: Mapping[str, Part]) -> FileError:
         path, key, _ = next(iter(arrays.values()))
         (count,) = {*counts.values()}
         what = "is one number, without rows to split" if count is None else "has 0 rows"
+        if count:
+            what = "could not be read when the rows were counted; run again"
         return FileError(f"{path}{f'#{key}' if key else ''}: {what}")
     listed = ", ".join(f"{name} {'none' if n is None else n}" for name, n in counts.items())
     return FileError(f"the inputs have different numbers of rows: {listed}")
