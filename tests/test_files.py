@@ -299,6 +299,7 @@ def large_files(folder: Path) -> list[Path]:
     np.savez(folder / "stored.npz", **arrays, text=np.array("text"))
     np.savez_compressed(folder / "deflated.npz", **arrays, empty=np.zeros((0, 3)))
     np.save(folder / "f.npy", np.asfortranarray(np.eye(3)[:2]))
+    np.save(folder / "scalar.npy", np.float32(1))
     np.save(folder / "text.npy", np.array("text"))
     with (folder / "two.npy").open("wb") as file:
         np.save(file, arrays["a"])

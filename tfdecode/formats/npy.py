@@ -103,7 +103,7 @@ def by_header(data: Slices) -> Contents | None:
     def read() -> Array:
         return entry("", header, memoryview(data[start:end])).read()
 
-    nbytes = header.nbytes // max(1, *header.shape[:1])
+    nbytes = header.nbytes // max((1, *header.shape[:1]))
 
     def read_row(index: int) -> Array:
         at = start + index * nbytes
