@@ -312,6 +312,18 @@ def test_a_part_that_fails_ends_the_others(strange: Any) -> None:
     asyncio.run(in_parts())
 
 
+def test_a_client_that_is_closed_just_before_it_sends(
+    strange: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, when this one has the connections already."""
+    with Rest(strange([OK]).url, SCHEMA) as client:
+        client.describe()
+        message = client._message
+        monkeypatch.setattr(client, "_message", lambda request: client.close() or message(request))
+        with pytest.raises(ServerError, match="the client was closed"):
+            client.predict(INPUTS)
+
+
 FORK = """
 import multiprocessing, sys
 import numpy as np, tfdecode as tfd

@@ -137,7 +137,7 @@ class Endpoint:
         if self._closed:
             raise ServerError(f"{shown_url(self._given)}: the client was closed")
         place = self._place()
-        if place not in self._clients:
+        if (client := self._clients.get(place)) is None:
             for other in list(self._clients):
                 if other[0] != place[0] or any(loop.is_closed() for loop in other[1:]):
                     self._clients.pop(other, None)
@@ -156,8 +156,8 @@ class Endpoint:
                     f"the certificates to trust cannot be read ({error.strerror}): does the "
                     "environment (SSL_CERT_FILE, SSL_CERT_DIR) name them?"
                 ) from None
-            self._clients.setdefault(place, opened)
-        return self._clients[place]
+            client = self._clients.setdefault(place, opened)
+        return client
 
     def _describe(self) -> Dialogue[None]:
         """Ask once for the schema and for the inputs and outputs of the signature."""

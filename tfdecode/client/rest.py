@@ -125,6 +125,10 @@ class Rest(Endpoint, EachInput):
                     raise self._unreachable(request, error) from None
             except httpx2.HTTPError as error:
                 raise self._unreachable(request, error) from None
+            except RuntimeError as error:  # another thread has closed the client just now
+                if isinstance(error, ServerError) or not self._closed:
+                    raise
+                raise self._unreachable(request, error) from None
             time.sleep(wait)
 
 
