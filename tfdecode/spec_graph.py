@@ -83,8 +83,8 @@ class GraphSide(EncodeSide):
             Rows that are decoded at a time, a larger batch in several steps; by default as many
             as decode within 1 GiB.
         max_batch_size : int, optional
-            The largest B, more fail; by default as many rows as arrays of 4 GiB have, and at
-            least ``max_rows``.
+            The largest B, more fail; by default as many rows as arrays of 4 GiB have, but at most
+            4,096, and at least ``max_rows``.
 
         Returns
         -------
@@ -346,7 +346,7 @@ class GraphSide(EncodeSide):
 
     @cached_property
     def max_batch_size(self) -> int:
-        """The largest batch by default: the rows whose arrays have 4 GiB, at least ``max_rows``."""
+        """The largest batch by default: arrays of 4 GiB, at most 4,096, at least ``max_rows``."""
         return batch_limit(self.max_rows, self.batch_nbytes)
 
     @property

@@ -102,7 +102,8 @@ def export(
         decode within 1 GiB over all inputs.
     max_batch_size : int, optional
         The largest batch, of however many requests; more rows fail. At least that of the server.
-        By default as many rows as arrays of 4 GiB have, at least ``max_rows``.
+        By default as many rows as arrays of 4 GiB have, but at most 4,096, and at least
+        ``max_rows``.
     sample : mapping of str to array_like or bytes, optional
         One example of each input, to run the export on; by default zeros, or if a chain does not
         carry them, an array that it does.
