@@ -247,7 +247,8 @@ def planned(count: int) -> Iterator[tuple[str, float, float]]:
                 yield {
                     "plan": shard.plan, "index": shard.index, "shard": shard.path.name,
                     "examples": len(shard.examples), "bytes": 0, "array_bytes": 0,
-                    "sha256": "0" * 64, "failures": failures, "pid": os.getpid(), "kept": False,
+                    "sha256": "0" * 64, "time": shard.path.stat().st_mtime_ns,
+                    "failures": failures, "pid": os.getpid(), "kept": False,
                 }  # fmt: skip
 
         manifest = bulk.finish(plan, facts())

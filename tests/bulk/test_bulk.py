@@ -359,3 +359,24 @@ def test_a_file_that_changes_while_its_shard_is_written_is_packed_again(tmp_path
     bulk.run(plan)
     data = (tmp_path / "train-00000-of-00001.tfrecord").read_bytes()
     assert bytes([9] * 48) in data and bytes(48) not in data
+
+
+def test_two_plans_at_once_make_no_mixture(tmp_path: Path) -> None:
+    """Their shards have the same names, and here the same sizes."""
+    files = [tmp_path / f"{index}.npy" for index in range(8)]
+    for index, path in enumerate(files):
+        np.save(path, np.full((8, 6), index, "uint8"))
+    spec, out = tfd.ArraySpec((8, 6), "uint8", "raw"), tmp_path / "train.tfrecord"
+    plan, other = (bulk.plan(files, out, spec, shards=2, seed=seed) for seed in (1, 2))
+
+    def write_other(facts: bulk.Facts) -> None:
+        time.sleep(0.05)  # the clock of a file system is coarse
+        other[facts["index"]].write()
+
+    with pytest.raises(tfd.FileError, match="was changed after it was written, perhaps by another"):
+        bulk.run(plan, progress=write_other)
+    assert not manifest_path(out).exists()
+    with ThreadPoolExecutor(2) as threads:  # two runs of one plan do no harm
+        facts = [*threads.map(bulk.Shard.write, [*plan, *plan])]
+    assert bulk.finish(plan, facts[:2])["examples"] == 8
+    assert not bulk.verify(out)["problems"]

@@ -17,7 +17,7 @@ from ..sources import Remote, place, size_of
 from ..temporary import remove_abandoned
 from .output import Output
 from .plans import Plan
-from .shard import Facts, Failure, Shard, changed_since
+from .shard import Facts, Failure, Shard, changed_since, sha256
 
 VERSION = 1
 
@@ -81,7 +81,8 @@ def finish(
     Raises
     ------
     FileError
-        If a shard is missing, is of another plan, or its file is gone. Nothing is written then.
+        If a shard is missing, is of another plan, or its file is gone or another one. Nothing is
+        written then.
     """
     first = shards[0]
     done = {one["index"]: one for one in facts if one["plan"] == first.plan}
@@ -95,8 +96,11 @@ def finish(
     for one in ordered:
         path = place(first.out).with_name(one["shard"])
         try:
-            if size_of(path) != one["bytes"]:
-                raise FileError(f"{path}: was changed after it was written; write it again")
+            if not _is_written(path, one):
+                raise FileError(
+                    f"{path}: was changed after it was written, perhaps by another run at the same "
+                    "time; run again"
+                )
         except OSError as error:
             raise FileError(
                 f"{path}: cannot be read: {error.strerror}; all workers need to write to a "
@@ -136,6 +140,15 @@ def finished(plan: Plan) -> Manifest | None:
         pass  # not a manifest, or a shard is gone
     path.unlink(missing_ok=True)
     return None
+
+
+def _is_written(path: Path | Remote, facts: Facts) -> bool:
+    """Whether the file is the one that the facts describe; hashed only if it was written anew."""
+    if size_of(path) != facts["bytes"]:
+        return False
+    if isinstance(path, Remote) or path.stat().st_mtime_ns == facts.get("time"):
+        return True
+    return sha256(path) == facts["sha256"]
 
 
 def _in_manifest(facts: Facts) -> ShardFacts:

@@ -88,6 +88,7 @@ class Facts(TypedDict):
     bytes: int  #: of the file
     array_bytes: int  #: of the arrays before packing
     sha256: str  #: of the file
+    time: int  #: of the file, in ns, by which another one is noticed; 0 at a URL
     failures: list[Failure]
     pid: int  #: of the process that wrote it
     kept: bool  #: an earlier run wrote it
@@ -216,6 +217,7 @@ class Shard:
             "bytes": out.size,
             "array_bytes": array_bytes,
             "sha256": out.sha256,
+            "time": 0 if isinstance(self.path, Remote) else self.path.stat().st_mtime_ns,
             "failures": failures,
             "pid": os.getpid(),
             "kept": False,

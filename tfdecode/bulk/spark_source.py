@@ -135,11 +135,12 @@ class Writer(DataSourceArrowWriter):
                 count, nbytes = count + 1, nbytes + size
                 for feature, length in lengths.items():
                     merge(known, feature, self.kinds[feature], length)
+        time = part.stat().st_mtime_ns
         if not count:
             part.unlink()
         facts: Facts = {
             "plan": "", "index": partition, "shard": "", "examples": count, "bytes": out.size,
-            "array_bytes": nbytes, "sha256": out.sha256, "failures": failures,
+            "array_bytes": nbytes, "sha256": out.sha256, "time": time, "failures": failures,
             "pid": os.getpid(), "kept": False,
         }  # fmt: skip
         return Written(partition, part.name if count else "", facts, known)
