@@ -152,6 +152,9 @@ def test_a_killed_run_goes_on_with_the_shards_that_are_done(
     bulk.run(plan, progress=lambda one: kept.append(one["kept"]))
     assert kept == [True, False, False, True]
     assert written(out) == {**whole, ".other.tfrecord.json": b"somebody else's"}
+    plan[0].note.write_bytes(b"of a run that was killed after it wrote the manifest")
+    bulk.run(plan)
+    assert written(out) == {**whole, ".other.tfrecord.json": b"somebody else's"}
 
 
 @pytest.mark.parametrize("single", [False, True])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
@@ -135,6 +136,8 @@ def finished(plan: Plan) -> Manifest | None:
             sizes = {path.with_name(one["shard"]): one["bytes"] for one in manifest["shards"]}
             whole = all(size_of(shard) == size for shard, size in sizes.items())
             if whole and not any(changed_since(one.path, one.examples) for one in plan):
+                with suppress(OSError, FileError):  # a run may have been killed as it swept
+                    _sweep(place(plan.out))
                 return manifest
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not a manifest, or a shard is gone
