@@ -185,6 +185,13 @@ def test_a_process_that_is_forked_does_not_wait_for_threads_of_the_other(
             client.predict(INPUTS)
 
 
+def test_a_process_that_is_forked_can_encode(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Grpc(target) as client:
+        client.describe()
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        assert "pose_bytes" in client.prepare(INPUTS)
+
+
 def test_a_slow_connection_is_not_given_up(running: tuple[Service, int]) -> None:
     def copy(source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -187,10 +187,11 @@ class Grpc(EachInput):
 
     def describe(self) -> tuple[Schema, dict[str, Tensor], dict[str, Tensor]]:
         """The schema, and the inputs and outputs of the signature; the server is asked once."""
-        self._check_process()  # before the lock, which a thread of the other one may hold for ever
-        with self._describing:
-            if self._inputs is None:
-                self._describe()
+        if self._inputs is None:
+            self._check_process()  # before the lock, which a thread of the other one may hold
+            with self._describing:
+                if self._inputs is None:
+                    self._describe()
         assert self.schema is not None and self._outputs is not None
         assert self._inputs is not None
         return self.schema, self._inputs, self._outputs
@@ -274,6 +275,7 @@ class Grpc(EachInput):
             raise ServerError(f"{self.target}: the client is of another process: make one in each")
 
     def _send(self, method: Any, request: Any) -> Any:
+        self._check_process()
         try:
             return method.future(request, self._timeout, self._metadata)
         except grpc.RpcError as error:  # it is too large
