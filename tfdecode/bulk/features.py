@@ -44,7 +44,7 @@ def read_features(path: str | os.PathLike[str]) -> Features:
     -------
     Features
         Name of an example -> its features, as `plan` takes them. In a CSV, a column of whole
-        numbers is int64, one of numbers float32, any other strings; ``007`` is a string. An empty
+        numbers is int64, one of numbers float32, any other strings: ``007``, ``0,5``. An empty
         cell in a column of numbers (also NA and how else programs write it), and a null, leave the
         feature out.
 
