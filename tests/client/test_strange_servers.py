@@ -226,6 +226,7 @@ def test_an_option_of_another_kind_is_one_sentence(options: dict[str, Any], word
     ("proxy", "words"),
     [
         ("http://127.0.0.1:9", "sends it by a proxy: NO_PROXY excludes hosts"),
+        ("http://a..b:9", "names a proxy whose host is no name|sends it by a proxy"),
         ("ftp://h", "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY. names no proxy"),
         ("socks5://h", "needs the package socksio"),
     ],
@@ -268,7 +269,7 @@ def test_a_client_for_asyncio_outlives_its_loop(strange: Any) -> None:
 
 def test_many_requests_wait_for_a_connection_as_long_as_it_takes(strange: Any) -> None:
     async def all_at_once() -> list[Any]:
-        async with AsyncRest(strange([0.4, OK]).url, SCHEMA, timeout=0.7) as client:
+        async with AsyncRest(strange([1.0, OK]).url, SCHEMA, timeout=2.0) as client:
             await client.describe()
             return await asyncio.gather(*(client.predict(INPUTS) for _ in range(201)))
 

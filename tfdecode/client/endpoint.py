@@ -292,6 +292,8 @@ class Endpoint:
             text += "; if it does not speak TLS, the URL is http://" if secure else ""
         elif isinstance(error, httpx2.TimeoutException):
             text = f"nothing came within {self._timeout:g} s; raise the timeout to wait longer"
+        elif isinstance(error, UnicodeError):  # of a name to look up, which is not that of the URL
+            text = f"{PROXIES} names a proxy whose host is no name"
         elif isinstance(error, httpx2.ProxyError):
             text = f"the proxy says {text}; {PROXIES} names it"
         elif "CERTIFICATE_VERIFY_FAILED" in text:

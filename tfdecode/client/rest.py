@@ -123,7 +123,7 @@ class Rest(Endpoint, EachInput):
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if (wait := next(waits, None)) is None:
                     raise self._unreachable(request, error) from None
-            except httpx2.HTTPError as error:
+            except (httpx2.HTTPError, UnicodeError) as error:
                 raise self._unreachable(request, error) from None
             except RuntimeError as error:  # another thread has closed the client just now
                 if isinstance(error, ServerError) or not self._closed:
@@ -289,7 +289,7 @@ class AsyncRest(Endpoint):
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if (wait := next(waits, None)) is None:
                     raise self._unreachable(request, error) from None
-            except httpx2.HTTPError as error:
+            except (httpx2.HTTPError, UnicodeError) as error:
                 raise self._unreachable(request, error) from None
             await asyncio.sleep(wait)
 
