@@ -83,8 +83,11 @@ def test_the_files_must_be_those_of_the_manifest(pattern: str, tmp_path: Path) -
         SCHEMA.dataset(copy, 4)
     first.write_bytes(data)
     (tmp_path / "train-00009-of-00004.tfrecord").write_bytes(b"")
-    with pytest.raises(tfd.FileError, match="is not one of the shards"):
+    with pytest.raises(tfd.FileError, match=r"is not one of the shards .*; delete it"):
         SCHEMA.dataset(copy, 4)
+    (tmp_path / "valid-00000-of-00001.tfrecord").write_bytes(b"")
+    with pytest.raises(tfd.FileError, match=r"valid-.* one of the shards .* one data set at a tim"):
+        SCHEMA.dataset(f"{tmp_path}/*-0000[0-3]-*.tfrecord", 4)
     feature = {"shards": [], "features": {"y": {"dtype": "io", "length": 1, "missing": 0}}}
     for wrong in ("[]", '{"shards": [], "features": []}', json.dumps(feature)):
         (tmp_path / "train.tfrecord.manifest.json").write_text(wrong)
@@ -92,6 +95,8 @@ def test_the_files_must_be_those_of_the_manifest(pattern: str, tmp_path: Path) -
             SCHEMA.dataset(copy, 4)
     with pytest.raises(tfd.FileError, match="no such files"):
         SCHEMA.dataset(tmp_path / "nothing-*", 4)
+    with pytest.raises(tfd.FileError, match=r"no such files; its shards are .*/train-\*.tfrecord$"):
+        SCHEMA.dataset(tmp_path / "train.tfrecord", 4)
 
 
 def test_rows_of_any_length_are_read(tmp_path: Path) -> None:

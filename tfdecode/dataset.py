@@ -82,7 +82,11 @@ def _matching(files: Files) -> list[str]:
         else:
             found = sorted(glob.glob(pattern)) or ([pattern] if os.path.exists(pattern) else [])
         if not found:
-            raise FileError(f"{reading.name(pattern)}: no such files")
+            stem, suffix, rest = pattern.partition(".tfrecord")
+            shards = f"{stem}-*{suffix}{rest}"
+            there = not is_url(pattern) and glob.glob(shards)
+            advice = f"; its shards are {reading.name(shards)}" if there else ""
+            raise FileError(f"{reading.name(pattern)}: no such files{advice}")
         return found
     paths = [os.fspath(path) for path in files]
     if not paths:
@@ -164,9 +168,9 @@ def _check(paths: list[str], whole: bool) -> dict[str, Any]:
         )
     for name, one in names.items():
         if name not in sizes:
-            raise FileError(
-                f"{one}: is not one of the shards of {path}; delete it, or pass a list of files"
-            )
+            same = data_set_of(one).name == data_set_of(paths[0]).name
+            advice = "delete it, or pass a list of files" if same else "read one data set at a time"
+            raise FileError(f"{one}: is not one of the shards of {path}; {advice}")
         size = _size(one)
         if size != sizes[name]:
             raise FileError(f"{one}: has {size} bytes, {path} says {sizes[name]}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tfdecode as tfd
+from tfdecode import bulk
 from tfdecode.bulk import read_features
 
 
@@ -85,6 +86,15 @@ def test_a_row_is_for_one_file(tmp_path: Path) -> None:
         found.get("c/1.npy")
     with pytest.raises(tfd.FileError, match=r"has no row for 2.npy; column 'file' has file names"):
         found.get("2.npy")
+
+
+def test_examples_without_a_row_are_counted(tmp_path: Path) -> None:
+    found = read_features(table(tmp_path, "file,x\n1.npy,1\n2.npy,2\n"))
+    spec = tfd.ArraySpec((3,), "int32")
+    for count, more in ((3, "names$"), (5, "names; 2 more have none$")):
+        names = [f"{index}.npy" for index in range(1, count + 1)]
+        with pytest.raises(tfd.FileError, match=f"has no row for 3.npy; column 'file' .*{more}"):
+            bulk.plan(names, tmp_path / "t.tfrecord", spec, features=found)
 
 
 def test_parquet_keeps_the_types_of_its_columns(tmp_path: Path) -> None:

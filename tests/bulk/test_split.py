@@ -206,3 +206,24 @@ def test_the_command_line_splits(tmp_path: Path, monkeypatch, capsys) -> None:
     assert bulk.verify("train.tfrecord", every=True)["decoded"] == 23
     assert main(["pack", "one.npy", "--split-axis", "0"]) == 2
     assert "argument --split-axis: needs argument --tfrecord" in capsys.readouterr().err
+
+
+def test_what_the_command_line_cannot_split_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("one.npz", x=ROWS, y=3)
+    np.savez("fewer.npz", x=ROWS, y=np.arange(22))
+    out = ["--split-axis", "0", "--tfrecord", "train.tfrecord"]
+    assert main(["pack", "one.npz", *out]) == 1
+    assert "one.npz#y has no rows to split" in capsys.readouterr().err
+    assert main(["pack", "fewer.npz", *out, "--shards", "3"]) == 1
+    reason = "3 shards are more than the 1 example; the inputs have different numbers of rows: x 23"
+    assert reason in capsys.readouterr().err
+
+
+def test_inputs_that_are_one_file_each_are_split_together(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", ROWS)
+    np.save("y.npy", np.arange(23))
+    given = ["--input", "x=x.npy", "--input", "y=y.npy", "--split-axis", "0"]
+    assert main(["pack", *given, "--tfrecord", "train.tfrecord", "--shards", "3"]) == 0
+    assert bulk.verify("train.tfrecord", every=True)["decoded"] == 23

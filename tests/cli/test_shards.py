@@ -142,7 +142,7 @@ def test_values_are_converted() -> None:
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ("file,label\n00.npy,1\n", "has no row for maps/02.npy"),
+        ("file,label\n00.npy,1\n", "has no row for maps/02.npy; column 'file' has file names; "),
         ("file,label\n00.npy,1\n00.npy,2\n", "has two rows for 00.npy"),
         ("file,label\n00.npy\n", "line 2 has another number of cells"),
         ("file,label,label\n00.npy,1,1\n", "two columns of one name"),

@@ -270,7 +270,10 @@ def test_the_table_has_this_tensorflow() -> None:
 
 def test_the_command(good: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["check", str(good)]) == 0
-    assert "all stock" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert (
+        "all stock" in out and "; --mask of wrap and convert, in Python on_invalid='mask'," in out
+    )
     assert main(["check", str(good), "--tensorflow", "2.21"]) == 0
     assert "all stock in TensorFlow 2.21\n" in capsys.readouterr().out
     path = edited(good, tmp_path, add("EagerPyFunc", True))

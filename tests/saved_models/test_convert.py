@@ -446,7 +446,11 @@ def test_the_command(trained: SimpleNamespace, tmp_path: Path, capsys: Any) -> N
     assert report["bytes"] == ["pose"]
     with InProcess(report["model"]) as model:
         assert model.predict({"pose": list(X)})["ids"].tolist() == trained.answers["ids"].tolist()
+    capsys.readouterr()
     assert main([*command, "--input", "pose=pose:0=raw|zlib"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split() == [
+        "pose_bytes", "input", "float32", "[6,3]", "raw|zlib|seal"
+    ]  # fmt: skip
     assert main([*command, "--input", "pose"]) == 2
     assert main([*command[:2], *command[3:]]) == 2
     assert main([*command, "--input", "pose=poes:0"]) == 1

@@ -87,6 +87,10 @@ def read_features(path: str | os.PathLike[str]) -> Features:
     return Features(path, header[names], found)
 
 
+class NoRow(FileError):
+    """An example has no row in the table."""
+
+
 class Features(Mapping[str, Row]):
     """The rows of a table by the names of files, which `get` takes as examples are called."""
 
@@ -116,9 +120,7 @@ class Features(Mapping[str, Row]):
                         "more of the path into the table"
                     )
                 return self._rows[known]
-        raise FileError(
-            f"{self._path}: has no row for {name}; column {self._column!r} has file names"
-        )
+        raise NoRow(f"{self._path}: has no row for {name}; column {self._column!r} has file names")
 
 
 def _names(example: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from ..formats.contents import MAX_BYTES
 from ..reading import check_type
 from ..schema import Schema
 from ..spec import ArraySpec
+from .features import NoRow
 from .reader import Reader
 from .record import BYTES, FLOAT, INT64, Value
 from .shard import NO_ROW, Example, Part, Shard
@@ -248,6 +249,7 @@ class Plan(Sequence[Shard]):
         clash = {FILE, *self.schema.feature_keys().values(), *self.schema}
         seed = self._settings["seed"]
         key = str(seed).encode()[:64]
+        lacking, first = 0, None
         for source in files:
             arrays = _arrays(source, self._inputs)
             path, inner, row = next(iter(arrays.values()))
@@ -255,7 +257,11 @@ class Plan(Sequence[Shard]):
             file = name = path if inner is None or several else f"{path}#{inner}"
             if row is not None and row != NO_ROW:
                 name = f"{file}#{row}"
-            own = None if row == NO_ROW else features.get(name)
+            own = None
+            try:
+                own = None if row == NO_ROW else features.get(name)
+            except NoRow as error:
+                lacking, first = lacking + 1, first or error
             self._featured += own is not None
             one = Example(name, arrays, own or {})
             if taken := clash.intersection(one.features):
@@ -265,6 +271,9 @@ class Plan(Sequence[Shard]):
                 place = hashlib.blake2b(place, digest_size=_DIGEST, key=key).digest() + place
             plain = inner is None and row is None and not one.features and len(arrays) == 1
             yield place, None if plain else _dumped(one.to_list())
+        if first is not None:
+            more = f"; {lacking - 1:,} more have none" if lacking > 1 else ""
+            raise FileError(f"{first}{more}")
 
     def _distinct(self) -> Iterator[tuple[str | bytes]]:
         """The rows in order, each once; sets the number of examples and the id of the plan."""
@@ -316,7 +325,9 @@ class Plan(Sequence[Shard]):
             shards = min(self.examples, max(1, least, round(total / SHARD_BYTES)))
         if shards > self.examples:
             counted = f"{self.examples} example{'s' * (self.examples > 1)}"
-            raise SpecError(f"{shards} shards are more than the {counted}")
+            errors = self._shard(0, ()).unsplit(self._read(0, self.examples))
+            reason = next((f"; {error}" for error in errors), "")
+            raise SpecError(f"{shards} shards are more than the {counted}{reason}")
         self._shards = shards
         self.id = hashlib.sha256(f"{self.id} {shards}".encode()).hexdigest()
 

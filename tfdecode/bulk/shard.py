@@ -248,6 +248,13 @@ class Shard:
             if not isinstance(packed, str):
                 yield sum(len(one) for one in packed.values() if isinstance(one, bytes))
 
+    def unsplit(self, examples: Iterable[Example]) -> Iterator[str]:
+        """Why examples are whole files, though rows of them were asked for."""
+        whole = (x for x in examples if any(part.row == NO_ROW for part in x.arrays.values()))
+        for _, packed, _ in self._packed(whole):
+            if isinstance(packed, str):
+                yield packed
+
     def _packed(self, examples: Iterable[Example]) -> Iterator[Packed]:
         files = Reader(len(self.specs), self.reader)
         specs = [(name, bytes_key(name), spec) for name, spec in self.specs.items()]

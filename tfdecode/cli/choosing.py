@@ -199,8 +199,12 @@ def shared_spec(sample: Sequence[Input], arguments: argparse.Namespace) -> Array
     arrays = rows_of(sample, arguments) if split else Group(sample, arguments).samples()
     if not arrays:
         try:
-            read(sample[0].path, sample[0].key, None, arguments)
-            reason = f"they do not fit --max-shape {text_of(arguments.max_shape or ())}"
+            first = read(sample[0].path, sample[0].key, None, arguments)
+            if split and not (first.ndim and len(first)):
+                array = f"{sample[0].path}#{sample[0].key or ''}".removesuffix("#")
+                reason = f"{array} has no rows to split"
+            else:
+                reason = f"they do not fit --max-shape {text_of(arguments.max_shape or ())}"
         except (TfdecodeError, OSError) as error:
             reason = str(error)
         raise FileError(f"none of the {len(sample)} files that were tried can be used: {reason}")

@@ -26,7 +26,7 @@ from .failure import UsageError, one_line
 from .parsing import local
 from .quiet_import import import_quietly
 from .show import say, table
-from .wrap import add_result, spec_of
+from .wrap import add_result, spec_of, table_of_specs
 
 EXAMPLES = """\
 examples:
@@ -122,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps(result, indent=2))
         return 0
     say(one_line(f"{path}: signature {arguments.signature}, run as a server runs it"))
+    table_of_specs([("input", packed), ("output", packed.outputs)])
     return 0
 
 

@@ -47,7 +47,8 @@ class Joined:
 
     A pattern with wildcards and a directory say which examples there are. ``{}`` in another pattern
     stands for the stem; if no pattern has wildcards, those with ``{}`` say it. A file with neither
-    belongs to every example. An example of which a file is missing is one of them too.
+    belongs to every example; if all are such files, they are one example. An example of which a
+    file is missing is one of them too.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ class Joined:
         for one in found or [one for one in self._sources.values() if one.kind == "stem"]:
             one.find()
         self.stems = sorted({stem for one in self._sources.values() for stem in one.found})
+        if all(one.kind == "file" for one in self._sources.values()):
+            self.stems = [""]
 
     def __len__(self) -> int:
         return len(self.stems)

@@ -8,15 +8,15 @@ import os
 import sys
 from collections.abc import Iterator
 
-#: Users set it to see TensorFlow's log; stderr is then left alone.
+#: Users set it to 0 or 1 to see TensorFlow's log; stderr is then left alone.
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_quietly() -> None:
-    """Import TensorFlow, if it is there; log lines only if ``TF_CPP_MIN_LOG_LEVEL`` is set."""
-    if LEVEL in os.environ or "tensorflow" in sys.modules:
+    """Import TensorFlow, if it is there; log lines if ``TF_CPP_MIN_LOG_LEVEL`` asks for them."""
+    level = os.environ.setdefault(LEVEL, "3")  # read once, at the import
+    if level not in ("2", "3") or "tensorflow" in sys.modules:
         return
-    os.environ[LEVEL] = "3"  # read once, at the import
     # TensorFlow 2.21 logs six lines while its libraries load, whatever the level.
     with no_stderr(), contextlib.suppress(ImportError):  # reported when it is used
         importlib.import_module("tensorflow")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Mapping
 from mimetypes import guess_type
 from typing import Any
 
@@ -141,12 +142,19 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps(result, indent=2))
         return 0
     say(one_line(f"{path}: signature {arguments.signature}, compared with {arguments.source}"))
-    cells = [
-        [key, role, spec.dtype, dimensions(spec.shape), brief(spec.chain.text)]
-        for key, role, spec in added
-    ]
-    table(("name", "role", "dtype", "shape", "chain"), cells)
+    table_of_specs(groups)
     return 0
+
+
+def table_of_specs(groups: Iterable[tuple[str, Mapping[str, ArraySpec]]]) -> None:
+    """Print the specs of inputs and of outputs, if there are any."""
+    cells = [
+        [bytes_key(name), role, spec.dtype, dimensions(spec.shape), brief(spec.chain.text)]
+        for role, group in groups
+        for name, spec in group.items()
+    ]
+    if cells:
+        table(("name", "role", "dtype", "shape", "chain"), cells)
 
 
 def spec_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import said, shown
+from ..errors import OPTIONS, said, shown
 from ..extras import tensorflow as tf
 from ..schema import SIGNATURE
 
@@ -16,6 +16,13 @@ STATUS = "status"
 def mask_option() -> str:
     """What asks for it, for messages."""
     return said("on_invalid='mask'", "--mask")
+
+
+def mask_options() -> str:
+    """The same, also of a command that has no such option."""
+    if OPTIONS and "--mask" not in OPTIONS:
+        return "--mask of wrap and convert, in Python on_invalid='mask',"
+    return mask_option()
 
 
 #: The dtypes that the server's JSON has no numbers for.
@@ -74,7 +81,7 @@ def shared_batches(signatures: Any) -> Iterator[str]:
         if keys and STATUS not in signature.outputs:
             yield (
                 f"signature {shown(name)}: a bad row fails its whole batch, in which a server with "
-                f"batching puts requests of several clients; {mask_option()} answers the others"
+                f"batching puts requests of several clients; {mask_options()} answers the others"
             )
 
 
