@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from .graph import ragged
 from .graph import rows as graph
 from .graph.autograph import no_autograph
 from .graph.by_row import with_sides
+from .graph.casts import as_bits, movable, movable_dtype
 from .graph.lookalikes import hint
 from .graph.slices import in_slices
 from .spec_encode import EncodeSide
@@ -286,6 +288,7 @@ class GraphSide(EncodeSide):
 
         def step(payloads: Any, start: Any) -> list[Any]:
             rows = self.chain.decode_rows(payloads, tf.size(payloads))
+            rows = replace(rows, data=movable(rows.data))
             if mask:
                 rows = rows.zero_bad()
             else:
@@ -293,13 +296,15 @@ class GraphSide(EncodeSide):
             sides = [rows.sides] if flat else []
             return [rows.data, *sides, *([rows.status()] if mask else [])]
 
-        results = [tf.TensorSpec([None] if flat else [None, *form.shape], form.dtype)]
+        results = [
+            tf.TensorSpec([None] if flat else [None, *form.shape], movable_dtype(form.dtype))
+        ]
         results += [tf.TensorSpec([None, len(form.none_axes)], tf.int64)] if flat else []
         results += [tf.TensorSpec([None], tf.int32)] if mask else []
         data, *others = in_slices(step, payloads, min(slice_size, limit), limit, results)
         for part in others:
             part.set_shape([payloads.shape[0], *part.shape[1:]])
-        rows = graph.Rows(data, size)
+        rows = graph.Rows(as_bits(data, form.dtype), size)
         return with_sides(rows, others[0], form) if flat else rows, others[-1] if mask else None
 
     def _advise(self, payloads: Any, row: Any) -> Any:

@@ -158,6 +158,33 @@ def test_complex_numbers_are_scattered_in_old_versions(tmp_path: Path) -> None:
         assert_same(model.predict({"x": [array]})["y"], array[None])
 
 
+@pytest.mark.filterwarnings("ignore:signature.*JSON has no uint")
+@pytest.mark.parametrize("dtype", ["uint32", "uint64"])
+def test_unsigned_integers_move_as_signed_ones(dtype: str, tmp_path: Path) -> None:
+    """TensorFlow 2.3 has few kernels for them, but `infer` may propose any chain for it."""
+    options: Any = {"min_tensorflow": "2.3", "arrays_signature": None, "on_invalid": "mask"}
+    spec = tfd.ArraySpec((4, 3), dtype, "astype:uint8|raw or transpose:1,0|raw")
+    arrays = [np.full((4, 3), 7, dtype), np.full((4, 3), np.iinfo(dtype).max, dtype)]
+    out = tfd.ArraySpec((4, 3), dtype, "transpose:1,0|raw")
+    path = tfd.export(
+        lambda x: {"y": x}, tmp_path, {"x": spec}, outputs={"y": out}, max_rows=1, **options
+    )
+    with InProcess(path) as model:
+        assert_same(model.predict({"x": arrays})["y"], np.stack(arrays))
+    ragged = tfd.ArraySpec((None, 3), dtype, "transpose:1,0|shuffle|raw", max_shape=(4, 3))
+    path = tfd.export(
+        lambda x, x_lengths: {"y": x, "n": x_lengths},
+        tmp_path,
+        {"x": ragged},
+        ragged={"x": "padded"},
+        **options,
+    )
+    with InProcess(path) as model:
+        answer = model.predict({"x": [arrays[0][:1], arrays[1]]})
+        assert_same(answer["y"][1], arrays[1])
+        assert_same(answer["y"][0], np.concatenate([arrays[0][:1], np.zeros((3, 3), dtype)]))
+
+
 def test_the_command(newest: Path, tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(SPEC.to_json())
     command = ["wrap", str(newest), str(tmp_path / "m"), "--source", "arrays"]

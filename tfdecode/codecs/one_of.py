@@ -29,6 +29,7 @@ from ..extras import tensorflow as tf
 from ..form import ArrayForm, BytesForm
 from ..graph import ragged
 from ..graph.by_row import elements, with_sides
+from ..graph.casts import as_bits, movable
 from ..graph.rows import Check, Rows, Status
 from ..graph.switch import cond, outlined, shared, switch
 from .chain import Chain
@@ -182,7 +183,7 @@ class OneOf:
         data, sides, status, _, text = outputs
         check = Check(tf.equal(status, int(Status.GOOD)), status, lambda row: text)
         ok = tf.logical_and(known, check.passed)
-        rows = Rows(data, size, ok=ok, checks=(*rows.checks, check))
+        rows = Rows(as_bits(data, self.form.dtype), size, ok=ok, checks=(*rows.checks, check))
         return with_sides(rows, sides, self.form) if self.form.none_axes else rows
 
     def route(self, payloads: Any) -> tuple[Any, Any]:
@@ -246,7 +247,7 @@ class OneOf:
                 bad, text = cond(tf.reduce_all(rows.ok), lambda: none, rows.first_bad)
             sides = tf.zeros([0], tf.int64) if rows.sides is None else rows.sides
             text = tf.strings.join([text, f" (packed by {brief(chain.text)})"])
-            return [rows.data, sides, rows.status(), bad, text]
+            return [movable(rows.data), sides, rows.status(), bad, text]
 
         # One function for the branches that call it: the same for all rows, or mixed.
         return shared(decode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.bool)])

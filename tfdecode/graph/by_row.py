@@ -8,6 +8,7 @@ from typing import Any
 
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
+from .casts import as_bits, movable, movable_dtype
 from .map_rows import LARGE, map_rows
 from .rows import Rows
 
@@ -46,21 +47,22 @@ def each_row(
     """Undo a filter on rows of different lengths, each as a batch of one, by its index."""
     # One gather over the batch takes six int64 for each element: 50 times the memory of uint8 rows.
     ends = tf.cumsum(rows.lengths)
-    results = tf.TensorArray(before.dtype, rows.size, infer_shape=False, element_shape=[None])
+    dtype = movable_dtype(before.dtype)
+    results = tf.TensorArray(dtype, rows.size, infer_shape=False, element_shape=[None])
 
     def step(row: Any, results: Any) -> Any:
         length = rows.lengths[row]
         sides = after.shape_with(tf.unstack(rows.sides[row], num=len(after.none_axes)))
         y = tf.reshape(rows.data[ends[row] - length : ends[row]], tf.stack([1, *sides]))
         y.set_shape([1, *after.shape])
-        return row + 1, results.write(row, tf.reshape(function(y, row), [-1]))
+        return row + 1, results.write(row, movable(tf.reshape(function(y, row), [-1])))
 
     def loop() -> Any:
         return tf.while_loop(lambda row, _: row < rows.size, step, (0, results))[1].concat()
 
     # A TensorArray without rows cannot be concatenated.
-    data = tf.cond(rows.size > 0, loop, lambda: tf.zeros([0], before.dtype))
-    return with_sides(replace(rows, data=data), rows.sides, before)
+    data = tf.cond(rows.size > 0, loop, lambda: tf.zeros([0], dtype))
+    return with_sides(replace(rows, data=as_bits(data, before.dtype)), rows.sides, before)
 
 
 def with_sides(rows: Rows, sides: Any, form: ArrayForm) -> Rows:

@@ -105,6 +105,21 @@ def as_bits(x: Any, dtype: str) -> Any:
     return x if x.dtype.name == dtype else tf.bitcast(x, dtype)
 
 
+def movable(x: Any) -> Any:
+    """``x`` as a dtype with the same bits whose elements every release can move."""
+    return as_bits(x, movable_dtype(x.dtype.name))
+
+
+def movable_dtype(dtype: str) -> str:
+    """The dtype of ``movable``."""
+    return SAME_BITS.get(dtype, dtype)
+
+
+def transposed(x: Any, order: Any = None) -> Any:
+    """``tf.transpose``, which TensorFlow 2.3 lacks for uint32 and uint64."""
+    return as_bits(tf.transpose(movable(x), order), x.dtype.name)
+
+
 def as_bytes(x: Any) -> Any:
     """The bytes of each element, little-endian: uint8, with a last axis for wider dtypes."""
     if x.dtype == tf.bool:

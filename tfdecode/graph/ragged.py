@@ -8,6 +8,7 @@ from typing import Any
 from ..extras import tensorflow as tf
 from ..form import ArrayForm
 from .by_row import each_row
+from .casts import as_bits, movable
 from .rows import Rows, fail_with, long_rows
 from .switch import cond, outlined
 
@@ -71,11 +72,12 @@ def padded(batch: Any, form: ArrayForm) -> Any:
 
 def padded_to(batch: Any, form: ArrayForm, sides: Any) -> Any:
     """``[B, *shape]``, padded with zeros to those ``sides`` along the ``None`` axes."""
+    dtype, batch = batch.dtype.name, movable(batch)
     for axis, side in zip(form.none_axes, sides, strict=True):  # tf.pad takes 6 dimensions at most
         shape = tf.unstack(tf.shape(batch, tf.int64), num=len(form.shape) + 1)
         shape[axis + 1] = tf.cast(side, tf.int64) - shape[axis + 1]
         batch = tf.concat([batch, tf.zeros(tf.stack(shape), batch.dtype)], axis + 1)
-    return batch
+    return as_bits(batch, dtype)
 
 
 def to_ragged(rows: Rows, form: ArrayForm) -> Any:

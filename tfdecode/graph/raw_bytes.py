@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..extras import tensorflow as tf
+from .casts import movable
 from .map_rows import map_rows
 
 
 def raw_string(tensor: Any, nbytes: Any, count: Any = None) -> Any:
     """The ``nbytes`` bytes of a tensor, or the first ``count`` of them, as one string."""
     # TensorFlow has no ``encode_raw``, but a serialized TensorProto ends in the raw content.
-    text = tf.io.serialize_tensor(tensor)
+    text = tf.io.serialize_tensor(movable(tensor))
     start = tf.strings.length(text) - nbytes
     return tf.strings.substr(text, start, nbytes if count is None else count)
 

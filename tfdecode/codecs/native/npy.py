@@ -16,7 +16,7 @@ from ...extras import tensorflow as tf
 from ...form import ArrayForm, BytesForm
 from ...formats import npy
 from ...graph.by_row import each_row, elements, with_sides
-from ...graph.casts import flat_numbers
+from ...graph.casts import flat_numbers, transposed
 from ...graph.rows import Rows, Status
 from ...graph.substr import string_length
 from ...graph.switch import cond, outlined
@@ -128,11 +128,11 @@ def in_row_order(rows: Rows, fortran: Any, form: ArrayForm) -> Rows:
     def one(y: Any, row: Any) -> Any:
         reverse = tf.range(len(form.shape), -1, -1)
 
-        def transposed() -> Any:
+        def in_c_order() -> Any:
             sides = tf.gather(tf.shape(y), reverse)  # the axis of the batch comes last
-            return tf.transpose(tf.reshape(y, sides), reverse)
+            return transposed(tf.reshape(y, sides), reverse)
 
-        return tf.cond(fortran[row], transposed, lambda: y)
+        return tf.cond(fortran[row], in_c_order, lambda: y)
 
     def each() -> list[Any]:
         return [each_row(rows, form, form, one).data]

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...dtypes import ITEM_SIZES
 from ...extras import tensorflow as tf
+from ...graph.casts import transposed
 from ...graph.rows import Rows, Status
 from ...graph.switch import cond, outlined
 
@@ -190,7 +191,7 @@ class Templates:
 def from_column_order(data: Any, shape: tuple[int, ...]) -> Any:
     """Numbers ``[B, n]`` in column (Fortran) order as ``[B, *shape]``."""
     data = tf.reshape(data, tf.stack([tf.shape(data)[0], *reversed(shape)]))
-    return tf.transpose(data, [0, *range(len(shape), 0, -1)])
+    return transposed(data, [0, *range(len(shape), 0, -1)])
 
 
 def decode_uniform(payloads: Any, offset: Any, nbytes: int, dtype: str) -> Any:

@@ -18,6 +18,7 @@ from ....formats import mat
 from ....formats.mat import types, v5
 from ....formats.sniff import HDF5_MAGIC
 from ....formats.zlib_stream import compress_bound
+from ....graph.casts import transposed
 from ....graph.raw_bytes import raw_bytes
 from ....graph.rows import Check, Rows, Status
 from ....graph.switch import cond, outlined
@@ -214,7 +215,7 @@ class Mat(Container):
         for around, part in zip(self.around(form), [*parts, None], strict=True):
             pieces.append(around)
             if part is not None:
-                columns = tf.transpose(part, [0, *range(rank, 0, -1)])
+                columns = transposed(part, [0, *range(rank, 0, -1)])
                 pieces.append(raw_bytes(columns, part_nbytes(form)))
         return replace(rows, data=tf.strings.join(pieces))
 

@@ -15,7 +15,7 @@ from ....extras import tensorflow as tf
 from ....form import ArrayForm
 from ....formats.mat.types import COMPRESSED, MATRIX, STORAGE, VERSION, storage_nbytes
 from ....formats.zlib_stream import compress_bound
-from ....graph.casts import READ_AS, cast_tensor
+from ....graph.casts import READ_AS, cast_tensor, transposed
 from ....graph.inflate import inflate_bounded
 from ....graph.map_rows import LARGE, map_rows
 from ....graph.substr import cut, string_length
@@ -51,7 +51,7 @@ def assemble(parts: list[Any], form: ArrayForm, row: Any) -> Any:
     data = parts[0] if len(parts) == 1 else tf.complex(*parts)
     if tuple(row.shape) != form.max_shape or len(form.max_shape) < 2:
         return tf.reshape(data, row.shape)
-    return tf.transpose(tf.reshape(data, form.max_shape[::-1]))
+    return transposed(tf.reshape(data, form.max_shape[::-1]))
 
 
 @dataclass(frozen=True)
