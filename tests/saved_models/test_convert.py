@@ -291,6 +291,15 @@ def test_it_builds_beside_the_versions(tmp_path: Path, monkeypatch: pytest.Monke
     assert set(places) == {tmp_path / "models"} and list(made.parent.iterdir()) == [made]
 
 
+def test_the_two_signatures_have_two_names(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        tf.identity(v1.placeholder(tf.float32, [None, 2], name="x"), name="y")
+        inputs = {"x": ("x:0", tfd.ArraySpec((2,), "float32"))}
+        with pytest.raises(tfd.ExportError, match=r"^'arrays' is the signature of arrays"):
+            tfd.convert(session, tmp_path / "m", inputs, {"y": "y:0"}, signature="arrays")
+    assert not (tmp_path / "m").exists()
+
+
 def test_an_array_file_takes_the_dtype_of_the_model(tmp_path: Path) -> None:
     """Also if the graph does not say the shape, and of a Keras file."""
     import keras

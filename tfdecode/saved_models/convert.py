@@ -179,6 +179,8 @@ def convert(
         return publish(build, Path(directory), version)
     if not packed:
         raise ExportError("outputs are encoded for byte inputs: give an input a spec")
+    if name == signature:
+        raise ExportError(f"{signature!r} is the signature of arrays: name another for bytes")
     with workspace(Path(directory)) as folder:
         plain = folder / "plain"
         build(plain)
