@@ -104,7 +104,16 @@ def infer(
             raise SpecError(f"{names} have no effect with as_is=True")
         return spec_of_file(Path(arrays), key, label=label)[0]
     candidates = rank(
-        arrays, prefer, min_tensorflow, portable, bandwidth, key, max_shape, label, trusted, role
+        arrays,
+        prefer=prefer,
+        min_tensorflow=min_tensorflow,
+        portable=portable,
+        bandwidth=bandwidth,
+        key=key,
+        max_shape=max_shape,
+        label=label,
+        trusted=trusted,
+        role=role,
     )
     best = candidates[0]
     if not fallback or not best.domain:
@@ -117,6 +126,7 @@ def infer(
 
 def rank(
     arrays: Any,
+    *,
     prefer: str = "balanced",
     min_tensorflow: str = "2.12",
     portable: bool = False,

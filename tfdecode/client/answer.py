@@ -110,9 +110,15 @@ def _array(name: str, value: Any, dtype: str | None) -> npt.NDArray[Any]:
             texts: npt.NDArray[Any] = np.array(value, object)
             texts.ravel()[:] = [_bytes(item) for item in texts.ravel()]
             return texts
-        array = np.asarray(value, None if dtype is None else numpy_dtype(dtype))
+        with np.errstate(invalid="ignore"):
+            array = np.asarray(value, None if dtype is None else numpy_dtype(dtype))
         if dtype is None and array.dtype.kind not in "biuf":
             raise ValueError("it has other values than numbers and texts")
+        if dtype is not None and array.dtype.kind in "biu":  # NumPy cuts 1.5 to 1; "no" is True
+            plain = np.asarray(value)
+            whole = plain.dtype.kind == "U" and array.dtype.kind != "b"  # as protobufs write int64
+            if not whole and not np.array_equal(plain, array):
+                raise ValueError(f"it has values that {dtype} does not hold")
         return array
     except (ValueError, TypeError, OverflowError) as error:
         raise ServerError(f"output {name} of the answer is not an array: {error}") from None
