@@ -175,7 +175,7 @@ def test_a_missing_schema_is_a_file_error(tmp_path: Path) -> None:
         with pytest.raises(tfd.FileError):
             tfd.Schema.load(path)
     (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(tfd.FileError, match="because the model was not exported"):
+    with pytest.raises(tfd.FileError, match="no schema, because tfdecode did not export it"):
         tfd.Schema.load(tmp_path)
 
 

@@ -201,7 +201,7 @@ def others() -> Writer:
         ("cell[1]", "reference to nothing"),
         ("struct.field", "HDF5 that MATLAB did not write; rename the file to .h5 to read it"),
         ("empty", "struct without elements"),
-        ("sparse", "sparse float64 [3,4] with 3 non-zeros, 96 bytes when dense; tfdecode.load("),
+        ("sparse", "sparse float64 [3,4] with 3 non-zeros, 96 bytes when dense; in Python "),
         ("function", "function; save its results"),
         ("map", "map; save its keys(...) and values(...)"),
         ("table", "table; save table2array(...), or a struct by table2struct"),

@@ -254,8 +254,9 @@ def test_a_model_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
 KILLED = """
 import os, pathlib, sys, time
 from tfdecode.saved_models.publish import workspace
-print(workspace(pathlib.Path(sys.argv[1]))[0], flush=True)
-time.sleep(60)
+with workspace(pathlib.Path(sys.argv[1])) as folder:
+    print(folder, flush=True)
+    time.sleep(60)
 """
 
 
