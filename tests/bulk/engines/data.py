@@ -126,9 +126,10 @@ def killing(files: Files, victims: Callable[[], list[int]], shards: int = 2) -> 
     def kill() -> None:
         folder = files.out.parent
         while not over.wait(0.01):
+            found = victims()  # first, because ps takes longer than a shard
             half = glob.glob(f"{folder}/.*.tmp")
             if len(list(folder.glob("train-*"))) >= shards and half:
-                for pid in victims():
+                for pid in found:
                     os.kill(pid, 9)
                     killed.append(pid)
                 if killed:
