@@ -35,7 +35,9 @@ def test_the_examples_of_every_command_are_valid(command: str) -> None:
     parser = Parser(command, None, "")
     module.add_arguments(parser)
     text = module.EXAMPLES.replace("\\\n", "")
-    for line in re.findall(rf"tfdecode {command} (.*)", text):
+    lines = re.findall(rf"tfdecode {command} (.*)", text)
+    assert lines
+    for line in lines:
         line = re.split(r" {3,}| [|>] ", line)[0]  # without a comment and other programs
         parser.given.clear()
         parser.parse_intermixed_args(cli.shape_as_one(shlex.split(line)))  # SystemExit if it is not
